@@ -1,0 +1,65 @@
+"""Files that are either wholly there or not there at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from alphazero.errors import UserError
+
+TEMPORARY_PREFIX = ".tmp-"  # leftovers of a killed process start with this and may be deleted
+
+
+def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a crash at any moment leaves the old content or the new, never a part.
+
+    `content` is the bytes, or a function that writes them to an open binary file.
+    Raises UserError when the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f"{TEMPORARY_PREFIX}{path.name}-", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+        sync_directory(path.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename in this folder durable (a no-op where folders cannot be opened, as on Windows)."""
+    with contextlib.suppress(PermissionError, IsADirectoryError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep_temporaries(directory: Path) -> None:
+    """Delete what killed writers left in a folder."""
+    for leftover in directory.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

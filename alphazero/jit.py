@@ -1,0 +1,267 @@
+"""Compiled kernels: the only module that imports numba.
+
+A *kernel* is a plain Python function on arrays, records and scalars. It may call other kernels that
+are globals of its module, and close over ints; it never takes a kernel as an argument, because
+numba then misses its disk cache at every start. Where one algorithm must run over many games'
+functions, it is written once as a *template* and `bind` gives each game its own copy of it.
+
+Compiled code is kept on disk under a name that holds a hash of every source it was made from:
+numba itself does not notice that a function in *another* file changed. The name does not depend on
+where those sources lie, so that a cluster job which unpacks the project elsewhere starts warm.
+
+`NUMBA_DISABLE_JIT=1` runs every kernel as ordinary Python, to debug or to measure coverage.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import os
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import config as numba_config
+from numba.core import types as numba_types
+from numba.core.caching import UserProvidedCacheLocator
+from numba.extending import intrinsic
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PURE_PYTHON = bool(numba_config.DISABLE_JIT)
+ENGINE = Path(__file__).resolve().parent
+
+
+def cache_root() -> Path:
+    """Where compiled kernels are kept: ALPHAZERO_CACHE, NUMBA_CACHE_DIR, or the user's cache folder."""
+    for variable in ("ALPHAZERO_CACHE", "NUMBA_CACHE_DIR"):
+        if os.environ.get(variable):
+            return Path(os.environ[variable]).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "alphazero"
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function without the GIL, with C semantics for division, cached on disk."""
+    if PURE_PYTHON:
+        return _pure(function)
+    if not hasattr(function, "__kernel_sources__"):
+        function.__kernel_sources__ = source_hash([function.__code__.co_filename])  # type: ignore[attr-defined]
+    with _content_addressed_cache():
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+
+
+def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[..., Any]:
+    """A kernel made from a plain function whose globals `names` are replaced.
+
+    `name` tells copies of one template apart in the disk cache and in profiles, for example the
+    game with its parameters.
+    """
+    namespace = {**template.__globals__, **names}
+    copy = types.FunctionType(
+        template.__code__, namespace, template.__name__, template.__defaults__, template.__closure__
+    )
+    safe = "".join(character if character.isalnum() else "_" for character in name)
+    copy.__qualname__ = f"{template.__qualname__}__{safe}"
+    copy.__doc__ = template.__doc__
+    copy.__module__ = template.__module__
+    functions = [getattr(value, "py_func", value) for value in names.values()]
+    functions = [function for function in functions if isinstance(function, types.FunctionType)]
+    files = [template.__code__.co_filename] + [f.__code__.co_filename for f in functions]
+    identity = [name] + [f"{key}={value!r}" for key, value in names.items() if not callable(value)]
+    for function in functions:  # a callee's constants are compiled into the copy
+        identity += [repr(cell.cell_contents) for cell in function.__closure__ or ()]
+    copy.__kernel_sources__ = source_hash(files, extra="\n".join(identity))  # type: ignore[attr-defined]
+    return kernel(copy)
+
+
+def _pure(function: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled code wraps
+            return function(*args, **kwargs)
+
+    wrapper.py_func = function  # type: ignore[attr-defined]
+    return wrapper
+
+
+# -- the disk cache --------------------------------------------------------------------------------
+
+
+class SourceLocator(UserProvidedCacheLocator):
+    """Keeps a kernel's machine code in a folder named after the sources it was compiled from."""
+
+    def __init__(self, py_func: Any, py_file: str):
+        self._py_file = py_file
+        self._lineno = py_func.__code__.co_firstlineno
+        self._cache_path = str(cache_root() / py_func.__kernel_sources__)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> "SourceLocator | None":
+        locator = cls(py_func, py_file)
+        try:
+            locator.ensure_cache_path()
+        except OSError:
+            return None
+        return locator
+
+    def get_source_stamp(self) -> str:
+        return "content-addressed"  # the folder's name already says which sources
+
+
+@contextlib.contextmanager
+def _content_addressed_cache():
+    """Numba looks for locators in its configuration while it decorates; other users keep theirs."""
+    before = numba_config.CACHE_LOCATOR_CLASSES
+    fallbacks = "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
+    numba_config.CACHE_LOCATOR_CLASSES = f"alphazero.jit.SourceLocator,{fallbacks}"
+    try:
+        yield
+    finally:
+        numba_config.CACHE_LOCATOR_CLASSES = before
+
+
+def source_hash(files: Iterable[str], extra: str = "") -> str:
+    """A short hash of the engine's kernels, of these files and of the siblings they import."""
+    digest = hashlib.sha256(_engine_hash().encode())
+    found: set[Path] = set()
+    for file in files:
+        _collect_sources(Path(file).resolve(), found)
+    for path in sorted(found, key=lambda path: path.name):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(extra.encode())
+    return digest.hexdigest()[:20]
+
+
+def _collect_sources(path: Path, found: set[Path]) -> None:
+    if path in found or not path.is_file() or path.is_relative_to(ENGINE):
+        return
+    found.add(path)
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            modules = [node.module or "", *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found)
+
+
+@functools.cache
+def _engine_hash() -> str:
+    """Hash of the engine's own files that hold kernels, of numba's version and of the processor."""
+    digest = hashlib.sha256(f"{numba.__version__} {numba.core.config.CPU_NAME} ".encode())
+    with contextlib.suppress(RuntimeError):
+        import llvmlite.binding
+
+        digest.update(llvmlite.binding.get_host_cpu_name().encode())
+    for path in sorted(ENGINE.rglob("*.py")):
+        source = path.read_bytes()
+        if path.name == "jit.py" or b"from alphazero.jit import" in source:
+            digest.update(path.name.encode() + b"\0" + source)
+    return digest.hexdigest()
+
+
+def is_warm(*kernels: Callable[..., Any]) -> bool:
+    """Whether every one of these kernels has machine code in memory or on disk."""
+    return PURE_PYTHON or all(
+        dispatcher.overloads or _has_cached_code(dispatcher)  # type: ignore[attr-defined]
+        for dispatcher in kernels
+    )
+
+
+def _has_cached_code(dispatcher: Any) -> bool:
+    cache = dispatcher._cache
+    return any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi"))
+
+
+# -- bit operations --------------------------------------------------------------------------------
+
+
+def _llvm_unary(name: str, *flags: int) -> Any:
+    """An LLVM intrinsic of one uint64, with constant flag arguments."""
+
+    @intrinsic
+    def operation(typing_context, x):
+        if not isinstance(x, numba_types.Integer):
+            return None
+
+        def codegen(context, builder, signature, args):
+            value = context.cast(builder, args[0], signature.args[0], numba_types.uint64)
+            function = builder.module.declare_intrinsic(name, [ir.IntType(64)])
+            constants = [ir.Constant(ir.IntType(1), flag) for flag in flags]
+            return builder.call(function, [value, *constants])
+
+        return numba_types.int64(x), codegen
+
+    return operation
+
+
+_ctpop = _llvm_unary("llvm.ctpop")
+_cttz = _llvm_unary("llvm.cttz", 0)
+
+if PURE_PYTHON:
+
+    def popcount(x: Any) -> int:
+        """Number of set bits of a uint64."""
+        return int(x).bit_count()
+
+    def lowest_bit(x: Any) -> int:
+        """Index of the lowest set bit of a uint64; 64 for zero."""
+        return (int(x) & -int(x)).bit_length() - 1 if x else 64
+
+else:
+
+    @kernel
+    def popcount(x: Any) -> int:
+        """Number of set bits of a uint64."""
+        return _ctpop(x)
+
+    @kernel
+    def lowest_bit(x: Any) -> int:
+        """Index of the lowest set bit of a uint64; 64 for zero."""
+        return _cttz(x)
+
+
+# -- random numbers --------------------------------------------------------------------------------
+# SplitMix64 (Steele, Lea, Flood 2014): one uint64 of state per stream, so that thousands of trees can
+# each own a stream and a game does not depend on which others are played beside it.
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S40 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(40)
+_TO_FLOAT = np.float32(2.0**-24)
+
+
+@kernel
+def mix(x: Any) -> Any:
+    """A uint64 scrambled into another, one to one."""
+    x = (x ^ (x >> _S30)) * _MIX_1
+    x = (x ^ (x >> _S27)) * _MIX_2
+    return x ^ (x >> _S31)
+
+
+@kernel
+def next_random(rng: Any, i: int) -> Any:
+    """The next uint64 of stream `i`; `rng` is a uint64 array of stream states."""
+    rng[i] += _GOLDEN
+    return mix(rng[i])
+
+
+@kernel
+def random_float(rng: Any, i: int) -> Any:
+    """A float32 in [0, 1) from stream `i`."""
+    return np.float32(next_random(rng, i) >> _S40) * _TO_FLOAT
+
+
+@kernel
+def random_below(rng: Any, i: int, n: int) -> int:
+    """An int in [0, n) from stream `i`; the bias of the remainder is below n / 2**64."""
+    return np.int64(next_random(rng, i) % np.uint64(n))

@@ -1,0 +1,115 @@
+"""A game's functions over many positions: templates that `alphazero.jit.bind` compiles per game.
+
+The names `start` ... `observe` below stand in for the game's own functions (DESIGN of the contract:
+`alphazero/game.py`). Letters in shapes: B positions, A actions, L earlier positions, N plies.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from alphazero.jit import kernel, mix, random_below
+
+USES_KEYS = True  # replaced by the game's own: False spares the work for games without repetition
+MAX_PLIES = 0
+NUM_ACTIONS = 0
+
+
+def start(state: Any) -> None: ...
+def play(state: Any, action: int) -> None: ...
+def legal(state: Any, keys: Any, n: int, mask: Any) -> None: ...
+def outcome(state: Any, keys: Any, n: int) -> tuple[bool, float]: ...  # type: ignore[empty-body]
+def key(state: Any) -> Any: ...
+def observe(state: Any, planes: Any) -> None: ...
+
+
+def start_batch(states):
+    """Fill states [B] with the initial position."""
+    for b in range(states.shape[0]):
+        start(states[b])
+
+
+def play_batch(states, actions):
+    """Play actions [B], which must be legal, in states [B], in place."""
+    for b in range(states.shape[0]):
+        play(states[b], actions[b])
+
+
+def legal_batch(states, keys, lengths, masks):
+    """Fill uint8 masks [B, A]; keys [B, L] and lengths [B] are the keys of earlier positions."""
+    for b in range(states.shape[0]):
+        masks[b, :] = 0
+        legal(states[b], keys[b], lengths[b], masks[b])
+
+
+def outcome_batch(states, keys, lengths, over, values):
+    """Fill over uint8 [B] and values float32 [B] (for the player to move, 0 unless over)."""
+    for b in range(states.shape[0]):
+        finished, value = outcome(states[b], keys[b], lengths[b])
+        over[b] = finished
+        values[b] = value
+
+
+def observe_batch(states, planes):
+    """Fill uint8 planes [B, C, H, W], seen by the player to move."""
+    for b in range(states.shape[0]):
+        planes[b] = 0
+        observe(states[b], planes[b])
+
+
+def key_batch(states, keys):
+    """Fill uint64 keys [B]."""
+    for b in range(states.shape[0]):
+        keys[b] = key(states[b])
+
+
+def replay(moves, states, keys):
+    """Play moves [N] from states[0]: fill states [N + 1] and their keys [N + 1]."""
+    keys[0] = key(states[0])
+    for i in range(moves.shape[0]):
+        states[i + 1] = states[i]
+        play(states[i + 1], moves[i])
+        keys[i + 1] = key(states[i + 1])
+
+
+def playout_batch(states, seeds, values):
+    """Play random legal moves from states [B] to the end; states are left at the final positions.
+
+    values float32 [B] are for the player to move in the position given. Repetition is judged within
+    the playout only. Each row depends on its own seed [B] alone.
+    """
+    rng = np.empty(1, np.uint64)
+    keys = np.empty(MAX_PLIES + 1 if USES_KEYS else 1, np.uint64)
+    mask = np.empty(NUM_ACTIONS, np.uint8)
+    for b in range(states.shape[0]):
+        state = states[b]
+        player = state.to_play
+        rng[0] = mix(seeds[b])
+        n = 0
+        finished, value = outcome(state, keys, n)
+        while not finished:
+            mask[:] = 0
+            legal(state, keys, n, mask)
+            action = random_legal(mask, rng)
+            if USES_KEYS:
+                keys[n] = key(state)
+                n += 1
+            play(state, action)
+            finished, value = outcome(state, keys, n)
+        values[b] = value if state.to_play == player else -value
+
+
+@kernel
+def random_legal(mask, rng):
+    """A uniformly random set entry of a mask [A]; A is small enough that counting is cheap."""
+    count = 0
+    for action in range(mask.shape[0]):
+        count += mask[action]
+    assert count > 0, "a position that is not over has no legal move"
+    skip = random_below(rng, 0, count)
+    for action in range(mask.shape[0]):
+        if mask[action]:
+            if skip == 0:
+                return action
+            skip -= 1
+    return -1

@@ -1,0 +1,1 @@
+"""Games that come with the engine; each module defines GAME."""
