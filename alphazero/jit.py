@@ -229,6 +229,39 @@ else:
         return _cttz(x)
 
 
+# -- arrays without reference counts ---------------------------------------------------------------
+# Handing an array to an inner kernel counts its references up and down with atomic instructions;
+# with the fifteen arrays of a forest of trees that costs three times the work itself.
+
+
+@intrinsic
+def _without_owner(typing_context, array):
+    if not isinstance(array, numba_types.Array):
+        return None
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        view.meminfo = ir.Constant(view.meminfo.type, None)
+        view.parent = ir.Constant(view.parent.type, None)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+if PURE_PYTHON:
+
+    def borrow(array: Any) -> Any:
+        """The same array without reference counting, valid while the caller holds the original."""
+        return array
+
+else:
+
+    @kernel
+    def borrow(array: Any) -> Any:
+        """The same array without reference counting, valid while the caller holds the original."""
+        return _without_owner(array)
+
+
 # -- random numbers --------------------------------------------------------------------------------
 # SplitMix64 (Steele, Lea, Flood 2014): one uint64 of state per stream, so that thousands of trees can
 # each own a stream and a game does not depend on which others are played beside it.

@@ -1,0 +1,254 @@
+"""One simulation step over all trees: descend to leaves, work the game out there, back up.
+
+    advance      expand and back up the leaves just evaluated, then descend to new ones
+    step_leaves  the game's part: make the move, judge it, list legal moves, observe  (a template)
+
+Letters in shapes: T trees, L leaves of one step, A actions, C x H x W planes, S symmetries.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alphazero.jit import borrow, kernel, next_random, random_below
+from alphazero.kernels import USES_KEYS, key, legal, observe, outcome, play
+from alphazero.search.root import prepare_root
+from alphazero.search.select import select_edge
+from alphazero.search.tree import (
+    EXPANDED,
+    NEW,
+    NOTHING,
+    ROOT,
+    TERMINAL,
+    UNKNOWN,
+    add_child,
+    backup,
+    borrow_trees,
+    expand,
+)
+
+
+class Batch(NamedTuple):
+    """The leaves of one step and what is worked out about them."""
+
+    tree: np.ndarray  # int32 [L]
+    node: np.ndarray  # int32 [L]
+    row: np.ndarray  # int32 [L], row of the evaluation, or -1 for a finished game
+    symmetry: np.ndarray  # int32 [L], by row
+    legal: np.ndarray  # uint8 [L, A], by row
+    planes: np.ndarray  # uint8 [L, C, H, W], by row
+    seeds: np.ndarray  # uint64 [L], by row
+
+
+def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) -> Batch:
+    """Room for so many leaves."""
+    return Batch(
+        tree=np.zeros(leaves, np.int32),
+        node=np.zeros(leaves, np.int32),
+        row=np.zeros(leaves, np.int32),
+        symmetry=np.zeros(leaves, np.int32),
+        legal=np.zeros((leaves, num_actions), np.uint8),
+        planes=np.zeros((leaves, *planes), np.uint8),
+        seeds=np.zeros(leaves, np.uint64),
+    )
+
+
+@kernel
+def borrow_batch(batch):
+    """The same batch for inner kernels, without reference counts."""
+    return Batch(
+        borrow(batch.tree),
+        borrow(batch.node),
+        borrow(batch.row),
+        borrow(batch.symmetry),
+        borrow(batch.legal),
+        borrow(batch.planes),
+        borrow(batch.seeds),
+    )
+
+
+@kernel
+def advance(trees, batch, leaves, logits, values, inverse_actions, rules, first, end):
+    """Finish the `leaves` of the last step, then select new ones in trees [first, end).
+
+    logits float32 [rows, A] and values float32 [rows] are the evaluator's answer.
+    Returns the number of new leaves.
+    """
+    trees, batch = borrow_trees(trees), borrow_batch(batch)
+    logits, values = borrow(logits), borrow(values)
+    inverse_actions = borrow(inverse_actions)
+    for leaf in range(leaves):
+        finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules)
+    leaves = 0
+    for t in range(first, end):
+        if trees.active[t]:
+            leaves = select_leaves(trees, t, batch, leaves, rules)
+    return leaves
+
+
+@kernel
+def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
+    """Expand one evaluated leaf and back its value up."""
+    t, index, row = batch.tree[leaf], batch.node[leaf], batch.row[leaf]
+    value = np.float64(trees.nodes[t, index].raw_value)  # of a finished game
+    if row >= 0:
+        value = np.float64(values[row])
+        actions = inverse_actions[batch.symmetry[row]]
+        expand(trees, t, index, logits[row], batch.legal[row], actions, value)
+    backup(trees, t, index, value, rules.solver)
+    if index == ROOT:
+        prepare_root(trees, t, rules)  # the root's own evaluation is not one of the simulations
+    else:
+        count_simulation(trees, t, rules)
+
+
+@kernel
+def count_simulation(trees, t, rules):
+    """One more simulation is done; a proven root needs no more of them."""
+    trees.done[t] += 1
+    if rules.solver and trees.nodes[t, ROOT].proven != UNKNOWN:
+        trees.budget[t] = trees.started[t]
+
+
+@kernel
+def select_leaves(trees, t, batch, leaves, rules):
+    """Descend in one tree until it has given its share of leaves; returns the new total.
+
+    A simulation that ends in a finished game or a proven node is backed up on the spot.
+    """
+    limit = leaves + rules.leaves_per_tree
+    while leaves < limit and (
+        trees.started[t] < trees.budget[t] or trees.nodes[t, ROOT].status == NEW
+    ):
+        index = descend(trees, t, rules)
+        node = trees.nodes[t, index]
+        if node.status == NEW and node.virtual > 1:  # it is being evaluated already
+            retreat(trees, t, index)
+            break
+        if index != ROOT:
+            trees.started[t] += 1
+        if node.status == NEW:
+            batch.tree[leaves] = t
+            batch.node[leaves] = index
+            leaves += 1
+        else:
+            value = np.float64(node.raw_value)
+            if node.status != TERMINAL:
+                value = np.float64(node.proven)
+            backup(trees, t, index, value, rules.solver)
+            count_simulation(trees, t, rules)
+    return leaves
+
+
+@kernel
+def descend(trees, t, rules):
+    """Follow the selection rule from the root to a node without edges to follow, which may be new;
+    every node on the way counts one simulation under way."""
+    index = ROOT
+    while True:
+        node = trees.nodes[t, index]
+        node.virtual += 1
+        if node.status != EXPANDED or (
+            rules.solver and node.proven != UNKNOWN and index != ROOT
+        ):
+            return index
+        slot = select_edge(trees, t, index, rules)
+        if slot < node.num_children:
+            index = np.int64(trees.edges[t, node.first_edge + slot].child)
+        else:
+            index = np.int64(add_child(trees, t, index, slot))
+
+
+@kernel
+def retreat(trees, t, index):
+    """Take a descent back."""
+    while index != NOTHING:
+        node = trees.nodes[t, index]
+        node.virtual -= 1
+        index = np.int64(node.parent)
+
+
+def step_leaves(
+    trees, states, batch, leaves, history, length, points, leaf_states, symmetries, want_planes,
+    want_states,
+):  # fmt: skip
+    """The game's part of a step: fill in the states of new nodes and the rows of the batch.
+
+    states [T, N] are those of all nodes, the root's set already; history uint64 [T, plies] holds
+    keys of the positions before the root, length [T] of them, with room for those of a path.
+    points [S, H * W] are the symmetries of planes. Returns the number of rows to evaluate.
+    """
+    trees, batch = borrow_trees(trees), borrow_batch(batch)
+    states, leaf_states, points = borrow(states), borrow(leaf_states), borrow(points)
+    history, length = borrow(history), borrow(length)
+    rows = 0
+    view = np.zeros(batch.planes.shape[1:], np.uint8)
+    for leaf in range(leaves):
+        t, index = batch.tree[leaf], np.int64(batch.node[leaf])
+        node = trees.nodes[t, index]
+        if index != ROOT:
+            parent = trees.nodes[t, node.parent]
+            action = trees.edges[t, parent.first_edge + np.int64(node.slot)].action
+            states[t, index] = states[t, node.parent]
+            play(states[t, index], np.int64(action))
+        state = states[t, index]
+        node.to_play = state.to_play
+        n = np.int64(length[t])
+        if USES_KEYS:
+            node.key = key(state)
+            n = path_keys(trees.nodes, t, index, history[t], n)
+        over, value = outcome(state, history[t], n)
+        if over:
+            node.status = TERMINAL
+            node.raw_value = value
+            if value == -1.0 or value == 0.0 or value == 1.0:
+                node.proven = np.int8(value)
+            batch.row[leaf] = -1
+            continue
+        batch.row[leaf] = rows
+        batch.legal[rows, :] = 0
+        legal(state, history[t], n, batch.legal[rows])
+        batch.seeds[rows] = next_random(trees.rng, t)
+        symmetry = 0
+        if symmetries > 1:
+            symmetry = random_below(trees.rng, t, symmetries)
+        batch.symmetry[rows] = symmetry
+        if want_planes:
+            batch.planes[rows] = 0
+            if symmetry == 0:
+                observe(state, batch.planes[rows])
+            else:
+                view[:] = 0
+                observe(state, view)
+                transform_planes(view, points[symmetry], batch.planes[rows])
+        if want_states:
+            leaf_states[rows] = state
+        rows += 1
+    return rows
+
+
+@kernel
+def path_keys(nodes, t, index, history, length):
+    """Append the keys of a node's ancestors to those before the root; returns how many there are."""
+    depth = 0
+    ancestor = nodes[t, index].parent
+    while ancestor != NOTHING:
+        depth += 1
+        ancestor = nodes[t, ancestor].parent
+    ancestor = nodes[t, index].parent
+    place = length + depth
+    while ancestor != NOTHING:
+        place -= 1
+        history[place] = nodes[t, ancestor].key
+        ancestor = nodes[t, ancestor].parent
+    return length + depth
+
+
+@kernel
+def transform_planes(planes, points, out):
+    """out[c].flat[i] = planes[c].flat[points[i]] for uint8 [C, H, W]."""
+    width = planes.shape[2]
+    for i in range(points.shape[0]):
+        row, column = points[i] // width, points[i] % width
+        for c in range(planes.shape[0]):
+            out[c, i // width, i % width] = planes[c, row, column]

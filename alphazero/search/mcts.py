@@ -1,0 +1,370 @@
+"""Monte Carlo tree search: many positions at once, each in its own tree, in one batch of leaves.
+
+    search = Search(game, evaluator, config, trees=64)
+    search.begin(tree, position, seed=1)      # for every tree
+    for tree in search.step(): ...            # those that have had their simulations
+        result = search.result(tree)
+        search.advance(tree, result.best)     # or begin the next game
+
+Trees are not in lockstep: one that has finished makes its move and goes on while the others search,
+so the batch stays full. With `pipelines=2` the trees are halved, and one half is selected while the
+evaluator works on the other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alphazero.config import SearchConfig
+from alphazero.evaluate import CachedEvaluator, Evaluation, Evaluator, Leaves
+from alphazero.game import Game, Position
+from alphazero.search import leaves as leaf_kernels
+from alphazero.search import root as root_kernels
+from alphazero.search import tree as tree_kernels
+from alphazero.search.select import Rules
+from alphazero.search.tree import EXPANDED, ROOT, UNKNOWN
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found. M legal actions, in ascending order; values are for the root's player to
+    move."""
+
+    actions: np.ndarray  # int32 [M]
+    visits: np.ndarray  # int32 [M]
+    q: np.ndarray  # float32 [M], nan where unvisited
+    prior: np.ndarray  # float32 [M], the evaluator's, before noise
+    policy: np.ndarray  # float32 [M], sums to 1: the training target
+    value: float  # of the position, in [-1, 1]
+    proven: int | None  # -1, 0 or 1 if the search has solved the position
+    best: int  # the action to play
+    pv: list[int]  # the line expected, beginning with `best`
+    simulations: int  # done in this search
+
+    def index(self, action: int) -> int:
+        """The row of an action. Raises ValueError if it is not legal here."""
+        rows = np.flatnonzero(self.actions == action)
+        if not len(rows):
+            raise ValueError(f"action {action} is not legal in the position searched")
+        return int(rows[0])
+
+    def sample(self, temperature: float, rng: np.random.Generator) -> int:
+        """An action drawn from policy ** (1 / temperature); `best` at temperature 0."""
+        if temperature <= 0.0:
+            return self.best
+        weights = (self.policy / self.policy.max()).astype(np.float64) ** (1.0 / temperature)
+        return int(rng.choice(self.actions, p=weights / weights.sum()))
+
+
+class _Pipeline:
+    """A range of trees with its own batch of leaves, at most one of them at the evaluator."""
+
+    def __init__(self, game: Game, first: int, end: int, leaves_per_tree: int) -> None:
+        self.first = first
+        self.end = end
+        room = (end - first) * leaves_per_tree
+        self.batch = leaf_kernels.allocate_batch(room, game.num_actions, game.planes)
+        self.states = game.empty_states(room)
+        self.leaves = 0
+        self.wait: Callable[[], Evaluation] | None = None
+
+
+class Search:
+    """Trees for several positions of one game, searched together."""
+
+    def __init__(
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        config: SearchConfig,
+        trees: int = 1,
+        *,
+        pipelines: int = 1,
+    ) -> None:
+        self.game = game
+        self.config = config
+        if config.cache and not isinstance(evaluator, CachedEvaluator) and evaluator.uses_planes:
+            evaluator = CachedEvaluator(evaluator, game, config.cache)
+        self.evaluator = evaluator
+        self.rows_evaluated = 0  # of all batches so far
+        self.batches = 0
+        self.rules = _rules(game, config)
+        capacity = 2 * config.simulations + config.leaves_per_tree + 2
+        self._trees = tree_kernels.allocate(trees, capacity, game.num_actions, game.max_legal)
+        self._states = np.zeros((trees, capacity), game.state)
+        plies = game.max_plies + 2 if game.uses_keys else 1
+        self._history = np.zeros((trees, plies), np.uint64)
+        self._history_length = np.zeros(trees, np.int32)
+        assert game.symmetries is not None
+        self._points = np.ascontiguousarray(game.symmetries.points)
+        self._inverse_actions = np.ascontiguousarray(game.symmetries.inverse_actions)
+        self._step_leaves = game.bind(leaf_kernels.step_leaves)
+        self._no_answer = Evaluation(np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32))
+        edges = np.linspace(0, trees, pipelines + 1).astype(int)
+        self._pipelines = [
+            _Pipeline(game, int(first), int(end), config.leaves_per_tree)
+            for first, end in zip(edges[:-1], edges[1:], strict=True)
+            if end > first
+        ]
+        self._row = _Row(game.max_legal)
+        self._kept = np.zeros(capacity, np.int32)
+
+    @property
+    def num_trees(self) -> int:
+        return len(self._states)
+
+    # -- beginning a search ------------------------------------------------------------------------
+
+    def begin(
+        self,
+        tree: int,
+        position: Position,
+        *,
+        seed: int,
+        simulations: int | None = None,
+        noise: bool = False,
+    ) -> None:
+        """Search a position in a fresh tree. `noise` makes the root explore, as in self-play.
+
+        Raises ValueError if the game is over.
+        """
+        if position.is_over:
+            raise ValueError("cannot search: the game is over")
+        self._trees.rng[tree] = np.uint64(seed % 2**64)
+        self._reset(tree, position)
+        self._want(tree, simulations, noise)
+
+    def advance(
+        self,
+        tree: int,
+        position: Position,
+        *,
+        simulations: int | None = None,
+        noise: bool = False,
+    ) -> None:
+        """Search the position after one more move, keeping what the tree knows of it.
+
+        `position` is the one searched before with a single move made, which must not end the game.
+        """
+        trees = self._trees
+        child = self._child(tree, position.moves[-1]) if self.config.reuse_tree else None
+        if child is None:
+            self._reset(tree, position)
+            self._want(tree, simulations, noise)
+            return
+        kept = tree_kernels.reroot(trees, tree, child, self._kept)
+        self._states[tree, :kept] = self._states[tree, self._kept[:kept]]
+        self._remember_history(tree, position)
+        root_kernels.restore_logits(trees, tree)
+        self._want(tree, simulations, noise)
+
+    def _reset(self, tree: int, position: Position) -> None:
+        tree_kernels.add_root(self._trees, tree, position.to_play)
+        self._states[tree, ROOT] = position.state
+        self._remember_history(tree, position)
+
+    def _remember_history(self, tree: int, position: Position) -> None:
+        if self.game.uses_keys:
+            self._history[tree, : len(position.keys)] = position.keys
+            self._history_length[tree] = len(position.keys)
+
+    def _want(self, tree: int, simulations: int | None, noise: bool) -> None:
+        """Set what the coming search of a tree may spend, and make room for it."""
+        budget = self.config.simulations if simulations is None else simulations
+        trees = self._trees
+        self._make_room(int(trees.num_nodes[tree]) + budget + 1, budget)
+        trees = self._trees
+        trees.budget[tree] = budget
+        trees.started[tree] = trees.done[tree] = 0
+        trees.noise[tree] = noise
+        trees.active[tree] = True
+        root = trees.nodes[tree, ROOT]
+        if root["status"] == EXPANDED:
+            root_kernels.prepare_root(trees, tree, self.rules)
+            if self.config.solver and root["proven"] != UNKNOWN:
+                trees.budget[tree] = 0
+
+    def _make_room(self, nodes: int, simulations: int) -> None:
+        trees = self._trees
+        if nodes > trees.nodes.shape[1]:
+            capacity = max(nodes, 2 * trees.nodes.shape[1])
+            self._trees = trees = trees._replace(
+                nodes=tree_kernels.grown(trees.nodes, capacity),
+                edges=tree_kernels.grown(trees.edges, capacity * self.game.max_legal),
+            )
+            self._states = tree_kernels.grown(self._states, capacity)
+            self._kept = np.zeros(capacity, np.int32)
+        if self.config.policy == "gumbel" and simulations > trees.schedule.shape[1]:
+            self._trees = trees._replace(schedule=tree_kernels.grown(trees.schedule, simulations))
+
+    def _child(self, tree: int, action: int) -> int | None:
+        """The root's expanded child for an action, if there is one."""
+        trees = self._trees
+        root = trees.nodes[tree, ROOT]
+        first = int(root["first_edge"])
+        visited = trees.edges[tree, first : first + int(root["num_children"])]
+        for edge in visited[visited["action"] == action]:
+            if trees.nodes[tree, edge["child"]]["status"] == EXPANDED:
+                return int(edge["child"])
+        return None
+
+    # -- searching ---------------------------------------------------------------------------------
+
+    def step(self) -> list[int]:
+        """Advance every active tree by a batch of leaves; returns the trees that finished."""
+        for pipeline in self._pipelines:
+            self._advance(pipeline)
+        trees = self._trees
+        finished = np.flatnonzero(
+            (trees.active != 0)
+            & (trees.done >= trees.budget)
+            & (trees.started == trees.done)
+            & (trees.nodes["status"][:, ROOT] == EXPANDED)
+        )
+        trees.active[finished] = False
+        return finished.tolist()
+
+    def run(self) -> None:
+        """Search until every tree has finished."""
+        while self._trees.active.any():
+            self.step()
+
+    def stop(self, tree: int) -> None:
+        """Have a tree finish with the simulations it has begun."""
+        if self._trees.active[tree]:
+            self._trees.budget[tree] = self._trees.started[tree]
+
+    def extend(self, tree: int, simulations: int) -> None:
+        """Let a tree that has finished go on; a Gumbel root begins a new round of halving."""
+        self._want(tree, simulations, bool(self._trees.noise[tree]))
+
+    def _advance(self, pipeline: _Pipeline) -> None:
+        """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""
+        answer = pipeline.wait() if pipeline.wait is not None else self._no_answer
+        pipeline.wait = None
+        pipeline.leaves = leaf_kernels.advance(
+            self._trees,
+            pipeline.batch,
+            pipeline.leaves,
+            answer.logits,
+            answer.value,
+            self._inverse_actions,
+            self.rules,
+            pipeline.first,
+            pipeline.end,
+        )
+        if not pipeline.leaves:
+            return
+        rows = self._step_leaves(
+            self._trees,
+            self._states,
+            pipeline.batch,
+            pipeline.leaves,
+            self._history,
+            self._history_length,
+            self._points,
+            pipeline.states,
+            self.rules.symmetries if self.evaluator.uses_planes else 1,
+            self.evaluator.uses_planes,
+            self.evaluator.uses_states,
+        )
+        if rows:
+            batch = pipeline.batch
+            self.rows_evaluated += rows
+            self.batches += 1
+            ask = Leaves(batch.planes[:rows], pipeline.states[:rows], batch.seeds[:rows])
+            pipeline.wait = self.evaluator.submit(ask)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def simulations(self, tree: int) -> int:
+        """Simulations done in this tree's present search."""
+        return int(self._trees.done[tree])
+
+    def is_solved(self, tree: int) -> bool:
+        """Whether the root's result is proven."""
+        return self._trees.nodes[tree, ROOT]["proven"] != UNKNOWN
+
+    def result(self, tree: int) -> SearchResult:
+        """What the search of a tree has found so far. Raises ValueError before the root has been
+        evaluated."""
+        trees, row = self._trees, self._row
+        root = trees.nodes[tree, ROOT]
+        if root["status"] != EXPANDED:
+            raise ValueError("the search has not begun: step it first")
+        count = root_kernels.read_root(
+            trees, tree, self.rules, row.actions, row.visits, row.q, row.prior, row.policy
+        )
+        order = np.argsort(row.actions[:count])
+        proven = None if root["proven"] == UNKNOWN else int(root["proven"])
+        value = float(root["value_sum"]) / max(int(root["visits"]), 1)
+        line = np.empty(64, np.int32)
+        length = root_kernels.principal_variation(trees, tree, self.rules, line)
+        return SearchResult(
+            actions=row.actions[:count][order],
+            visits=row.visits[:count][order],
+            q=row.q[:count][order],
+            prior=row.prior[:count][order],
+            policy=row.policy[:count][order],
+            value=value if proven is None else float(proven),
+            proven=proven,
+            best=int(line[0]),
+            pv=line[:length].tolist(),
+            simulations=int(trees.done[tree]),
+        )
+
+    def memory_per_node(self) -> float:
+        """Bytes that a node takes on average: itself, its state and its edges."""
+        trees = self._trees
+        nodes, edges = int(trees.num_nodes.sum()), int(trees.num_edges.sum())
+        size = trees.nodes.itemsize + self._states.itemsize
+        return size + trees.edges.itemsize * edges / max(nodes, 1)
+
+
+class _Row:
+    """Scratch for reading a root."""
+
+    def __init__(self, max_legal: int) -> None:
+        self.actions = np.zeros(max_legal, np.int32)
+        self.visits = np.zeros(max_legal, np.int32)
+        self.q = np.zeros(max_legal, np.float32)
+        self.prior = np.zeros(max_legal, np.float32)
+        self.policy = np.zeros(max_legal, np.float32)
+
+
+def _rules(game: Game, config: SearchConfig) -> Rules:
+    assert game.symmetries is not None
+    return Rules(
+        gumbel=config.policy == "gumbel",
+        leaves_per_tree=config.leaves_per_tree,
+        virtual_loss=float(config.virtual_loss),
+        solver=config.solver,
+        symmetries=len(game.symmetries.points) if config.symmetry else 1,
+        c_init=float(config.puct.c_init),
+        c_base=float(config.puct.c_base),
+        fpu_reduction=float(config.puct.fpu_reduction),
+        root_fpu_reduction=float(config.puct.root_fpu_reduction),
+        noise_total=float(config.puct.noise_total),
+        noise_weight=float(config.puct.noise_weight),
+        considered=config.gumbel.considered,
+        c_visit=float(config.gumbel.c_visit),
+        c_scale=float(config.gumbel.c_scale),
+    )
+
+
+def search_many(
+    game: Game,
+    evaluator: Evaluator,
+    config: SearchConfig,
+    positions: Sequence[Position],
+    seeds: Sequence[int],
+    *,
+    simulations: int | None = None,
+) -> list[SearchResult]:
+    """Search several unfinished positions at once, without noise."""
+    search = Search(game, evaluator, config, len(positions))
+    for tree, (position, seed) in enumerate(zip(positions, seeds, strict=True)):
+        search.begin(tree, position, seed=seed, simulations=simulations)
+    search.run()
+    return [search.result(tree) for tree in range(len(positions))]

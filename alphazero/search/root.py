@@ -1,0 +1,225 @@
+"""What happens only at the root: exploration noise, the halving schedule, and reading the result."""
+
+import math
+
+import numpy as np
+
+from alphazero.jit import kernel, random_float
+from alphazero.search.select import boost, child_value, mixed_value, root_score, searched_visits
+from alphazero.search.tree import (
+    LOSS,
+    NOTHING,
+    ROOT,
+    UNKNOWN,
+    WIN,
+    bring_best_forward,
+    decode_prior,
+    encode_prior,
+    value_for,
+)
+
+
+@kernel
+def prepare_root(trees, t, rules):
+    """Get an expanded root ready for a search: noise, and the schedule of sequential halving."""
+    root = trees.nodes[t, ROOT]
+    for slot in range(root.num_edges):
+        edge = trees.edges[t, root.first_edge + slot]
+        visits = 0
+        if edge.child != NOTHING:
+            visits = trees.nodes[t, edge.child].visits
+        trees.base_visits[t, edge.action] = visits
+        trees.gumbel[t, edge.action] = 0.0
+        if rules.gumbel and trees.noise[t]:
+            trees.gumbel[t, edge.action] = sample_gumbel(trees.rng, t)
+    if rules.gumbel:
+        considered = min(rules.considered, np.int64(root.num_edges))
+        fill_schedule(trees.schedule[t], considered, trees.budget[t])
+    elif trees.noise[t]:
+        add_dirichlet_noise(trees, t, rules)
+
+
+@kernel
+def restore_logits(trees, t):
+    """Set the root's logits from its priors, for a node that has just become the root."""
+    root = trees.nodes[t, ROOT]
+    for slot in range(root.num_edges):
+        edge = trees.edges[t, root.first_edge + slot]
+        trees.root_logits[t, edge.action] = math.log(max(decode_prior(edge.prior), 1e-12))
+
+
+@kernel
+def fill_schedule(schedule, considered, simulations):
+    """schedule[i] = visits that an action must have to be visited by simulation i.
+
+    Sequential halving (Karnin et al. 2013): every phase gives the actions still considered the same
+    number of visits, then keeps the better half, never fewer than two.
+    """
+    phases = 0
+    while (1 << phases) < considered:
+        phases += 1
+    left = considered
+    visits = 0
+    i = 0
+    while i < simulations:
+        rounds = 1
+        if phases > 0:
+            rounds = max(1, simulations // (phases * left))
+        for _ in range(rounds):
+            for _ in range(left):
+                if i < simulations:
+                    schedule[i] = visits
+                    i += 1
+            visits += 1
+        if left > 2:
+            left = max(2, left // 2)
+
+
+@kernel
+def sample_gumbel(rng, t):
+    """A sample of the standard Gumbel distribution."""
+    u = np.float64(random_float(rng, t)) + 2.0**-25  # never 0, never 1
+    return np.float32(-math.log(-math.log(u)))
+
+
+@kernel
+def sample_gamma(rng, t, shape):
+    """A sample of the gamma distribution with scale 1 (Marsaglia and Tsang 2000)."""
+    raised = shape + 1.0 if shape < 1.0 else shape
+    d = raised - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        u = np.float64(random_float(rng, t)) + 2.0**-25
+        angle = 2.0 * math.pi * random_float(rng, t)
+        x = math.sqrt(-2.0 * math.log(u)) * math.cos(angle)  # Box-Muller
+        v = (1.0 + c * x) ** 3
+        if v <= 0.0:
+            continue
+        u = np.float64(random_float(rng, t)) + 2.0**-25
+        if math.log(u) < 0.5 * x * x + d - d * v + d * math.log(v):
+            break
+    sample = d * v
+    if shape < 1.0:
+        u = np.float64(random_float(rng, t)) + 2.0**-25
+        sample *= u ** (1.0 / shape)
+    return sample
+
+
+@kernel
+def add_dirichlet_noise(trees, t, rules):
+    """Mix Dirichlet noise into the root's priors. The concentration is spread over the legal moves
+    (KataGo: 10.83 in all, which is AlphaZero's 0.03 each on 19x19)."""
+    root = trees.nodes[t, ROOT]
+    count = np.int64(root.num_edges)
+    total = 0.0
+    for slot in range(count):
+        trees.scratch[slot] = sample_gamma(trees.rng, t, rules.noise_total / count)
+        total += trees.scratch[slot]
+    if total <= 0.0:
+        return
+    for slot in range(count):
+        edge = trees.edges[t, root.first_edge + slot]
+        noise = trees.scratch[slot] / total
+        prior = decode_prior(edge.prior)
+        edge.prior = encode_prior((1.0 - rules.noise_weight) * prior + rules.noise_weight * noise)
+    unvisited = root.first_edge + np.int64(root.num_children)
+    bring_best_forward(trees.edges, t, unvisited, root.first_edge + count)
+
+
+@kernel
+def read_root(trees, t, rules, actions, visits, q, priors, policy):
+    """Fill a row for every legal action of the root, in ascending order; returns how many.
+
+    q is for the root's player to move, nan where unvisited. policy is the training target: the
+    improved policy of completed Q values (Gumbel), or the shares of visits (PUCT). A proven win
+    counts as the only good move, a proven loss as no move at all.
+    """
+    root = trees.nodes[t, ROOT]
+    count = np.int64(root.num_edges)
+    mixed, most = mixed_value(trees, t, ROOT, 0.0)
+    for slot in range(count):
+        edge = trees.edges[t, root.first_edge + slot]
+        actions[slot] = edge.action
+        visits[slot] = 0
+        q[slot] = np.nan
+        priors[slot] = math.exp(np.float64(trees.root_logits[t, edge.action]))
+        value = mixed
+        losing = False
+        if edge.child != NOTHING:
+            child = trees.nodes[t, edge.child]
+            visits[slot] = child.visits
+            value = child_value(root, child, 0.0)
+            q[slot] = value
+            losing = child.proven != UNKNOWN and value == LOSS
+        if rules.gumbel:
+            policy[slot] = trees.root_logits[t, edge.action] + boost(value, most, rules)
+        else:
+            policy[slot] = 0.0 if losing and root.proven != LOSS else visits[slot]
+        if root.proven == WIN and not value == WIN:
+            policy[slot] = -np.inf if rules.gumbel else 0.0
+    normalise(policy, count, rules.gumbel)
+    return count
+
+
+@kernel
+def normalise(policy, count, logits):
+    """Make the first `count` entries sum to 1, as a softmax if they are logits."""
+    if logits:
+        highest = -np.inf
+        for i in range(count):
+            highest = max(highest, policy[i])
+        for i in range(count):
+            policy[i] = math.exp(policy[i] - highest)
+    total = 0.0
+    for i in range(count):
+        total += policy[i]
+    for i in range(count):
+        policy[i] = policy[i] / total if total > 0.0 else 1.0 / count
+
+
+@kernel
+def best_slot(trees, t, index, rules):
+    """The slot of the move to play from a node: a proven win, else the most visited of those not
+    proven lost (at a Gumbel root: the best score among the most visited of this search)."""
+    node = trees.nodes[t, index]
+    halving = rules.gumbel and index == ROOT
+    mixed, most = mixed_value(trees, t, index, 0.0)
+    best, best_rank, best_visits, best_score = 0, -2, -1, -np.inf
+    for slot in range(node.num_edges):
+        edge = trees.edges[t, node.first_edge + slot]
+        rank, visits = 0, 0
+        score = decode_prior(edge.prior)
+        if edge.child != NOTHING:
+            child = trees.nodes[t, edge.child]
+            visits = child.visits
+            if child.proven != UNKNOWN:
+                result = value_for(node.to_play, child, child.proven)
+                rank = 1 if result == WIN else (-1 if result == LOSS else 0)
+        if halving:
+            visits = searched_visits(trees, t, slot)
+            score = root_score(trees, t, slot, mixed, most, rules)
+        if (
+            rank > best_rank
+            or (rank == best_rank and visits > best_visits)
+            or (rank == best_rank and visits == best_visits and score > best_score)
+        ):
+            best, best_rank, best_visits, best_score = slot, rank, visits, score
+    return best
+
+
+@kernel
+def principal_variation(trees, t, rules, out):
+    """Fill `out` with the actions of the best line; returns its length."""
+    index = ROOT
+    length = 0
+    while length < out.shape[0]:
+        node = trees.nodes[t, index]
+        if node.num_edges == 0 or (index != ROOT and node.num_children == 0):
+            break
+        edge = trees.edges[t, node.first_edge + best_slot(trees, t, index, rules)]
+        out[length] = edge.action
+        length += 1
+        if edge.child == NOTHING:
+            break
+        index = edge.child
+    return length

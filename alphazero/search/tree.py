@@ -1,0 +1,327 @@
+"""Search trees as flat arrays, many in one allocation, and what changes them.
+
+    nodes[t]   0 1 2 3 ...      in order of creation: a parent comes before its children
+    edges[t]   |0 0 0 0|1 1 1|2 2 2 2 2| ...     one block per expanded node, legal moves only
+                ^visited^ ^rest                  the first `num_children` edges of a block have
+                                                 children; the next one has the highest prior left
+
+An unvisited edge matters only through its prior, so selection looks at the visited edges and at the
+one best unvisited edge. Visits and values are kept once, in the child node. An edge is 8 bytes and a
+node 56 besides its state.
+
+Values are for the player to move at the node they belong to; `value_for` is the one place where the
+sign changes, by comparing who is to move.
+Letters in shapes: T trees, N nodes and E edges allocated per tree, A actions.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alphazero.jit import borrow, kernel
+
+ROOT = 0
+NOTHING = -1  # no parent, no child
+
+NEW, EXPANDED, TERMINAL = 0, 1, 2  # status of a node; NEW ones wait for their evaluation
+LOSS, DRAW, WIN, UNKNOWN = -1, 0, 1, 2  # proven result for the player to move
+
+NODE = np.dtype(
+    [
+        ("value_sum", np.float64),  # of all visits
+        ("key", np.uint64),  # the game's key of the position, if the game uses keys
+        ("raw_value", np.float32),  # the evaluator's, or the result of a terminal node
+        ("visits", np.int32),
+        ("virtual", np.int32),  # simulations under way through this node
+        ("parent", np.int32),
+        ("first_edge", np.int32),
+        ("num_edges", np.int16),
+        ("num_children", np.int16),
+        ("slot", np.int16),  # which of the parent's edges leads here
+        ("to_play", np.int8),
+        ("status", np.int8),
+        ("proven", np.int8),
+    ],
+    align=True,
+)
+EDGE = np.dtype([("prior", np.uint16), ("action", np.int16), ("child", np.int32)], align=True)
+
+PRIOR_SCALE = 65535.0
+
+
+class Trees(NamedTuple):
+    """All trees of a search."""
+
+    nodes: np.ndarray  # NODE [T, N]
+    edges: np.ndarray  # EDGE [T, E]
+    num_nodes: np.ndarray  # int32 [T]
+    num_edges: np.ndarray  # int32 [T]
+    budget: np.ndarray  # int32 [T], simulations wanted since the search began
+    started: np.ndarray  # int32 [T]
+    done: np.ndarray  # int32 [T]
+    active: np.ndarray  # uint8 [T]
+    noise: np.ndarray  # uint8 [T], whether the root explores
+    rng: np.ndarray  # uint64 [T]
+    root_logits: np.ndarray  # float32 [T, A], log of the root's priors before noise
+    gumbel: np.ndarray  # float32 [T, A], Gumbel noise of root actions
+    base_visits: np.ndarray  # int32 [T, A], visits of root actions when the search began
+    schedule: np.ndarray  # int32 [T, budget], sequential halving: visits of the actions considered
+    scratch: np.ndarray  # float64 [A]
+
+
+def allocate(trees: int, nodes: int, num_actions: int, max_legal: int) -> Trees:
+    """Empty trees. Edges are allocated for the worst case; untouched pages cost no memory."""
+    return Trees(
+        nodes=np.zeros((trees, nodes), NODE),
+        edges=np.zeros((trees, nodes * max_legal), EDGE),
+        num_nodes=np.zeros(trees, np.int32),
+        num_edges=np.zeros(trees, np.int32),
+        budget=np.zeros(trees, np.int32),
+        started=np.zeros(trees, np.int32),
+        done=np.zeros(trees, np.int32),
+        active=np.zeros(trees, np.uint8),
+        noise=np.zeros(trees, np.uint8),
+        rng=np.zeros(trees, np.uint64),
+        root_logits=np.zeros((trees, num_actions), np.float32),
+        gumbel=np.zeros((trees, num_actions), np.float32),
+        base_visits=np.zeros((trees, num_actions), np.int32),
+        schedule=np.zeros((trees, 0), np.int32),
+        scratch=np.zeros(num_actions, np.float64),
+    )
+
+
+def grown(array: np.ndarray, columns: int) -> np.ndarray:
+    """A copy of a [T, n] array with more, zeroed, columns."""
+    larger = np.zeros((array.shape[0], columns), array.dtype)
+    larger[:, : array.shape[1]] = array
+    return larger
+
+
+@kernel
+def borrow_trees(trees):
+    """The same trees for inner kernels, without reference counts."""
+    return Trees(
+        borrow(trees.nodes),
+        borrow(trees.edges),
+        borrow(trees.num_nodes),
+        borrow(trees.num_edges),
+        borrow(trees.budget),
+        borrow(trees.started),
+        borrow(trees.done),
+        borrow(trees.active),
+        borrow(trees.noise),
+        borrow(trees.rng),
+        borrow(trees.root_logits),
+        borrow(trees.gumbel),
+        borrow(trees.base_visits),
+        borrow(trees.schedule),
+        borrow(trees.scratch),
+    )
+
+
+@kernel
+def encode_prior(prior: float) -> int:
+    """A probability as 16 bits: the square root keeps small ones apart (relative error < 1 % above
+    1e-6, < 1e-4 above 0.02)."""
+    return np.uint16(math.sqrt(prior) * PRIOR_SCALE + 0.5)
+
+
+@kernel
+def decode_prior(code: Any) -> float:
+    """The probability that `encode_prior` stored."""
+    root = code * (1.0 / PRIOR_SCALE)
+    return root * root
+
+
+@kernel
+def value_for(player: int, node: Any, value: float) -> float:
+    """A value that belongs to `node`'s player to move, as `player` sees it."""
+    return value if node.to_play == player else -value
+
+
+@kernel
+def add_root(trees, t, to_play):
+    """Start tree `t` anew with an unexpanded root."""
+    root = trees.nodes[t, ROOT]
+    root.value_sum = 0.0
+    root.raw_value = 0.0
+    root.visits = 0
+    root.virtual = 0
+    root.parent = NOTHING
+    root.first_edge = 0
+    root.num_edges = 0
+    root.num_children = 0
+    root.slot = 0
+    root.to_play = to_play
+    root.status = NEW
+    root.proven = UNKNOWN
+    trees.num_nodes[t] = 1
+    trees.num_edges[t] = 0
+
+
+@kernel
+def add_child(trees, t, parent, slot):
+    """Create the child behind an unvisited edge of `parent` and return it.
+
+    The edge moves to the end of the visited ones; the best of the rest moves up behind it.
+    """
+    node = trees.nodes[t, parent]
+    first = node.first_edge
+    place = np.int64(node.num_children)
+    if slot != place:
+        swap_edges(trees.edges, t, first + slot, first + place)
+    index = trees.num_nodes[t]
+    trees.num_nodes[t] = index + 1
+    trees.edges[t, first + place].child = index
+    child = trees.nodes[t, index]
+    child.value_sum = 0.0
+    child.raw_value = 0.0
+    child.visits = 0
+    child.virtual = 0
+    child.parent = parent
+    child.num_edges = 0
+    child.num_children = 0
+    child.slot = place
+    child.status = NEW
+    child.proven = UNKNOWN
+    node.num_children = place + 1
+    bring_best_forward(trees.edges, t, first + place + 1, first + np.int64(node.num_edges))
+    return index
+
+
+@kernel
+def swap_edges(edges, t, i, j):
+    """Exchange two edges."""
+    one, other = edges[t, i], edges[t, j]
+    prior, action, child = one.prior, one.action, one.child
+    one.prior, one.action, one.child = other.prior, other.action, other.child
+    other.prior, other.action, other.child = prior, action, child
+
+
+@kernel
+def bring_best_forward(edges, t, first, end):
+    """Move the edge with the highest prior (then the lowest action) of [first, end) to `first`."""
+    best = first
+    for i in range(first + 1, end):
+        if edges[t, i].prior > edges[t, best].prior or (
+            edges[t, i].prior == edges[t, best].prior
+            and edges[t, i].action < edges[t, best].action
+        ):
+            best = i
+    if best != first:
+        swap_edges(edges, t, first, best)
+
+
+@kernel
+def expand(trees, t, index, logits, mask, actions, value):
+    """Give a node its edges: legal actions with the softmax of their logits as priors.
+
+    logits float32 [A] are under a symmetry that `actions` [A] maps back: action a is logits[
+    actions[a]]. `value` is the evaluator's, for the player to move.
+    """
+    node = trees.nodes[t, index]
+    first = trees.num_edges[t]
+    count = 0
+    highest = -np.inf
+    for action in range(mask.shape[0]):
+        if mask[action]:
+            logit = np.float64(logits[actions[action]])
+            trees.scratch[count] = logit
+            trees.edges[t, first + count].action = action
+            highest = max(highest, logit)
+            count += 1
+    assert count > 0, "a position that is not over has no legal move"
+    total = 0.0
+    for i in range(count):
+        trees.scratch[i] = math.exp(trees.scratch[i] - highest)
+        total += trees.scratch[i]
+    for i in range(count):
+        edge = trees.edges[t, first + i]
+        edge.prior = encode_prior(trees.scratch[i] / total)
+        edge.child = NOTHING
+        if index == ROOT:
+            trees.root_logits[t, edge.action] = math.log(max(trees.scratch[i] / total, 1e-12))
+    node.first_edge = first
+    node.num_edges = count
+    node.status = EXPANDED
+    node.raw_value = value
+    trees.num_edges[t] = first + count
+    bring_best_forward(trees.edges, t, first, first + count)
+
+
+@kernel
+def backup(trees, t, leaf, value, solver):
+    """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
+    nodes on its path, and pass proven results up (MCTS-solver, Winands et al. 2008)."""
+    nodes = trees.nodes
+    index = leaf
+    player = nodes[t, leaf].to_play
+    child_proven = False
+    while index != NOTHING:
+        node = nodes[t, index]
+        if child_proven and node.proven == UNKNOWN:
+            prove(trees, t, index)
+        child_proven = solver and node.proven != UNKNOWN
+        if child_proven:
+            value = np.float64(node.proven)
+            player = node.to_play
+        node.value_sum += value_for(player, node, value)
+        node.visits += 1
+        node.virtual -= 1
+        index = node.parent
+
+
+@kernel
+def prove(trees, t, index):
+    """Set a node's proven result if its children decide it: one win is enough, otherwise all must
+    be proven."""
+    node = trees.nodes[t, index]
+    best = LOSS
+    complete = node.num_children == node.num_edges
+    for i in range(node.num_children):
+        child = trees.nodes[t, trees.edges[t, node.first_edge + i].child]
+        if child.proven == UNKNOWN:
+            complete = False
+            continue
+        result = value_for(node.to_play, child, child.proven)
+        if result == WIN:
+            node.proven = WIN
+            return
+        best = max(best, result)
+    if complete:
+        node.proven = best
+
+
+@kernel
+def reroot(trees, t, new_root, kept):
+    """Keep only the subtree of `new_root`, which becomes the root; returns its number of nodes.
+
+    kept int32 [N] receives the old index of every node kept, in order. Nodes and edge blocks lie in
+    order of creation, so each moves to the front of where it was and nothing is overwritten.
+    """
+    nodes, edges = trees.nodes, trees.edges
+    moved_to = np.full(trees.num_nodes[t], NOTHING, np.int32)
+    count = 0
+    num_edges = 0
+    for index in range(new_root, trees.num_nodes[t]):
+        parent = nodes[t, index].parent
+        if index != new_root and moved_to[parent] == NOTHING:
+            continue
+        moved_to[index] = count
+        kept[count] = index
+        nodes[t, count] = nodes[t, index]
+        node = nodes[t, count]
+        for i in range(node.num_edges):
+            edges[t, num_edges + i] = edges[t, node.first_edge + i]
+        node.first_edge = num_edges
+        num_edges += node.num_edges
+        if index == new_root:
+            node.parent = NOTHING
+        else:
+            node.parent = moved_to[parent]
+            edges[t, nodes[t, node.parent].first_edge + node.slot].child = count
+        count += 1
+    trees.num_nodes[t] = count
+    trees.num_edges[t] = num_edges
+    return count
