@@ -68,11 +68,14 @@ def borrow_batch(batch):
 
 
 @kernel
-def advance(trees, batch, leaves, logits, values, inverse_actions, rules, first, end):
+def advance(
+    trees, batch, leaves, logits, values, inverse_actions, rules, first, end, finished
+):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
     logits float32 [rows, A] and values float32 [rows] are the evaluator's answer.
-    Returns the number of new leaves.
+    Returns the number of new leaves. Trees that have had their simulations become inactive, and are
+    listed in `finished` int32 [T + 1], whose first entry is their number.
     """
     trees, batch = borrow_trees(trees), borrow_batch(batch)
     logits, values = borrow(logits), borrow(values)
@@ -81,8 +84,13 @@ def advance(trees, batch, leaves, logits, values, inverse_actions, rules, first,
         finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules)
     leaves = 0
     for t in range(first, end):
-        if trees.active[t]:
-            leaves = select_leaves(trees, t, batch, leaves, rules)
+        if not trees.active[t]:
+            continue
+        leaves = select_leaves(trees, t, batch, leaves, rules)
+        if trees.done[t] >= trees.budget[t] and trees.nodes[t, ROOT].virtual == 0:
+            trees.active[t] = 0
+            finished[0] += 1
+            finished[finished[0]] = t
     return leaves
 
 

@@ -23,7 +23,7 @@ from alphazero.search import leaves as leaf_kernels
 from alphazero.search import root as root_kernels
 from alphazero.search import tree as tree_kernels
 from alphazero.search.select import Rules
-from alphazero.search.tree import EXPANDED, ROOT, UNKNOWN
+from alphazero.search.tree import EXPANDED, NOTHING, ROOT, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class Search:
             if end > first
         ]
         self._row = _Row(game.max_legal)
+        self._finished = np.zeros(trees + 1, np.int32)
         self._kept = np.zeros(capacity, np.int32)
 
     @property
@@ -148,8 +149,10 @@ class Search:
         `position` is the one searched before with a single move made, which must not end the game.
         """
         trees = self._trees
-        child = self._child(tree, position.moves[-1]) if self.config.reuse_tree else None
-        if child is None:
+        child = NOTHING
+        if self.config.reuse_tree:
+            child = root_kernels.expanded_child(trees, tree, position.moves[-1])
+        if child == NOTHING:
             self._reset(tree, position)
             self._want(tree, simulations, noise)
             return
@@ -175,15 +178,7 @@ class Search:
         trees = self._trees
         self._make_room(int(trees.num_nodes[tree]) + budget + 1, budget)
         trees = self._trees
-        trees.budget[tree] = budget
-        trees.started[tree] = trees.done[tree] = 0
-        trees.noise[tree] = noise
-        trees.active[tree] = True
-        root = trees.nodes[tree, ROOT]
-        if root["status"] == EXPANDED:
-            root_kernels.prepare_root(trees, tree, self.rules)
-            if self.config.solver and root["proven"] != UNKNOWN:
-                trees.budget[tree] = 0
+        root_kernels.begin_search(trees, tree, budget, noise, self.rules)
 
     def _make_room(self, nodes: int, simulations: int) -> None:
         trees = self._trees
@@ -198,32 +193,14 @@ class Search:
         if self.config.policy == "gumbel" and simulations > trees.schedule.shape[1]:
             self._trees = trees._replace(schedule=tree_kernels.grown(trees.schedule, simulations))
 
-    def _child(self, tree: int, action: int) -> int | None:
-        """The root's expanded child for an action, if there is one."""
-        trees = self._trees
-        root = trees.nodes[tree, ROOT]
-        first = int(root["first_edge"])
-        visited = trees.edges[tree, first : first + int(root["num_children"])]
-        for edge in visited[visited["action"] == action]:
-            if trees.nodes[tree, edge["child"]]["status"] == EXPANDED:
-                return int(edge["child"])
-        return None
-
     # -- searching ---------------------------------------------------------------------------------
 
     def step(self) -> list[int]:
         """Advance every active tree by a batch of leaves; returns the trees that finished."""
+        self._finished[0] = 0
         for pipeline in self._pipelines:
             self._advance(pipeline)
-        trees = self._trees
-        finished = np.flatnonzero(
-            (trees.active != 0)
-            & (trees.done >= trees.budget)
-            & (trees.started == trees.done)
-            & (trees.nodes["status"][:, ROOT] == EXPANDED)
-        )
-        trees.active[finished] = False
-        return finished.tolist()
+        return self._finished[1 : 1 + self._finished[0]].tolist()
 
     def run(self) -> None:
         """Search until every tree has finished."""
@@ -253,6 +230,7 @@ class Search:
             self.rules,
             pipeline.first,
             pipeline.end,
+            self._finished,
         )
         if not pipeline.leaves:
             return
@@ -296,17 +274,16 @@ class Search:
         count = root_kernels.read_root(
             trees, tree, self.rules, row.actions, row.visits, row.q, row.prior, row.policy
         )
-        order = np.argsort(row.actions[:count])
         proven = None if root["proven"] == UNKNOWN else int(root["proven"])
         value = float(root["value_sum"]) / max(int(root["visits"]), 1)
         line = np.empty(64, np.int32)
         length = root_kernels.principal_variation(trees, tree, self.rules, line)
         return SearchResult(
-            actions=row.actions[:count][order],
-            visits=row.visits[:count][order],
-            q=row.q[:count][order],
-            prior=row.prior[:count][order],
-            policy=row.policy[:count][order],
+            actions=row.actions[:count].copy(),
+            visits=row.visits[:count].copy(),
+            q=row.q[:count].copy(),
+            prior=row.prior[:count].copy(),
+            policy=row.policy[:count].copy(),
             value=value if proven is None else float(proven),
             proven=proven,
             best=int(line[0]),

@@ -7,6 +7,7 @@ import numpy as np
 from alphazero.jit import kernel, random_float
 from alphazero.search.select import boost, child_value, mixed_value, root_score, searched_visits
 from alphazero.search.tree import (
+    EXPANDED,
     LOSS,
     NOTHING,
     ROOT,
@@ -17,6 +18,32 @@ from alphazero.search.tree import (
     encode_prior,
     value_for,
 )
+
+
+@kernel
+def begin_search(trees, t, budget, noise, rules):
+    """Have an inactive tree search for `budget` more simulations; a solved root needs none."""
+    root = trees.nodes[t, ROOT]
+    trees.budget[t] = budget
+    trees.started[t] = 0
+    trees.done[t] = 0
+    trees.noise[t] = noise
+    trees.active[t] = 1
+    if root.status == EXPANDED:
+        prepare_root(trees, t, rules)
+        if rules.solver and root.proven != UNKNOWN:
+            trees.budget[t] = 0
+
+
+@kernel
+def expanded_child(trees, t, action):
+    """The root's expanded child behind an action, or NOTHING."""
+    root = trees.nodes[t, ROOT]
+    for slot in range(root.num_children):
+        edge = trees.edges[t, root.first_edge + slot]
+        if edge.action == action and trees.nodes[t, edge.child].status == EXPANDED:
+            return edge.child
+    return NOTHING
 
 
 @kernel
@@ -136,29 +163,45 @@ def read_root(trees, t, rules, actions, visits, q, priors, policy):
     """
     root = trees.nodes[t, ROOT]
     count = np.int64(root.num_edges)
+    rank_actions(trees, t, trees.scratch)
     mixed, most = mixed_value(trees, t, ROOT, 0.0)
     for slot in range(count):
         edge = trees.edges[t, root.first_edge + slot]
-        actions[slot] = edge.action
-        visits[slot] = 0
-        q[slot] = np.nan
-        priors[slot] = math.exp(np.float64(trees.root_logits[t, edge.action]))
+        row = np.int64(trees.scratch[edge.action])
+        actions[row] = edge.action
+        visits[row] = 0
+        q[row] = np.nan
+        priors[row] = math.exp(np.float64(trees.root_logits[t, edge.action]))
         value = mixed
         losing = False
         if edge.child != NOTHING:
             child = trees.nodes[t, edge.child]
-            visits[slot] = child.visits
+            visits[row] = child.visits
             value = child_value(root, child, 0.0)
-            q[slot] = value
+            q[row] = value
             losing = child.proven != UNKNOWN and value == LOSS
         if rules.gumbel:
-            policy[slot] = trees.root_logits[t, edge.action] + boost(value, most, rules)
+            policy[row] = trees.root_logits[t, edge.action] + boost(value, most, rules)
         else:
-            policy[slot] = 0.0 if losing and root.proven != LOSS else visits[slot]
-        if root.proven == WIN and not value == WIN:
-            policy[slot] = -np.inf if rules.gumbel else 0.0
+            policy[row] = 0.0 if losing and root.proven != LOSS else visits[row]
+        if root.proven == WIN and not (edge.child != NOTHING and value == WIN):
+            policy[row] = -np.inf if rules.gumbel else 0.0
     normalise(policy, count, rules.gumbel)
     return count
+
+
+@kernel
+def rank_actions(trees, t, ranks):
+    """Set ranks[action] to the place of each root action in ascending order."""
+    root = trees.nodes[t, ROOT]
+    ranks[:] = -1.0
+    for slot in range(root.num_edges):
+        ranks[trees.edges[t, root.first_edge + slot].action] = 0.0
+    count = 0
+    for action in range(ranks.shape[0]):
+        if ranks[action] == 0.0:
+            ranks[action] = count
+            count += 1
 
 
 @kernel

@@ -1,0 +1,178 @@
+"""Self-play: a search over many games at once that turns into finished `GameRecord`s.
+
+A game's moves depend on its own random streams, made from the run's seed and the game's number, and
+not on the games played beside it.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alphazero.config import SearchConfig, SelfPlayConfig
+from alphazero.evaluate import CachedEvaluator, Evaluator
+from alphazero.game import Game, Position
+from alphazero.search.mcts import Search, SearchResult
+from alphazero.training.record import GameRecord
+
+
+@dataclass
+class SelfPlayStats:
+    """Counters since the worker began."""
+
+    games: int = 0
+    plies: int = 0  # searched, random opening plies are not counted
+    simulations: int = 0
+    evaluations: int = 0  # rows that the evaluator was asked for
+    batches: int = 0
+    cache_hits: int = 0
+    seconds: float = 0.0
+
+    def since(self, before: "SelfPlayStats") -> "SelfPlayStats":
+        """What was added after a copy `before` was taken."""
+        return SelfPlayStats(
+            **{name: value - getattr(before, name) for name, value in vars(self).items()}
+        )
+
+
+@dataclass
+class _Game:
+    """A game under way."""
+
+    game_id: int
+    seed: int
+    position: Position
+    rng: np.random.Generator
+    full: bool = True  # whether the search under way trains the policy
+    values: list[float] = field(default_factory=list)
+    policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+
+NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
+
+
+class SelfPlay:
+    """Plays games of one game against itself with one evaluator, `parallel_games` at once."""
+
+    def __init__(
+        self, game: Game, evaluator: Evaluator, search: SearchConfig, self_play: SelfPlayConfig
+    ) -> None:
+        self.game = game
+        self.config = self_play
+        self.search_config = search
+        if search.cache:
+            evaluator = CachedEvaluator(evaluator, game, search.cache)
+        self.evaluator = evaluator
+        self.stats = SelfPlayStats()
+        self._search = Search(game, evaluator, search, self_play.parallel_games)
+
+    def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
+        """Play the games numbered first_id, first_id + 1, ... to their end; returned in that order.
+
+        `version` says which weights the evaluator has, for the records.
+        """
+        began = time.perf_counter()
+        search = self._search
+        rows, batches = search.rows_evaluated, search.batches
+        waiting = iter(range(first_id, first_id + games))
+        playing: dict[int, _Game] = {}
+        finished: list[GameRecord] = []
+        for tree in range(min(games, search.num_trees)):
+            playing[tree] = self._begin(tree, next(waiting), seed)
+        while playing:
+            for tree in search.step():
+                game = playing[tree]
+                self._move(tree, game, search.result(tree))
+                if not game.position.is_over:
+                    continue
+                finished.append(self._record(game, version))
+                next_id = next(waiting, None)
+                if next_id is None:
+                    del playing[tree]
+                else:
+                    playing[tree] = self._begin(tree, next_id, seed)
+        stats = self.stats
+        stats.games += games
+        stats.evaluations += search.rows_evaluated - rows
+        stats.batches += search.batches - batches
+        if isinstance(self.evaluator, CachedEvaluator):
+            stats.cache_hits = self.evaluator.hits
+        stats.seconds += time.perf_counter() - began
+        return sorted(finished, key=lambda record: record.game_id)
+
+    def weights_changed(self) -> None:
+        """Forget evaluations made with the weights before."""
+        if isinstance(self.evaluator, CachedEvaluator):
+            self.evaluator.clear()
+
+    def _begin(self, tree: int, game_id: int, seed: int) -> _Game:
+        rng = np.random.default_rng([seed, game_id])
+        position = random_opening(self.game, int(rng.integers(self.config.opening_plies + 1)), rng)
+        game = _Game(game_id, seed, position, rng)
+        game.values = [np.nan] * len(position.moves)
+        game.policies = [NO_POLICY] * len(position.moves)
+        simulations = self._choose_budget(game)
+        tree_seed = int(rng.integers(2**63))
+        self._search.begin(
+            tree, position, seed=tree_seed, simulations=simulations, noise=game.full
+        )
+        return game
+
+    def _choose_budget(self, game: _Game) -> int:
+        """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
+        and trains the policy; the others are played fast to get on with the game."""
+        share = self.config.full_search_share
+        game.full = share >= 1.0 or game.rng.random() < share
+        return self.search_config.simulations if game.full else self.config.fast_simulations
+
+    def _move(self, tree: int, game: _Game, result: SearchResult) -> None:
+        """Record what the search found, make the move, and search on unless the game is over."""
+        self.stats.plies += 1
+        self.stats.simulations += result.simulations
+        game.values.append(result.value)
+        game.policies.append(sparse_policy(result) if game.full else NO_POLICY)
+        opening = len(game.position.moves) < self.config.temperature_plies
+        temperature = self.config.temperature if opening else self.config.temperature_final
+        game.position.play(result.sample(temperature, game.rng))
+        if not game.position.is_over:
+            simulations = self._choose_budget(game)
+            self._search.advance(tree, game.position, simulations=simulations, noise=game.full)
+
+    def _record(self, game: _Game, version: int) -> GameRecord:
+        outcome = game.position.outcome()
+        assert outcome is not None
+        lengths = [len(actions) for actions, _ in game.policies]
+        return GameRecord(
+            game=self.game.spec,
+            game_id=game.game_id,
+            seed=game.seed,
+            version=version,
+            start=None,
+            moves=np.array(game.position.moves, np.uint16),
+            root_values=np.clip(np.array(game.values, np.float32), -1.0, 1.0),
+            policy_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+            policy_actions=np.concatenate([actions for actions, _ in game.policies]),
+            policy_weights=np.concatenate([weights for _, weights in game.policies]),
+            result=outcome.values[0],
+            info={"simulations": self.search_config.simulations},
+        )
+
+
+SMALLEST_SHARE = 1e-4  # a policy target's entries below this are left out of the record
+
+
+def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
+    """A search's policy target as (actions uint16, weights float32), without its tiniest entries."""
+    keep = result.policy > SMALLEST_SHARE
+    weights = result.policy[keep]
+    return result.actions[keep].astype(np.uint16), weights / weights.sum()
+
+
+def random_opening(game: Game, plies: int, rng: np.random.Generator) -> Position:
+    """A position after so many random legal moves from the start that is not over."""
+    while True:
+        position = game.position()
+        while len(position.moves) < plies and not position.is_over:
+            position.play(int(rng.choice(position.legal_actions())))
+        if not position.is_over:
+            return position
