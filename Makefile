@@ -1,0 +1,62 @@
+# Every command a newcomer or a CI job needs. Each one installs what it misses into .venv first, and
+# installs again only when pyproject.toml or constraints.txt changed.
+
+PYTHON ?= python3
+WORKERS ?= auto
+TESTS ?= tests
+# Two test processes by default; a file's tests stay together, so that they share what they compile.
+PYTEST_OPTIONS ?= -n 2 --dist loadfile
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help train test check bench lint format clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+train: $(BIN)/.runtime  ## learn tic-tac-toe from zero (about a minute), prove it, say how to play it
+	$(BIN)/python -m alphazero train configs/tictactoe.toml --workers $(WORKERS)
+
+test: lint  ## everything CI runs: format, lint, types, every test
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
+
+check: $(BIN)/.development  ## the fast part of `make test`: lint, architecture and tests under five seconds
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow" $(TESTS)
+
+bench: $(BIN)/.development  ## speed of search, evaluators and self-play, as tables and bench.json
+	$(BIN)/python -m alphazero bench all --json bench.json
+
+lint: $(BIN)/.development  ## ruff (format and rules) and pyright
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+
+format: $(BIN)/.development  ## rewrite the code in the project's format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:  ## remove .venv and caches (runs/ is kept)
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "$(PYTHON) not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) has no venv module: install it (on Debian: apt-get install python3-venv)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the engine and its dependencies into .venv (once, some minutes)"
+	$(PIP) -e ".[ray]"
+	@touch $@
+
+$(BIN)/.development: $(BIN)/.runtime
+	@echo "installing the tools for tests (once)"
+	$(PIP) -e ".[ray,dev]"
+	@touch $@

@@ -1,0 +1,64 @@
+"""What the command lines share: errors as one line, exit codes, checked numbers.
+
+Imported before anything is known to be needed, so it imports nothing heavy.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from alphazero.errors import UserError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C has ended
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+def run(program: str, command: Callable[[], int]) -> int:
+    """The exit code of a command; what a person can mend becomes one line on stderr."""
+    try:
+        code = command()
+        sys.stdout.flush()  # here, so that a closed pipe shows now and not at exit
+        return code
+    except UserError as error:
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for `type=`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0, for `type=`."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time above 0, for `type=`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value

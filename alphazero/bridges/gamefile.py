@@ -1,0 +1,123 @@
+"""Games played by people, as text files that a person can read and write.
+
+    alphazero game 1
+    game: connect4:rows=6,cols=7
+    X: human
+    O: pretrained network, 800 simulations
+    date: 2026-01-31 20:15:00
+    seed: 7
+    result: *
+
+    1. d d
+    2. e
+
+One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a comment.
+The result is `*` for an unfinished game, else one of `draw`, `X wins`, `X wins by resignation`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from alphazero.errors import UserError
+from alphazero.files import atomic_write
+from alphazero.game import Game, Position
+
+FIRST_LINE = "alphazero game 1"
+UNFINISHED = "*"
+
+
+@dataclass(frozen=True)
+class GameFile:
+    """One game as it stands in a file; `moves` are texts, checked only by `position`."""
+
+    game: str  # what alphazero.game.load takes
+    moves: tuple[str, ...]
+    result: str = UNFINISHED
+    headers: dict[str, str] = field(default_factory=dict)  # the other lines: sides, date, seed
+
+    def to_text(self) -> str:
+        lines = [FIRST_LINE, f"game: {self.game}"]
+        # A name with a line break in it, as a path may have, must stay on its line.
+        lines += [f"{name}: {' '.join(value.split())}" for name, value in self.headers.items()]
+        lines += [f"result: {self.result}", ""]
+        for first in range(0, len(self.moves), 2):
+            lines.append(f"{first // 2 + 1}. {' '.join(self.moves[first : first + 2])}")
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def from_text(text: str, source: str) -> "GameFile":
+        """Read a file's text; `source` names it in the messages. Raises UserError."""
+        lines = [line.strip() for line in text.splitlines()]
+        if not lines or lines[0] != FIRST_LINE:
+            raise UserError(f'{source} is no saved game: its first line is not "{FIRST_LINE}"')
+        headers: dict[str, str] = {}
+        moves: list[str] = []
+        for number, line in enumerate(lines[1:], start=2):
+            if header := re.fullmatch(r"(\w+): *(.*)", line):
+                headers[header[1]] = header[2]
+            elif line and not line.startswith("#"):
+                moves += read_moves(line, len(moves), f"{source}, line {number}")
+        if "game" not in headers:
+            raise UserError(f'{source} does not say which game it is (a line such as "game: go")')
+        result = headers.pop("result", UNFINISHED)
+        return GameFile(headers.pop("game"), tuple(moves), result, headers)
+
+    @staticmethod
+    def read(path: Path | str) -> "GameFile":
+        try:
+            text = Path(path).expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is no saved game: it is not a text file") from error
+        return GameFile.from_text(text, str(path))
+
+    def write(self, path: Path | str) -> None:
+        atomic_write(Path(path).expanduser(), self.to_text().encode())
+
+    def position(self, game: Game, source: str) -> Position:
+        """The position after all moves. Raises UserError for an illegal one, naming it."""
+        position = game.position()
+        for text in self.moves:
+            try:
+                position.play(text)
+            except ValueError as error:
+                raise UserError(f"{source}: move {position.ply + 1} ({text}): {error}") from error
+        return position
+
+
+def read_moves(line: str, plies: int, place: str) -> list[str]:
+    """The moves of a line such as `3. d e`, of which `plies` came before."""
+    number, *moves = line.split()
+    expected = f"{plies // 2 + 1}."
+    if plies % 2 or number != expected:
+        raise UserError(f'{place}: expected "{expected}" and two moves, not "{line}"')
+    if not 1 <= len(moves) <= 2:
+        raise UserError(f'{place}: expected one or two moves after "{expected}", not {len(moves)}')
+    return moves
+
+
+def save_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where games are saved unasked, after the XDG base directory specification."""
+    # The specification: a relative path is invalid and must be ignored.
+    configured = Path(environment.get("XDG_DATA_HOME", ""))
+    data = configured if configured.is_absolute() else Path.home() / ".local" / "share"
+    return data / "alphazero" / "games"
+
+
+def free_path(path: Path) -> Path:
+    """The path itself, or with -2, -3 … added to its name until nothing is there."""
+    candidate, number = path, 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_stem(f"{path.stem}-{number}")
+    return candidate
+
+
+def save_path(game: Game, now: datetime, environment: Mapping[str, str] = os.environ) -> Path:
+    """A new file's name for a game that begins now: tic-tac-toe-20260131-201500.txt."""
+    return free_path(save_folder(environment) / f"{game.name}-{now:%Y%m%d-%H%M%S}.txt")

@@ -1,0 +1,129 @@
+"""Checks that need no compiled code: the declaration, the symmetries, the rules interpreted.
+
+Compiled code does not check array bounds, so the first games are played by the rules as plain
+Python, where a wrong index is an error and not a crash.
+"""
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from alphazero.check.sample import Sample, Violation
+
+INTERPRETED_GAMES = 2
+INTERPRETED_PLIES = 60
+KERNELS = ("start", "play", "legal", "outcome", "key", "observe")
+
+
+def declaration(sample: Sample) -> None:
+    """the declaration is complete: kernels, counts, shapes, names"""
+    game = sample.game
+    for name in KERNELS:
+        function = getattr(game, name)
+        if not hasattr(function, "py_func"):
+            raise Violation(f"{name} must be decorated with @kernel")
+        cells = [cell.cell_contents for cell in function.py_func.__closure__ or ()]
+        if any(hasattr(content, "py_func") for content in cells):
+            raise Violation(
+                f"{name} closes over another kernel and would be compiled anew at every start; "
+                "make that kernel a global of the module"
+            )
+    for field in ("to_play", "ply"):
+        if game.state[field].kind not in "iu":
+            raise Violation(f"the state's {field} must be an integer, not {game.state[field]}")
+    if len(game.planes) != 3 or min(game.planes) < 1:
+        raise Violation(f"planes must be (channels, height, width), not {game.planes}")
+    for name in ("num_actions", "max_plies", "max_legal"):
+        if getattr(game, name) < 1:
+            raise Violation(f"{name} must be at least 1, not {getattr(game, name)}")
+    if game.max_legal > game.num_actions:
+        raise Violation(f"max_legal is {game.max_legal}, more than all {game.num_actions} actions")
+    if len(set(game.players)) != 2 or not all(game.players):
+        raise Violation(f"players must be two different names, not {game.players}")
+    points = game.planes[1] * game.planes[2]
+    if game.fully_convolutional and game.num_actions not in (points, points + 1):
+        raise Violation(
+            f"fully_convolutional needs one action per point ({points}), or those and a pass, "
+            f"not {game.num_actions}"
+        )
+
+
+def permutations(sample: Sample) -> None:
+    """every row of the symmetries is a permutation, row 0 the identity, no row comes twice"""
+    game, symmetries = sample.game, sample.game.symmetries
+    assert symmetries is not None
+    sizes = {"points": game.planes[1] * game.planes[2], "actions": game.num_actions}
+    if len(symmetries.points) != len(symmetries.actions):
+        raise Violation("points and actions have different numbers of rows")
+    for name, size in sizes.items():
+        rows = np.asarray(getattr(symmetries, name))
+        if rows.ndim != 2 or rows.shape[1] != size or rows.dtype.kind not in "iu":
+            raise Violation(f"{name} must be integers [S, {size}], not {rows.dtype} {rows.shape}")
+        for s, row in enumerate(rows):
+            if not np.array_equal(np.sort(row), np.arange(size)):
+                raise Violation(f"row {s} of {name} is not a permutation of 0..{size - 1}")
+        if not np.array_equal(rows[0], np.arange(size)):
+            raise Violation(f"row 0 of {name} is not the identity")
+    both = np.concatenate([symmetries.points, symmetries.actions], axis=1)
+    if len(np.unique(both, axis=0)) != len(both):
+        raise Violation("two rows are the same symmetry")
+
+
+def interpreted_rules(sample: Sample) -> None:
+    """interpreted as plain Python, the rules stay within their arrays"""
+    for states, _ in interpreted_games(sample):
+        for field in states.dtype.names or ():
+            if states[field].dtype.kind == "f" and not np.isfinite(states[field]).all():
+                raise Violation(f"the state's {field} is not finite")
+
+
+def interpreted_games(sample: Sample) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
+    """States [N] of random games played without compiled rules, and what the rules say of each."""
+    game = sample.game
+    rules = {name: interpreted(getattr(game, name)) for name in KERNELS}
+    rng = np.random.default_rng(0)
+    for _ in range(min(INTERPRETED_GAMES, sample.games)):
+        states = game.empty_states(INTERPRETED_PLIES + 1)
+        keys = np.zeros(INTERPRETED_PLIES + 1, np.uint64)
+        answers: list[dict[str, Any]] = []
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled code does
+            rules["start"](states[0])
+            for n in range(INTERPRETED_PLIES + 1):
+                over, value = rules["outcome"](states[n], keys, n)
+                mask = np.zeros(game.num_actions, np.uint8)
+                planes = np.zeros(game.planes, np.uint8)
+                if not over:
+                    rules["legal"](states[n], keys, n, mask)
+                rules["observe"](states[n], planes)
+                keys[n] = np.uint64(int(rules["key"](states[n])) % 2**64)
+                answer = {"over": bool(over), "value": value, "legal": mask, "planes": planes}
+                answers.append({**answer, "key": int(keys[n])})
+                if over or not mask.any() or n == INTERPRETED_PLIES:
+                    break
+                action = int(rng.choice(np.flatnonzero(mask)))
+                answers[-1]["action"] = action
+                states[n + 1] = states[n]
+                rules["play"](states[n + 1], action)
+        yield states[: len(answers)], answers
+
+
+def interpreted(kernel: Any, made: dict[Any, Any] | None = None) -> Callable[..., Any]:
+    """A kernel as plain Python, the kernels of the game's own files that it calls included."""
+    made = {} if made is None else made  # kernels may call each other in a circle
+    function = kernel.py_func
+    if function not in made:
+        copy = types.FunctionType(
+            function.__code__,
+            dict(function.__globals__),
+            function.__name__,
+            function.__defaults__,
+            function.__closure__,
+        )
+        made[function] = copy
+        for name in function.__code__.co_names:
+            callee = function.__globals__.get(name)
+            if hasattr(callee, "py_func") and callee.py_func.__module__ != "alphazero.jit":
+                copy.__globals__[name] = interpreted(callee, made)
+    return made[function]

@@ -1,0 +1,1 @@
+"""Torch networks: what they look like, how their weights travel, how they evaluate positions."""

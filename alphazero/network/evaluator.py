@@ -1,0 +1,209 @@
+"""A network as the search sees it: batches of planes in, logits and values out."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alphazero.errors import UserError
+from alphazero.evaluate import Evaluation, Evaluator, Leaves
+from alphazero.network.inference import InferenceCopy, is_dense
+from alphazero.network.model import Network, parse_size
+from alphazero.network.weights import copy_weights
+
+CACHE_BYTES = 1 << 21  # what the numbers between two layers may take on a processor
+LARGEST_BATCH = 256  # rows at once on a processor
+LARGEST_DEVICE_BATCH = 4096
+CANARY_ROWS = 4
+# Largest difference of the fast copy from the plain network, as a share of the largest logit.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
+
+
+class NetworkEvaluator(Evaluator):
+    """Evaluates with its own copy of a network, made for speed; `update` brings new weights.
+
+    A row's answer does not depend on the rest of its batch. The trunk is bfloat16 on CUDA and on
+    a processor that multiplies such matrices (AMX), else everything is float32.
+    """
+
+    name = "network"
+
+    def __init__(
+        self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
+    ) -> None:
+        """`threads` matters on a processor only; `precision` is auto, float32 or bfloat16."""
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device, network)
+        self._threads = threads
+        self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
+        self._fast = InferenceCopy(self._plain, self.device, self.dtype)
+        self._largest = largest_batch(network, self.device, self.dtype)
+        on_device = self.device.type == "cuda"
+        # On a processor the planes of every batch go through this one buffer.
+        self._input = None if on_device else self._empty_input(self._largest)
+        self._check()
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        planes = leaves.planes
+        waits = [
+            self._start(planes[first : first + self._largest])
+            for first in range(0, len(planes), self._largest)
+        ]
+
+        def answer() -> Evaluation:
+            parts = [wait() for wait in waits]
+            if len(parts) == 1:
+                return parts[0]
+            return Evaluation(
+                np.concatenate([part.logits for part in parts]),
+                np.concatenate([part.value for part in parts]),
+            )
+
+        return answer
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        return self.submit(leaves)()
+
+    def update(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Go on with other weights of the same network.
+
+        Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
+        """
+        copy_weights(weights, self._plain)
+        self._fast.refresh()
+        self._check()
+
+    def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
+        """Start on a batch that is not too large; planes uint8 [B, C, H, W]."""
+        if self._input is None:
+            return self._start_on_device(planes)
+        if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        rows = len(planes)
+        with torch.inference_mode():
+            batch = self._input[: padded(rows)]  # what is left beyond the rows does no harm
+            batch[:rows].copy_(torch.from_numpy(planes))
+            logits, value = self._decide(batch)
+            evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
+        return lambda: evaluation
+
+    def _start_on_device(self, planes: np.ndarray) -> Callable[[], Evaluation]:
+        """Copies to and from the device overlap with whatever the caller does meanwhile."""
+        rows = len(planes)
+        size = padded(rows)
+        with torch.inference_mode():
+            # torch keeps page-locked memory for reuse, and knows when a copy has been made.
+            source = torch.empty((size, *planes.shape[1:]), dtype=torch.uint8, pin_memory=True)
+            source[:rows].copy_(torch.from_numpy(planes))
+            source[rows:].zero_()
+            batch = source.to(self.device, non_blocking=True)
+            logits, value = self._decide(
+                batch.to(self.dtype, memory_format=torch.channels_last)
+            )
+            answers = [
+                torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(
+                    part, non_blocking=True
+                )
+                for part in (logits, value)
+            ]
+            done = torch.cuda.Event()
+            done.record(torch.cuda.current_stream(self.device))
+
+        def answer() -> Evaluation:
+            done.synchronize()
+            # Copied out, for the page-locked memory is used again once these tensors are gone.
+            return checked(*(part[:rows].numpy().copy() for part in answers))
+
+        return answer
+
+    def _decide(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
+        logits, wdl = self._fast.network.decide(batch)
+        chances = torch.softmax(wdl, dim=1)
+        return logits, chances[:, 0] - chances[:, 2]
+
+    def _empty_input(self, rows: int) -> Tensor:
+        shape = (rows, *self._plain.planes)
+        empty = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        return empty.contiguous(memory_format=torch.channels_last)
+
+    def _check(self) -> None:
+        """Compare the fast copy with the plain network on random planes."""
+        rng = np.random.default_rng(0)
+        planes = rng.integers(0, 2, (CANARY_ROWS, *self._plain.planes), np.uint8)
+        batch = torch.from_numpy(planes).to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            plain = torch.cat(self._plain.decide(batch.float()), dim=1)
+            fast = torch.cat(self._fast.network.decide(batch.to(self.dtype)), dim=1)
+        difference = float((plain - fast).abs().max())
+        allowed = TOLERANCE[self.dtype] * float(plain.abs().max()) + 1e-5
+        if not difference <= allowed:  # NaN fails too
+            raise RuntimeError(
+                f"the network made for speed answers otherwise than the plain one: logits differ"
+                f" by {difference:.2g}, at most {allowed:.2g} is rounding"
+            )
+
+
+def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:
+    # A sum is the cheapest look at every number: one that is not finite spoils it.
+    if not (math.isfinite(float(logits.sum())) and math.isfinite(float(value.sum()))):
+        raise RuntimeError("the network's answer is not finite: its weights are spoilt")
+    return Evaluation(logits, value)
+
+
+def padded(rows: int) -> int:
+    """The batch size used for so many rows: one of few, since torch prepares anew for each.
+
+    At most an eighth is wasted from 64 rows on: 1, 2, 4, 8, 16, 24, … 64, 80, … 128, 160, …
+    """
+    power = 1 << (rows - 1).bit_length()  # the next power of two
+    step = power if power <= 8 else max(8, power // 8)
+    return -(-rows // step) * step
+
+
+def largest_batch(network: Network, device: torch.device, dtype: torch.dtype) -> int:
+    if device.type == "cuda":
+        return LARGEST_DEVICE_BATCH
+    _, channels = parse_size(network.config.size)
+    row_bytes = math.prod(network.planes[1:]) * channels * dtype.itemsize
+    return padded(min(LARGEST_BATCH, max(8, CACHE_BYTES // row_bytes)))
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a name such as cpu, cuda:0, mps; auto is the best there is. Raises UserError."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if torch.cuda.is_available():
+        available += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if device == "auto":
+        return torch.device(
+            "cuda" if "cuda" in available else "mps" if "mps" in available else "cpu"
+        )
+    if device not in available:
+        raise UserError(
+            f'device "{device}" is not available here: choose auto or {", ".join(available)}'
+        )
+    return torch.device(device)
+
+
+def choose_precision(precision: str, device: torch.device, network: Network) -> torch.dtype:
+    """The type of the trunk's numbers. Raises UserError."""
+    if precision == "auto":
+        on_cpu = device.type == "cpu" and multiplies_bfloat16() and not is_dense(network)
+        return torch.bfloat16 if on_cpu or device.type == "cuda" else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise UserError(f'precision "{precision}": choose auto, float32 or bfloat16')
+    return getattr(torch, precision)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has bfloat16 matrix instructions (AMX).
+
+    AVX-512's bfloat16 dot products alone are slower than float32, and emulation is 3 times slower.
+    """
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.backends.mkldnn.is_available() and bool(capabilities.get("amx_bf16"))

@@ -1,0 +1,224 @@
+"""The copy of a network that evaluates positions: the same modules, with faster layers in place.
+
+Batch norm is folded into the convolution before it, by our own code: torch's own freezing and
+`optimize_for_inference` go on with the old weights, silently, when new ones are copied in. What
+takes the place of a convolution depends on where the network runs:
+
+* `PackedConvolution` on a processor with oneDNN: weights reordered once; bias, skip and rectifier
+  done inside the convolution.
+* `DenseConvolution` on a processor, for boards of up to 9 points: there every point sees almost
+  every other, and one product with a matrix of all points beats any convolution.
+* `PlainConvolution` everywhere else.
+
+The trunk may run in bfloat16; the last layers of the heads, and all that is pooled, are float32.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alphazero.network.model import BoardLinear, Convolution, Network, flatten
+
+DENSE_POINTS = 9  # largest board, in points, for which one matrix product is faster
+STEADY_ROWS = 16  # a matrix product of fewer rows adds up in another order (MKL)
+
+
+def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight [out, in, k, k] and bias [out] of the one convolution that does what the layer does."""
+    if isinstance(layer, nn.Conv2d):
+        assert layer.bias is not None
+        return layer.weight.detach().clone(), layer.bias.detach().clone()
+    norm = layer.norm
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    weight = layer.convolution.weight.double() * scale[:, None, None, None]
+    bias = norm.bias.double() - norm.running_mean.double() * scale
+    return weight.float(), bias.float()
+
+
+class FastLayer(nn.Module):
+    """A layer of the inference copy, which can take over the weights of the original."""
+
+    def take(self, layer: nn.Module) -> None:
+        raise NotImplementedError
+
+
+class PlainConvolution(FastLayer):
+    """Convolution, skip and rectifier by torch's own operators."""
+
+    def __init__(self, layer: Convolution | nn.Conv2d, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.rectify = isinstance(layer, Convolution) and layer.rectify
+        self.padding = convolution_of(layer).padding
+        self.dtype = dtype
+
+    def take(self, layer: nn.Module) -> None:
+        assert isinstance(layer, Convolution | nn.Conv2d)
+        weight, bias = folded(layer)
+        self.weight = weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        self.bias = bias.to(self.dtype)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        x = F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        if skip is not None:
+            x += skip
+        return x.relu_() if self.rectify else x
+
+
+class PackedConvolution(FastLayer):
+    """Convolution by oneDNN, with the weights in its own order and everything else done on the way.
+
+    The operators are those that `torch.compile` emits; nothing public in torch reaches them.
+    """
+
+    def __init__(
+        self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.rectify = isinstance(layer, Convolution) and layer.rectify
+        convolution = convolution_of(layer)
+        assert not isinstance(convolution.padding, str)
+        self.settings = (list(convolution.padding), [1, 1], [1, 1], 1)
+        self.input_size = [64, convolution.in_channels, *board]  # a hint; any batch is right
+        self.dtype = dtype
+
+    def take(self, layer: nn.Module) -> None:
+        assert isinstance(layer, Convolution | nn.Conv2d)
+        weight, bias = folded(layer)
+        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
+            weight.to(self.dtype), *self.settings, self.input_size
+        )
+        self.bias = bias.to(self.dtype)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        if skip is None:
+            return torch.ops.mkldnn._convolution_pointwise(
+                x,
+                self.weight,
+                self.bias,
+                *self.settings,
+                "relu" if self.rectify else "none",
+                [],
+                "",
+            )
+        return torch.ops.mkldnn._convolution_pointwise.binary(
+            x,
+            skip,
+            self.weight,
+            self.bias,
+            *self.settings,
+            "add",
+            1.0,
+            "relu" if self.rectify else None,
+            [],
+            "",
+        )
+
+
+class DenseConvolution(FastLayer):
+    """A convolution as one matrix over all points of a small board."""
+
+    def __init__(
+        self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.rectify = isinstance(layer, Convolution) and layer.rectify
+        self.padding = convolution_of(layer).padding
+        self.dtype = dtype
+        self.board = board
+
+    def take(self, layer: nn.Module) -> None:
+        assert isinstance(layer, Convolution | nn.Conv2d)
+        weight, bias = folded(layer)
+        channels, points = weight.shape[1], self.board[0] * self.board[1]
+        units = torch.eye(points * channels).view(-1, *self.board, channels).permute(0, 3, 1, 2)
+        matrix = flatten(F.conv2d(units, weight, padding=self.padding))
+        self.matrix = matrix.to(self.dtype).contiguous()
+        self.bias = bias.to(self.dtype).repeat(points)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        y = torch.addmm(self.bias, flatten(x), self.matrix)
+        if skip is not None:
+            y += flatten(skip)
+        if self.rectify:
+            y.relu_()
+        return y.view(len(x), *self.board, -1).permute(0, 3, 1, 2)
+
+
+class SteadyLinear(FastLayer):
+    """A linear layer whose rows come out the same however many there are."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def take(self, layer: nn.Module) -> None:
+        assert isinstance(layer, nn.Linear)
+        self.weight = layer.weight.detach().to(self.dtype, copy=True)
+        self.bias = None if layer.bias is None else layer.bias.detach().to(self.dtype, copy=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = len(x)
+        if rows < STEADY_ROWS:
+            x = F.pad(x, (0, 0, 0, STEADY_ROWS - rows))
+        return F.linear(x, self.weight, self.bias)[:rows]
+
+
+class InferenceCopy:
+    """A network in fast layers. `refresh` has it follow the weights of the one it was made from."""
+
+    def __init__(self, source: Network, device: torch.device, dtype: torch.dtype) -> None:
+        self._source = source
+        self._replaced: dict[str, FastLayer] = {}
+        self.network = copy.deepcopy(source).eval().requires_grad_(False)
+        self._replace(self.network, "", device, dtype)
+        self.refresh()
+
+    def _replace(self, module: nn.Module, path: str, device: torch.device, dtype: torch.dtype):
+        for name, child in list(module.named_children()):
+            fast = fast_layer(child, self._source, device, dtype)
+            if fast is None:
+                self._replace(child, f"{path}{name}.", device, dtype)
+            else:
+                setattr(module, name, fast)
+                self._replaced[path + name] = fast
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        for name, fast in self._replaced.items():
+            fast.take(self._source.get_submodule(name))
+
+
+def fast_layer(
+    layer: nn.Module, network: Network, device: torch.device, dtype: torch.dtype
+) -> FastLayer | None:
+    """What takes the place of a layer, or None if it has no weights of its own."""
+    if not isinstance(layer, Convolution | nn.Conv2d | nn.Linear):
+        return None
+    if not isinstance(layer, Convolution | BoardLinear):
+        dtype = torch.float32  # the last layer of a head, or upon pooled features
+    if isinstance(layer, nn.Linear):
+        return SteadyLinear(dtype)
+    board = network.planes[1:]
+    if device.type == "cpu" and is_dense(network):
+        return DenseConvolution(layer, dtype, board)
+    if device.type == "cpu" and has_packed_operators():
+        return PackedConvolution(layer, dtype, board)
+    return PlainConvolution(layer, dtype)
+
+
+def is_dense(network: Network) -> bool:
+    """Whether the board is so small that a convolution is best done as one matrix."""
+    return network.planes[1] * network.planes[2] <= DENSE_POINTS
+
+
+def convolution_of(layer: Convolution | nn.Conv2d) -> nn.Conv2d:
+    return layer.convolution if isinstance(layer, Convolution) else layer
+
+
+def has_packed_operators() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(
+        torch.ops.mkldnn, "_convolution_pointwise"
+    )

@@ -1,0 +1,290 @@
+"""The networks: a trunk of convolutions over the board, with a policy head, a value head and one head
+for every auxiliary target of the game.
+
+    planes [B, C, H, W] -> trunk [B, F, H, W] -> policy head    logits [B, A]
+                                              -> value head     logits [B, 3] of win, draw, loss
+                                              -> others         [B, *shape]
+
+The residual trunk is that of AlphaZero (Silver et al. 2018, after He et al. 2016), with global
+pooling (Wu 2019, section 3.3) and squeeze-excitation (Hu et al. 2018) as options. The convolutional
+trunk is the older line from AlexNet (Krizhevsky et al. 2012) to the first AlphaGo: wide first
+filters, then layer upon layer without skips; batch norm is the one thing added.
+
+Where a game is `fully_convolutional` no layer depends on the size of the board, and one set of
+weights serves all sizes. Letters in shapes: B positions, C planes, F channels of the trunk,
+H x W board, A actions.
+"""
+
+import math
+import re
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from alphazero.config import NetworkConfig
+from alphazero.errors import UserError
+from alphazero.game import Game
+
+SIZES = ("b1c16", "b2c32", "b4c32", "b6c96", "b10c128", "b15c192", "b20c256")
+FINAL_SCALE = 0.1  # of the last layers' first weights: nearly equal policy, value near 0
+POOLING_PERIOD = 3  # every third block pools (KataGo)
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """Blocks and channels of the trunk: b4c32 -> (4, 32). Raises UserError."""
+    match = re.fullmatch(r"b([1-9]\d{0,2})c([1-9]\d{0,3})", size)
+    if match is None:
+        raise UserError(
+            f'network size "{size}": must be blocks and channels as in {", ".join(SIZES)}'
+        )
+    return int(match[1]), int(match[2])
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says of a batch, for the player to move."""
+
+    policy: Tensor  # logits [B, A], of illegal actions too
+    wdl: Tensor  # logits [B, 3] of win, draw, loss
+    auxiliary: dict[str, Tensor]  # [B, *shape] by name; logits where the loss is "bce"
+
+
+class Convolution(nn.Module):
+    """Convolution and batch norm, then a skip is added, then the rectifier.
+
+    Every convolution before the last of a head is one of these, so that an inference copy can
+    replace it by something faster with the same `forward` (`alphazero/network/inference.py`).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, rectify: bool = True) -> None:
+        super().__init__()
+        self.rectify = rectify
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        x = self.norm(self.convolution(x))
+        if skip is not None:
+            x = x + skip
+        return torch.relu(x) if self.rectify else x
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales every channel by a share in (0, 1) that depends on the means of all of them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, max(4, channels // 4))
+        self.excite = nn.Linear(max(4, channels // 4), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), dtype=torch.float32)
+        shares = torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
+        return x * shares[:, :, None, None].to(x.dtype)
+
+
+def pool(x: Tensor) -> Tensor:
+    """Every channel's mean, its mean scaled by the board's width, and its maximum.
+
+    [B, F, H, W] -> float32 [B, 3 F]. The scale (width - 14) / 10 is KataGo's: it lets a network tell board
+    sizes apart, which means alone do not.
+    """
+    mean = x.mean((2, 3), dtype=torch.float32)
+    width = math.sqrt(x.shape[2] * x.shape[3])
+    return torch.cat([mean, mean * ((width - 14) / 10), x.amax((2, 3)).float()], dim=1)
+
+
+class PooledBias(nn.Module):
+    """A bias per channel computed from the whole board: [B, F, H, W] -> [B, channels, 1, 1]."""
+
+    def __init__(self, inputs: int, pooled: int, channels: int) -> None:
+        super().__init__()
+        self.gather = Convolution(inputs, pooled, 1)
+        self.bias = nn.Linear(3 * pooled, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bias(pool(self.gather(x)))[:, :, None, None].to(x.dtype)
+
+
+class Block(nn.Module):
+    """Two convolutions; in the residual trunk their input is added to their output."""
+
+    def __init__(self, channels: int, config: NetworkConfig, pooling: bool) -> None:
+        super().__init__()
+        self.residual = config.trunk == "residual"
+        self.first = Convolution(channels, channels, 3, rectify=not pooling)
+        self.pooled_bias = PooledBias(channels, max(8, channels // 4), channels) if pooling else None
+        self.squeeze_excitation = (
+            SqueezeExcitation(channels) if config.squeeze_excitation else None
+        )
+        self.second = Convolution(channels, channels, 3, rectify=not config.squeeze_excitation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        if self.pooled_bias is not None:
+            y = torch.relu(y + self.pooled_bias(x))
+        if self.squeeze_excitation is None:
+            return self.second(y, x) if self.residual else self.second(y)
+        y = self.squeeze_excitation(self.second(y))
+        return torch.relu(y + x) if self.residual else torch.relu(y)
+
+
+class PointHead(nn.Module):
+    """Numbers for every point of the board, and for a pass if there is one.
+
+    [B, F, H, W] -> [B, H * W * outputs (+ 1)]: entry p * outputs + k is output k of point p, as
+    AlphaZero numbers the moves of chess (73 for every square); the pass comes last.
+    """
+
+    def __init__(self, channels: int, outputs: int, has_pass: bool, pooling: bool) -> None:
+        super().__init__()
+        width = head_width(channels) if outputs == 1 else channels
+        self.hidden = Convolution(channels, width, 1, rectify=not pooling)
+        self.pooled_bias = PooledBias(channels, head_width(channels), width) if pooling else None
+        self.points = nn.Conv2d(width, outputs, 1)
+        self.passing = nn.Linear(3 * width, 1) if has_pass else None
+        shrink(self.points)
+        if self.passing is not None:
+            shrink(self.passing)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.hidden(x)
+        if self.pooled_bias is not None:
+            hidden = torch.relu(hidden + self.pooled_bias(x))
+        hidden = hidden.float()
+        points = flatten(self.points(hidden))
+        if self.passing is None:
+            return points
+        return torch.cat([points, self.passing(pool(hidden))], dim=1)
+
+
+class FlatHead(nn.Module):
+    """Numbers that belong to no point, by a linear layer over all of a small board."""
+
+    def __init__(self, channels: int, points: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden = Convolution(channels, head_width(channels), 1)
+        self.outputs = nn.Linear(head_width(channels) * points, outputs)
+        shrink(self.outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(flatten(self.hidden(x)).float())
+
+
+class BoardLinear(nn.Linear):
+    """A linear layer over all points of the board: work enough to be done as the trunk's is."""
+
+
+class ValueHead(nn.Module):
+    """Win, draw and loss: logits [B, 3], and the features [B, N] that they are computed from.
+
+    The board is flattened or, where its size is not given, pooled.
+    """
+
+    def __init__(self, channels: int, points: int | None) -> None:
+        super().__init__()
+        self.features = max(32, min(128, 2 * channels))
+        width = head_width(channels)
+        self.hidden = Convolution(channels, width, 1)
+        self.flat = points is not None
+        if points is None:
+            self.mix = nn.Linear(3 * width, self.features)
+        else:
+            self.mix = BoardLinear(points * width, self.features)
+        self.wdl = nn.Linear(self.features, 3)
+        shrink(self.wdl)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.hidden(x)
+        features = torch.relu(self.mix(flatten(hidden) if self.flat else pool(hidden))).float()
+        return self.wdl(features), features
+
+
+class Network(nn.Module):
+    """The network of one game; `forward` takes float planes [B, C, H, W] of zeros and ones."""
+
+    def __init__(self, game: Game, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.planes = game.planes
+        self.num_actions = game.num_actions
+        inputs, height, width = game.planes
+        points = height * width
+        blocks, channels = parse_size(config.size)
+        self.stem = Convolution(inputs, channels, 3 if config.trunk == "residual" else 5)
+        self.blocks = nn.Sequential(
+            *(
+                Block(channels, config, config.global_pooling and pools(index, blocks))
+                for index in range(blocks)
+            )
+        )
+        outputs, rest = divmod(game.num_actions, points)
+        has_pass = game.fully_convolutional and rest == 1
+        if game.fully_convolutional:
+            assert outputs == 1 and rest in (0, 1), f"{game.name}: actions are not points and a pass"
+        if game.fully_convolutional or rest == 0:
+            self.policy = PointHead(channels, outputs, has_pass, config.global_pooling)
+        else:
+            self.policy = FlatHead(channels, points, game.num_actions)
+        self.value = ValueHead(channels, None if game.fully_convolutional else points)
+        self.auxiliary_shapes = {item.name: tuple(item.shape) for item in game.auxiliary}
+        self.auxiliary = nn.ModuleDict(
+            {
+                name: self._auxiliary_head(channels, shape)
+                for name, shape in self.auxiliary_shapes.items()
+            }
+        )
+
+    def _auxiliary_head(self, channels: int, shape: tuple[int, ...]) -> nn.Module:
+        """A head per point for a shape (H, W) or (n, H, W), else a layer upon the value's features."""
+        if len(shape) in (2, 3) and shape[-2:] == self.planes[1:]:
+            return PointHead(channels, math.prod(shape[:-2]), has_pass=False, pooling=False)
+        layer = nn.Linear(self.value.features, math.prod(shape))
+        shrink(layer)
+        return layer
+
+    def forward(self, planes: Tensor) -> NetworkOutput:
+        x = self.blocks(self.stem(planes))
+        wdl, features = self.value(x)
+        auxiliary = {
+            name: head(x if isinstance(head, PointHead) else features).reshape(
+                len(planes), *self.auxiliary_shapes[name]
+            )
+            for name, head in self.auxiliary.items()
+        }
+        return NetworkOutput(self.policy(x), wdl, auxiliary)
+
+    def decide(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Policy and win/draw/loss logits alone: all that a player needs."""
+        x = self.blocks(self.stem(planes))
+        return self.policy(x), self.value(x)[0]
+
+
+def flatten(x: Tensor) -> Tensor:
+    """[B, F, H, W] -> [B, H * W * F]: the order of memory in channels_last, so nothing is moved."""
+    return x.permute(0, 2, 3, 1).flatten(1)
+
+
+def head_width(channels: int) -> int:
+    """Channels inside a head: a quarter of the trunk's, between 8 and 32 (KataGo b6c96: 32)."""
+    return max(8, min(32, channels // 4))
+
+
+def pools(index: int, blocks: int) -> bool:
+    """Whether a block pools where global pooling is on: every third one, from the second."""
+    return index % POOLING_PERIOD == min(1, blocks - 1)
+
+
+def shrink(layer: nn.Linear | nn.Conv2d) -> None:
+    """First weights of a last layer, so small that its outputs are nearly equal."""
+    nn.init.normal_(layer.weight, std=FINAL_SCALE / math.sqrt(layer.weight[0].numel()))
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+
+
+def build(game: Game, config: NetworkConfig, seed: int = 0) -> Network:
+    """An untrained network, the same for the same seed, without touching torch's global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(game, config).to(memory_format=torch.channels_last)

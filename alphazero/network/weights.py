@@ -1,0 +1,219 @@
+"""Weights of a network as arrays by name, and as safetensors files that say what they are for.
+
+The file's metadata has one entry, "alphazero", a JSON header:
+
+    {"version": 1, "game": "go", "parameters": {"size": 9, "komi": 7.5}, "planes": [17, 9, 9],
+     "num_actions": 82, "fully_convolutional": true, "network": {"size": "b6c96", …},
+     "checksum": …, "extra": {…}}
+
+so that a network is never used for a game it was not made for, and nothing is ever unpickled.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import torch
+
+from alphazero.config import NetworkConfig
+from alphazero.errors import UserError
+from alphazero.files import atomic_write
+from alphazero.game import Game
+from alphazero.network.model import Network, build
+
+VERSION = 1
+FILE_NAME = "weights.safetensors"  # in a checkpoint's directory
+PRETRAINED = Path(__file__).parent.parent / "pretrained"
+HEADER = {
+    "version": int,
+    "game": str,
+    "parameters": dict,
+    "planes": list,
+    "num_actions": int,
+    "fully_convolutional": bool,
+    "network": dict,
+    "checksum": int,
+    "extra": dict,
+}
+
+
+def weights_of(network: Network) -> dict[str, np.ndarray]:
+    """All parameters and batch-norm statistics, as float32 copies."""
+    return {
+        name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")  # matters to no evaluation
+    }
+
+
+@torch.no_grad()
+def copy_weights(weights: Mapping[str, np.ndarray], network: Network) -> None:
+    """Copy weights into a network, in place, whatever its device.
+
+    Raises ValueError, before anything is changed, if the names or shapes are not the network's.
+    """
+    state = network.state_dict()
+    wanted = {name for name in state if not name.endswith("num_batches_tracked")}
+    if difference := wanted ^ weights.keys():
+        raise ValueError(f"weights of another network: {min(difference)} is in one of the two only")
+    for name in wanted:
+        if weights[name].shape != state[name].shape:
+            raise ValueError(
+                f"weights of another network: {name} has the shape {weights[name].shape},"
+                f" not {tuple(state[name].shape)}"
+            )
+    for name in wanted:
+        state[name].copy_(torch.tensor(weights[name]))
+
+
+def pack_weights(network: Network, game: Game, extra: Mapping[str, Any] | None = None) -> bytes:
+    """The content of a weights file; `extra` is anything JSON can hold."""
+    weights = weights_of(network)
+    header = {
+        "version": VERSION,
+        "game": game.name,
+        "parameters": game.parameters,
+        "planes": list(game.planes),
+        "num_actions": game.num_actions,
+        "fully_convolutional": game.fully_convolutional,
+        "network": asdict(network.config),
+        "checksum": checksum(weights),
+        "extra": dict(extra or {}),
+    }
+    return safetensors.numpy.save(weights, {"alphazero": json.dumps(header)})
+
+
+def save_weights(
+    path: Path | str, network: Network, game: Game, extra: Mapping[str, Any] | None = None
+) -> None:
+    """Write a weights file, atomically. Raises UserError."""
+    atomic_write(path, pack_weights(network, game, extra))
+
+
+def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]:
+    """The network in a weights file, or in a checkpoint's directory, and the file's header.
+
+    Raises UserError if it cannot be read, is damaged, or is for another game. Another board size
+    is fine where no layer depends on it.
+    """
+    path = weights_file(path)
+    header, weights = read_file(path)
+    if problem := misfit(header, game):
+        raise UserError(f"{path} {problem}")
+    if checksum(weights) != header["checksum"]:
+        raise UserError(f"{path} is damaged: its checksum is wrong")
+    try:
+        network = build(game, NetworkConfig(**header["network"]))
+        copy_weights(weights, network)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path} does not fit its own header: {error}") from error
+    return network.eval(), header
+
+
+def pretrained(game: Game) -> Path | None:
+    """The weights file for a game that comes with the package, if there is one that fits."""
+    path = PRETRAINED / f"{game.name}.safetensors"
+    if not path.exists() or misfit(read_header(path), game):
+        return None
+    return path
+
+
+def weights_file(path: Path | str) -> Path:
+    path = Path(path)
+    return path / FILE_NAME if path.is_dir() else path
+
+
+def read_header(path: Path | str) -> dict[str, Any]:
+    """What a weights file says of itself. Raises UserError."""
+    path = weights_file(path)
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+    except OSError as error:
+        raise UserError(f"cannot read the network {path}: {error.strerror or error}") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path} is not a safetensors file, or is cut off ({error})") from error
+    return parse_header(path, metadata)
+
+
+def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if "alphazero" not in metadata:
+        raise UserError(f"{path} holds no network of this program: its header is missing")
+    try:
+        header = json.loads(metadata["alphazero"])
+        version = header["version"]
+        bad = [] if version > VERSION else [
+            name for name, kind in HEADER.items() if not isinstance(header.get(name), kind)
+        ]
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged: its header cannot be read ({error!r})") from error
+    if version > VERSION:
+        raise UserError(
+            f"{path} has format {version}, of a newer program: this one reads up to {VERSION}"
+        )
+    if bad:
+        raise UserError(f"{path} is damaged: its header lacks {', '.join(bad)}")
+    return header
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    header = read_header(path)
+    with safetensors.safe_open(path, "numpy") as file:
+        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def misfit(header: Mapping[str, Any], game: Game) -> str | None:
+    """Why a network cannot be used for a game, to be read after the file's name; None if it can."""
+    if header["game"] != game.name:
+        return f'holds a network for "{header["game"]}", not for "{game.name}"'
+    if header["parameters"] != game.parameters:
+        if serves_other_board(header, game):
+            return None
+        return (
+            f"holds a network for {game.name} with {listed(header['parameters'])},"
+            f" not with {listed(game.parameters)}"
+        )
+    was = (tuple(header["planes"]), header["num_actions"])
+    now = (game.planes, game.num_actions)
+    if was != now:
+        return (
+            f"is for {game.name} with planes {was[0]} and {was[1]} actions, which now has"
+            f" {now[0]} and {now[1]}: the game has changed since"
+        )
+    return None
+
+
+def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
+    """Whether only the size of the board differs, and no layer of the network depends on it."""
+    before, after = header["parameters"], game.parameters
+    planes, *board = header["planes"]
+    if not (header["fully_convolutional"] and game.fully_convolutional):
+        return False
+    if planes != game.planes[0] or before.keys() != after.keys():
+        return False
+    beyond_points = header["num_actions"] - math.prod(board)
+    if beyond_points != game.num_actions - math.prod(game.planes[1:]):
+        return False
+    return all(
+        before[name] == after[name] or (before[name] in board and after[name] in game.planes[1:])
+        for name in before
+    )
+
+
+def checksum(weights: Mapping[str, np.ndarray]) -> int:
+    """CRC-32 of all values: safetensors itself does not notice a flipped bit."""
+    crc = 0
+    for name in sorted(weights):
+        crc = zlib.crc32(np.ascontiguousarray(weights[name]).tobytes(), crc)
+    return crc
+
+
+def listed(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters.items()) or "no parameters"

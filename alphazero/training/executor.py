@@ -1,0 +1,98 @@
+"""Who plays the games of a run: what every executor promises, and the one without Ray.
+
+The loop asks an executor for *chunks*: a fixed number of games with consecutive numbers, played to
+their end. A game's seed comes from the run's seed and the game's number alone, so a chunk that was
+lost is simply played again, by anyone.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from alphazero.training.record import GameRecord
+
+Weights = dict[str, np.ndarray]  # a network's parameters by name
+
+
+class Call(NamedTuple):
+    """One finite piece of work: so many games, numbered from first_id."""
+
+    first_id: int
+    games: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The finished games of one call."""
+
+    call: Call
+    version: int  # of the weights they were played with
+    records: "list[GameRecord]"
+    stats: dict[str, float] = field(default_factory=dict)  # counters: seconds, simulations, …
+
+
+class Worker(Protocol):
+    """Plays calls with the weights it was given last; lives in this process or in an actor."""
+
+    def load(self, version: int, weights: Weights) -> None: ...
+
+    def play(self, call: Call) -> Chunk: ...
+
+
+class Executor(Protocol):
+    """Keeps workers busy. The loop calls start once, publish before the first collect and then
+    whenever it likes, and close at the end, also after an error."""
+
+    def start(self, version: int, weights: Weights) -> None:
+        """Return when workers are up and know these weights."""
+        ...
+
+    def publish(self, version: int, weights: Weights) -> None:
+        """Calls that start from now on are played with these weights."""
+        ...
+
+    def collect(self, wait: bool) -> Chunk | None:
+        """A finished chunk, if there is one: `wait` says that the caller has nothing better to do.
+
+        Returns None within a second or so when nothing is finished, so that a signal is noticed.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def calls(first_id: int, games: int) -> Iterator[Call]:
+    """The calls of a run from game number first_id on, without end."""
+    return (Call(start, games) for start in itertools.count(first_id, games))
+
+
+class InlineExecutor:
+    """Plays in this process whenever the learner has nothing to do.
+
+    Playing and learning alternate in an order that the settings alone decide, so that a run is a
+    pure function of its settings; and they share the processor without fighting for it.
+    """
+
+    def __init__(self, make_worker: Callable[[], Worker], work: Iterator[Call]):
+        self.make_worker = make_worker
+        self.work = work
+        self.worker: Worker | None = None
+
+    def start(self, version: int, weights: Weights) -> None:
+        self.worker = self.make_worker()
+        self.worker.load(version, weights)
+
+    def publish(self, version: int, weights: Weights) -> None:
+        assert self.worker is not None, "publish before start"
+        self.worker.load(version, weights)
+
+    def collect(self, wait: bool) -> Chunk | None:
+        assert self.worker is not None, "collect before start"
+        return self.worker.play(next(self.work)) if wait else None
+
+    def close(self) -> None:
+        self.worker = None

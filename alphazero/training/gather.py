@@ -1,0 +1,51 @@
+"""Kernels that put training batches together. Letters as in `alphazero.training.replay`; P points
+or actions of one row, M policy entries."""
+
+from typing import Any
+
+from alphazero.game import Auxiliary, Game
+from alphazero.jit import bind, kernel
+
+
+@kernel
+def permute(source, permutations, chosen, out):
+    """out[b, c, p] = source[b, c, permutations[chosen[b], p]] for arrays [B, C, P]."""
+    for b in range(source.shape[0]):
+        s = chosen[b]
+        for c in range(source.shape[1]):
+            for p in range(source.shape[2]):
+                out[b, c, p] = source[b, c, permutations[s, p]]
+
+
+@kernel
+def scatter_policies(starts, counts, actions, weights, inverse, chosen, out):
+    """Make zeroed out [B, A] the sparse rows [starts[b] : starts[b] + counts[b]] of actions and
+    weights [M], every action where the inverse permutations [S, A] take it."""
+    for b in range(starts.shape[0]):
+        s = chosen[b]
+        for i in range(starts[b], starts[b] + counts[b]):
+            out[b, inverse[s, actions[i]]] = weights[i]
+
+
+@kernel
+def gather_keys(keys, ends, counts, out):
+    """Fill out [B, K] with the counts[b] keys before ends[b]."""
+    for b in range(ends.shape[0]):
+        for i in range(counts[b]):
+            out[b, i] = keys[ends[b] - counts[b] + i]
+
+
+def target(state: Any, final_state: Any, out: Any) -> None: ...
+
+
+def target_batch(states, final_states, out):
+    """Fill float32 out [B, P] with an auxiliary target of states [B]."""
+    for b in range(states.shape[0]):
+        target(states[b], final_states[b], out[b])
+
+
+def compile_target(game: Game, auxiliary: Auxiliary) -> Any:
+    """The kernel `target_batch` of one of a game's auxiliary targets."""
+    parameters = "_".join(f"{name}{value}" for name, value in game.parameters.items())
+    name = f"{game.name}_{parameters}_{auxiliary.name}"
+    return bind(target_batch, name, target=auxiliary.target)

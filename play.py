@@ -1,0 +1,162 @@
+"""Play against the engine, or watch it play: `python play.py --game connect4 --vs-human`."""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+from alphazero.bridges.commandline import Parser, count, natural, run, seconds
+from alphazero.errors import UserError, closest
+
+# numba and torch take seconds to load, so everything else is imported once it is needed:
+# `--help` and a mistyped option must answer at once.
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, as `--help` shows them."""
+    options = Parser(prog="play.py", description=__doc__)
+    options.add_argument(
+        "--game",
+        metavar="SPEC",
+        help="a game's name, with parameters as in connect4:rows=5,cols=5, or a file such as"
+        " ./mygame.py; without it tic-tac-toe, or the game of --load",
+    )
+    opponent = options.add_mutually_exclusive_group()
+    opponent.add_argument("--vs-human", action="store_true", help="play yourself (the default)")
+    opponent.add_argument(
+        "--vs", metavar="PLAYER", help="watch the engine play another, such as random or mcts:200"
+    )
+    options.add_argument(
+        "--color",
+        default="first",
+        metavar="SIDE",
+        help="your side (or that of --vs): first (the default), second, random, or its name,"
+        " such as X or O",
+    )
+    strength = options.add_mutually_exclusive_group()
+    strength.add_argument(
+        "--level", type=int, choices=range(1, 11), metavar="1..10", help="how well it plays"
+    )
+    strength.add_argument(
+        "--simulations", type=count, metavar="N", help="how much it searches for a move"
+    )
+    strength.add_argument("--time", type=seconds, metavar="SECONDS", help="how long it may think")
+    options.add_argument(
+        "--network",
+        metavar="PATH",
+        help="a weights file, a checkpoint or the folder of a run; without it the network that"
+        " comes with the game",
+    )
+    options.add_argument("--seed", type=natural, metavar="N", help="the same moves every time")
+    options.add_argument("--load", metavar="FILE", help="go on with a saved game")
+    options.add_argument("--save", metavar="FILE", help="where to save the game after every move")
+    options.add_argument(
+        "--moves", default="", metavar='"D C"', help="what you enter first, separated by spaces"
+    )
+    options.add_argument(
+        "--style", choices=("auto", "ascii", "unicode"), default="auto", help="how the board looks"
+    )
+    options.add_argument("--quiet", action="store_true", help="print only moves and results")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    return run("play.py", lambda: play(options))
+
+
+def play(options: argparse.Namespace) -> int:
+    """Set up the game that the options ask for, and play it to the end."""
+    from alphazero.arena.player import make_player
+    from alphazero.bridges.engine import make_engine
+    from alphazero.bridges.gamefile import GameFile
+    from alphazero.bridges.style import choose_style
+    from alphazero.bridges.terminal import TerminalGame, line_reader
+    from alphazero.game import load
+
+    spec = options.game or (GameFile.read(options.load).game if options.load else "tic-tac-toe")
+    game = load(spec)
+    seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
+    human = choose_side(options.color, game.players, seed)
+    watched = options.vs is not None and options.vs != "human"
+    opponent = make_player(options.vs, game) if watched else None
+    if watched and options.moves:
+        raise UserError("--moves are yours, so they do not go with --vs")
+    game.compile(report)
+    engine = make_engine(
+        game,
+        options.network,
+        report,
+        simulations=options.simulations,
+        seconds=options.time,
+        level=options.level,
+        seed=seed,
+    )
+    stdin, stdout = open_streams()
+    terminal = TerminalGame(
+        game,
+        engine,
+        line_reader(options.moves.split(), stdin, stdout),
+        stdout,
+        sys.stderr,
+        human=human,
+        opponent=opponent,
+        style=choose_style(options.style, stdout, os.environ),
+        quiet=options.quiet,
+        path=writable(Path(options.save).expanduser()) if options.save else None,
+        seed=seed,
+    )
+    if options.load:
+        terminal.load_file(options.load)
+    return terminal.run()
+
+
+def choose_side(side: str, players: tuple[str, str], seed: int) -> int:
+    """The player, 0 or 1, that `--color` names. Raises UserError."""
+    import numpy as np
+
+    names = [("first", players[0].lower()), ("second", players[1].lower())]
+    for player, both in enumerate(names):
+        if side.lower() in both:
+            return player
+    if side.lower() == "random":
+        return int(np.random.default_rng(seed).integers(2))
+    choices = ("first", "second", *players, "random")
+    hint = closest(side, choices)
+    raise UserError(f"unknown side {side!r}{hint}; choices: {', '.join(dict.fromkeys(choices))}")
+
+
+def writable(path: Path) -> Path:
+    """The path, if a file can be written there: better known before the game than in it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"cannot write {path}: permission denied")
+    return path
+
+
+def open_streams() -> tuple[io.TextIOBase, io.TextIOBase]:
+    """stdin and stdout, made so that no byte typed and no file's name can break the game."""
+    stdin = sys.stdin or io.StringIO()
+    for stream in (stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if stdin.isatty():
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401  (gives input() a history)
+    return stdin, sys.stdout
+
+
+def report(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
