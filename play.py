@@ -80,6 +80,7 @@ def play(options: argparse.Namespace) -> int:
     spec = options.game or (GameFile.read(options.load).game if options.load else "tic-tac-toe")
     game = load(spec)
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
+    path = writable(Path(options.save).expanduser()) if options.save else None
     human = choose_side(options.color, game.players, seed)
     watched = options.vs is not None and options.vs != "human"
     opponent = make_player(options.vs, game) if watched else None
@@ -106,7 +107,7 @@ def play(options: argparse.Namespace) -> int:
         opponent=opponent,
         style=choose_style(options.style, stdout, os.environ),
         quiet=options.quiet,
-        path=writable(Path(options.save).expanduser()) if options.save else None,
+        path=path,
         seed=seed,
     )
     if options.load:

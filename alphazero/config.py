@@ -188,6 +188,7 @@ class RunConfig:
     checkpoint_seconds: float = setting(120.0, "most seconds between two checkpoints", above=0)
     keep_checkpoints: int = setting(3, "checkpoints kept, from the newest", low=1)
     report_seconds: float = setting(5.0, "seconds between two reports", above=0)
+    prove: bool = setting(False, "try every line against the player (tiny games only)")
     device: str = setting("auto", "where the network runs: auto, cpu, cuda, cuda:0, mps")
 
     def __post_init__(self) -> None:

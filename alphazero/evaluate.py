@@ -107,14 +107,16 @@ class CachedEvaluator(Evaluator):
         self.name = f"cached {inner.name}"
         self.hits = 0
         self.misses = 0
+        self._generation = 0  # times cleared
         size = 1 << max(capacity - 1, 1).bit_length()
         self._tags = np.zeros((size, 2), np.uint64)
         self._logits = np.empty((size, game.num_actions), np.float32)
         self._value = np.empty(size, np.float32)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, answers under way included."""
         self._tags[:] = 0
+        self._generation += 1
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
         rows = len(leaves.planes)
@@ -128,19 +130,20 @@ class CachedEvaluator(Evaluator):
         self.misses += len(missing)
         if not len(missing):
             return lambda: Evaluation(logits, value)
-        ask = Leaves(leaves.planes[missing], leaves.states, leaves.seeds[missing])
+        ask = Leaves(*(part[missing] for part in leaves))
         wait = self.inner.submit(ask)
+        generation = self._generation
 
         def answer() -> Evaluation:
             found = wait()
+            assert len(found.value) == len(ask.seeds), "wrong values"  # and `ask` lives until here
             logits[missing], value[missing] = found.logits, found.value
-            # Two misses may share a slot: keep the last of them whole.
-            for row, slot in zip(missing, slots[missing], strict=True):
-                self._tags[slot], self._logits[slot], self._value[slot] = (
-                    tags[row],
-                    logits[row],
-                    value[row],
-                )
+            if generation == self._generation:
+                taken, first = np.unique(slots[missing], return_index=True)
+                kept = missing[first]  # of misses that share a slot, one is kept, whole
+                self._tags[taken] = tags[kept]
+                self._logits[taken] = logits[kept]
+                self._value[taken] = value[kept]
             return Evaluation(logits, value)
 
         return answer

@@ -112,7 +112,7 @@ def test_a_won_game_reads_as_a_conversation(tmp_path):
         "   a  b  c\n"
         "X(1): a1\n"
     )
-    assert "O plays a3 | you (X) 20% | X 20%, O 80% | 100 simulations, 200/s, 0.5 s | line: a3\n" in out
+    assert "O plays a3 | you (X) 20% | X 20%, O 80% | 100 simulations, 200/s, 0.50 s | line: a3\n" in out
     assert "[####................] X 20%\nX(3): b1\n" in out
     assert "3  O  O  .  3\n2  .  .  .  2\n1  X  X (X) 1\n   a  b  c\nX wins (you).\n" in out
     assert out.endswith(f"game over (new, undo or quit): \ngame saved: {tmp_path / 'game.txt'}\n")
@@ -280,7 +280,7 @@ def test_hint_shows_three_moves_in_earnest_and_plays_none(tmp_path):
 
 def test_eval_names_the_person_and_both_sides(tmp_path):
     out, _ = play("eval why", tmp_path)
-    judgement = "you (X) 80% | X 80%, O 20% | 100 simulations, 200/s, 0.5 s | line: a3\n"
+    judgement = "you (X) 80% | X 80%, O 20% | 100 simulations, 200/s, 0.50 s | line: a3\n"
     assert f"X(1): eval\n{judgement}[################....] X 80%\nX(1): why\n{judgement}" in out
 
 

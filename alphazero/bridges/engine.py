@@ -4,18 +4,20 @@ be asked to move at once."""
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import alphazero
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluator, RolloutEvaluator
 from alphazero.game import Game, Position
 from alphazero.search.mcts import Search
 
-LEAVES_PER_TREE = 8  # one tree fills a small batch; below 64 simulations that would search blindly
-SIMULATIONS_FOR_BATCHES = 64
+LEAVES_PER_TREE = 8  # so that one tree fills a small batch
+SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too blindly
 CLOCK_SIMULATIONS = 4096  # after which a search that only a clock ends asks for more
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
 REPORT_SECONDS = 1.0
@@ -222,7 +224,7 @@ class Engine:
 
 def search_config(simulations: int) -> SearchConfig:
     """PUCT, which can be stopped at any time: sequential halving needs to know its budget."""
-    leaves = LEAVES_PER_TREE if simulations >= SIMULATIONS_FOR_BATCHES else 1
+    leaves = min(max(simulations // SIMULATIONS_PER_LEAF, 1), LEAVES_PER_TREE)
     return SearchConfig(policy="puct", simulations=simulations, leaves_per_tree=leaves)
 
 
@@ -258,8 +260,8 @@ def make_engine(
 
 def find_evaluator(game: Game, network: str | None) -> tuple[Evaluator, str]:
     """The evaluator for `make_engine`, and what people call it."""
-    # Torch takes seconds to import, and no network means no torch.
-    if network is None and not (PRETRAINED / f"{game.name}.safetensors").exists():
+    packaged = Path(alphazero.__file__).parent / "pretrained" / f"{game.name}.safetensors"
+    if network is None and not packaged.exists():  # known without torch, which takes seconds
         return RolloutEvaluator(game), "random rollouts"
     from alphazero.network.evaluator import NetworkEvaluator
     from alphazero.network.weights import load_weights, pretrained

@@ -453,7 +453,7 @@ class TerminalGame:
         parts = [
             f"{you} ({players[self.human]}) {percent(shares[self.human])}",
             f"{players[0]} {percent(shares[0])}, {players[1]} {percent(shares[1])}",
-            f"{thought.simulations} simulations, {thought.rate:.0f}/s, {thought.seconds:.1f} s",
+            f"{thought.simulations} simulations, {thought.rate:.0f}/s, {thought.seconds:.2f} s",
             "line: " + " ".join(self._texts(thought.lines[0].pv)),
         ]
         if thought.proven is not None:

@@ -100,9 +100,7 @@ class NetworkEvaluator(Evaluator):
             source[:rows].copy_(torch.from_numpy(planes))
             source[rows:].zero_()
             batch = source.to(self.device, non_blocking=True)
-            logits, value = self._decide(
-                batch.to(self.dtype, memory_format=torch.channels_last)
-            )
+            logits, value = self._decide(batch.to(self.dtype, memory_format=torch.channels_last))
             answers = [
                 torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(
                     part, non_blocking=True
@@ -173,7 +171,7 @@ def largest_batch(network: Network, device: torch.device, dtype: torch.dtype) ->
 
 
 def choose_device(device: str) -> torch.device:
-    """The device of a name such as cpu, cuda:0, mps; auto is the best there is. Raises UserError."""
+    """The device called cpu, cuda, cuda:0, mps, or auto for the best there is. Raises UserError."""
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.append("mps")

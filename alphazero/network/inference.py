@@ -26,7 +26,7 @@ STEADY_ROWS = 16  # a matrix product of fewer rows adds up in another order (MKL
 
 
 def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Weight [out, in, k, k] and bias [out] of the one convolution that does what the layer does."""
+    """Weight [out, in, k, k] and bias [out] of the one convolution that does the layer's work."""
     if isinstance(layer, nn.Conv2d):
         assert layer.bias is not None
         return layer.weight.detach().clone(), layer.bias.detach().clone()

@@ -1,5 +1,5 @@
-"""The networks: a trunk of convolutions over the board, with a policy head, a value head and one head
-for every auxiliary target of the game.
+"""The networks: a trunk of convolutions over the board, with a policy head, a value head and one
+head for every auxiliary target of the game.
 
     planes [B, C, H, W] -> trunk [B, F, H, W] -> policy head    logits [B, A]
                                               -> value head     logits [B, 3] of win, draw, loss
@@ -87,8 +87,8 @@ class SqueezeExcitation(nn.Module):
 def pool(x: Tensor) -> Tensor:
     """Every channel's mean, its mean scaled by the board's width, and its maximum.
 
-    [B, F, H, W] -> float32 [B, 3 F]. The scale (width - 14) / 10 is KataGo's: it lets a network tell board
-    sizes apart, which means alone do not.
+    [B, F, H, W] -> float32 [B, 3 F]. The scale (width - 14) / 10 is KataGo's: it lets a network
+    tell board sizes apart, which means alone do not.
     """
     mean = x.mean((2, 3), dtype=torch.float32)
     width = math.sqrt(x.shape[2] * x.shape[3])
@@ -114,10 +114,10 @@ class Block(nn.Module):
         super().__init__()
         self.residual = config.trunk == "residual"
         self.first = Convolution(channels, channels, 3, rectify=not pooling)
-        self.pooled_bias = PooledBias(channels, max(8, channels // 4), channels) if pooling else None
-        self.squeeze_excitation = (
-            SqueezeExcitation(channels) if config.squeeze_excitation else None
+        self.pooled_bias = (
+            PooledBias(channels, max(8, channels // 4), channels) if pooling else None
         )
+        self.squeeze_excitation = SqueezeExcitation(channels) if config.squeeze_excitation else None
         self.second = Convolution(channels, channels, 3, rectify=not config.squeeze_excitation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -222,7 +222,9 @@ class Network(nn.Module):
         outputs, rest = divmod(game.num_actions, points)
         has_pass = game.fully_convolutional and rest == 1
         if game.fully_convolutional:
-            assert outputs == 1 and rest in (0, 1), f"{game.name}: actions are not points and a pass"
+            assert outputs == 1 and rest in (0, 1), (
+                f"{game.name}: actions are not points and a pass"
+            )
         if game.fully_convolutional or rest == 0:
             self.policy = PointHead(channels, outputs, has_pass, config.global_pooling)
         else:
@@ -237,27 +239,33 @@ class Network(nn.Module):
         )
 
     def _auxiliary_head(self, channels: int, shape: tuple[int, ...]) -> nn.Module:
-        """A head per point for a shape (H, W) or (n, H, W), else a layer upon the value's features."""
-        if len(shape) in (2, 3) and shape[-2:] == self.planes[1:]:
-            return PointHead(channels, math.prod(shape[:-2]), has_pass=False, pooling=False)
+        """A head per point for a shape (H, W), else a layer upon the value's features."""
+        if shape == self.planes[1:]:
+            return PointHead(channels, 1, has_pass=False, pooling=False)
         layer = nn.Linear(self.value.features, math.prod(shape))
         shrink(layer)
         return layer
 
     def forward(self, planes: Tensor) -> NetworkOutput:
-        x = self.blocks(self.stem(planes))
+        return self.heads(self.trunk(planes))
+
+    def trunk(self, planes: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, F, H, W], where most of the work is."""
+        return self.blocks(self.stem(planes))
+
+    def heads(self, x: Tensor) -> NetworkOutput:
         wdl, features = self.value(x)
         auxiliary = {
             name: head(x if isinstance(head, PointHead) else features).reshape(
-                len(planes), *self.auxiliary_shapes[name]
+                len(x), *self.auxiliary_shapes[name]
             )
             for name, head in self.auxiliary.items()
         }
         return NetworkOutput(self.policy(x), wdl, auxiliary)
 
     def decide(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Policy and win/draw/loss logits alone: all that a player needs."""
-        x = self.blocks(self.stem(planes))
+        """Logits of policy [B, A] and win, draw, loss [B, 3]: all that a player needs."""
+        x = self.trunk(planes)
         return self.policy(x), self.value(x)[0]
 
 
@@ -284,7 +292,7 @@ def shrink(layer: nn.Linear | nn.Conv2d) -> None:
 
 
 def build(game: Game, config: NetworkConfig, seed: int = 0) -> Network:
-    """An untrained network, the same for the same seed, without touching torch's global generator."""
+    """An untrained network, the same for the same seed; torch's global generator stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(game, config).to(memory_format=torch.channels_last)
+        return Network(game, config)

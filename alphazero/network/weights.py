@@ -149,9 +149,11 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata["alphazero"])
         version = header["version"]
-        bad = [] if version > VERSION else [
-            name for name, kind in HEADER.items() if not isinstance(header.get(name), kind)
-        ]
+        bad = (
+            []
+            if version > VERSION
+            else [name for name, kind in HEADER.items() if not isinstance(header.get(name), kind)]
+        )
     except (json.JSONDecodeError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged: its header cannot be read ({error!r})") from error
     if version > VERSION:

@@ -6,7 +6,7 @@
 Letters in shapes: T trees, L leaves of one step, A actions, C x H x W planes, S symmetries.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,15 @@ from alphazero.kernels import USES_KEYS, key, legal, observe, outcome, play
 from alphazero.search.root import prepare_root
 from alphazero.search.select import select_edge
 from alphazero.search.tree import (
+    DRAW,
     EXPANDED,
+    LOSS,
     NEW,
     NOTHING,
     ROOT,
     TERMINAL,
     UNKNOWN,
+    WIN,
     add_child,
     backup,
     borrow_trees,
@@ -54,7 +57,7 @@ def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) 
 
 
 @kernel
-def borrow_batch(batch):
+def borrow_batch(batch: Any) -> Any:
     """The same batch for inner kernels, without reference counts."""
     return Batch(
         borrow(batch.tree),
@@ -98,23 +101,27 @@ def advance(
 def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
     """Expand one evaluated leaf and back its value up."""
     t, index, row = batch.tree[leaf], batch.node[leaf], batch.row[leaf]
-    value = np.float64(trees.nodes[t, index].raw_value)  # of a finished game
+    node = trees.nodes[t, index]
+    value = np.float64(node.raw_value)  # of a finished game
     if row >= 0:
         value = np.float64(values[row])
+        assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
         actions = inverse_actions[batch.symmetry[row]]
         expand(trees, t, index, logits[row], batch.legal[row], actions, value)
-    backup(trees, t, index, value, rules.solver)
+    elif rules.solver and value in (LOSS, DRAW, WIN):
+        node.proven = np.int8(value)
+    backup(trees, t, index, value)
     if index == ROOT:
         prepare_root(trees, t, rules)  # the root's own evaluation is not one of the simulations
     else:
-        count_simulation(trees, t, rules)
+        count_simulation(trees, t)
 
 
 @kernel
-def count_simulation(trees, t, rules):
+def count_simulation(trees, t):
     """One more simulation is done; a proven root needs no more of them."""
     trees.done[t] += 1
-    if rules.solver and trees.nodes[t, ROOT].proven != UNKNOWN:
+    if trees.nodes[t, ROOT].proven != UNKNOWN:
         trees.budget[t] = trees.started[t]
 
 
@@ -143,8 +150,8 @@ def select_leaves(trees, t, batch, leaves, rules):
             value = np.float64(node.raw_value)
             if node.status != TERMINAL:
                 value = np.float64(node.proven)
-            backup(trees, t, index, value, rules.solver)
-            count_simulation(trees, t, rules)
+            backup(trees, t, index, value)
+            count_simulation(trees, t)
     return leaves
 
 
@@ -156,9 +163,7 @@ def descend(trees, t, rules):
     while True:
         node = trees.nodes[t, index]
         node.virtual += 1
-        if node.status != EXPANDED or (
-            rules.solver and node.proven != UNKNOWN and index != ROOT
-        ):
+        if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
         slot = select_edge(trees, t, index, rules)
         if slot < node.num_children:
@@ -209,8 +214,6 @@ def step_leaves(
         if over:
             node.status = TERMINAL
             node.raw_value = value
-            if value == -1.0 or value == 0.0 or value == 1.0:
-                node.proven = np.int8(value)
             batch.row[leaf] = -1
             continue
         batch.row[leaf] = rows
@@ -237,7 +240,7 @@ def step_leaves(
 
 @kernel
 def path_keys(nodes, t, index, history, length):
-    """Append the keys of a node's ancestors to those before the root; returns how many there are."""
+    """Append the keys of a node's ancestors to those before the root; returns how many keys."""
     depth = 0
     ancestor = nodes[t, index].parent
     while ancestor != NOTHING:
@@ -245,6 +248,7 @@ def path_keys(nodes, t, index, history, length):
         ancestor = nodes[t, ancestor].parent
     ancestor = nodes[t, index].parent
     place = length + depth
+    assert place <= history.shape[0], "the game is longer than its max_plies"
     while ancestor != NOTHING:
         place -= 1
         history[place] = nodes[t, ancestor].key

@@ -13,6 +13,7 @@ evaluator works on the other.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,6 +68,7 @@ class _Pipeline:
         self.batch = leaf_kernels.allocate_batch(room, game.num_actions, game.planes)
         self.states = game.empty_states(room)
         self.leaves = 0
+        self.rows = 0  # of them that the evaluator is asked about
         self.wait: Callable[[], Evaluation] | None = None
 
 
@@ -100,15 +102,18 @@ class Search:
         self._points = np.ascontiguousarray(game.symmetries.points)
         self._inverse_actions = np.ascontiguousarray(game.symmetries.inverse_actions)
         self._step_leaves = game.bind(leaf_kernels.step_leaves)
-        self._no_answer = Evaluation(np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32))
+        self._no_answer = Evaluation(
+            np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32)
+        )
         edges = np.linspace(0, trees, pipelines + 1).astype(int)
         self._pipelines = [
             _Pipeline(game, int(first), int(end), config.leaves_per_tree)
-            for first, end in zip(edges[:-1], edges[1:], strict=True)
+            for first, end in pairwise(edges)
             if end > first
         ]
-        self._row = _Row(game.max_legal)
+        self._row = _Row(game.num_actions)
         self._finished = np.zeros(trees + 1, np.int32)
+        self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
 
     @property
@@ -128,10 +133,9 @@ class Search:
     ) -> None:
         """Search a position in a fresh tree. `noise` makes the root explore, as in self-play.
 
-        Raises ValueError if the game is over.
+        Raises ValueError if the game is over or the tree is still searching.
         """
-        if position.is_over:
-            raise ValueError("cannot search: the game is over")
+        self._require_idle(tree, position)
         self._trees.rng[tree] = np.uint64(seed % 2**64)
         self._reset(tree, position)
         self._want(tree, simulations, noise)
@@ -146,8 +150,10 @@ class Search:
     ) -> None:
         """Search the position after one more move, keeping what the tree knows of it.
 
-        `position` is the one searched before with a single move made, which must not end the game.
+        `position` is the one searched before with a single move made.
+        Raises ValueError if the game is over or the tree is still searching.
         """
+        self._require_idle(tree, position)
         trees = self._trees
         child = NOTHING
         if self.config.reuse_tree:
@@ -161,6 +167,13 @@ class Search:
         self._remember_history(tree, position)
         root_kernels.restore_logits(trees, tree)
         self._want(tree, simulations, noise)
+
+    def _require_idle(self, tree: int, position: Position | None = None) -> None:
+        """Leaves under way would be backed up in a tree that is no longer theirs."""
+        if self._trees.active[tree]:
+            raise ValueError(f"tree {tree} is still searching: stop it, and step until it is done")
+        if position is not None and position.is_over:
+            raise ValueError("cannot search: the game is over")
 
     def _reset(self, tree: int, position: Position) -> None:
         tree_kernels.add_root(self._trees, tree, position.to_play)
@@ -196,10 +209,16 @@ class Search:
     # -- searching ---------------------------------------------------------------------------------
 
     def step(self) -> list[int]:
-        """Advance every active tree by a batch of leaves; returns the trees that finished."""
+        """Advance every active tree by a batch of leaves; returns the trees that finished.
+
+        After an exception from the evaluator, or Ctrl-C, nothing more can be searched here.
+        """
+        assert not self._in_step, "a step was interrupted: begin with a new Search"
+        self._in_step = True
         self._finished[0] = 0
         for pipeline in self._pipelines:
             self._advance(pipeline)
+        self._in_step = False
         return self._finished[1 : 1 + self._finished[0]].tolist()
 
     def run(self) -> None:
@@ -213,13 +232,22 @@ class Search:
             self._trees.budget[tree] = self._trees.started[tree]
 
     def extend(self, tree: int, simulations: int) -> None:
-        """Let a tree that has finished go on; a Gumbel root begins a new round of halving."""
+        """Let a tree that has finished go on; a Gumbel root begins a new round of halving.
+
+        Raises ValueError if the tree is still searching.
+        """
+        self._require_idle(tree)
         self._want(tree, simulations, bool(self._trees.noise[tree]))
 
     def _advance(self, pipeline: _Pipeline) -> None:
         """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""
-        answer = pipeline.wait() if pipeline.wait is not None else self._no_answer
-        pipeline.wait = None
+        answer = self._no_answer
+        if pipeline.wait is not None:
+            answer = pipeline.wait()
+            pipeline.wait = None
+            # Compiled code checks no bounds.
+            assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
+            assert answer.value.shape == (pipeline.rows,), "wrong values"
         pipeline.leaves = leaf_kernels.advance(
             self._trees,
             pipeline.batch,
@@ -234,7 +262,7 @@ class Search:
         )
         if not pipeline.leaves:
             return
-        rows = self._step_leaves(
+        rows = pipeline.rows = self._step_leaves(
             self._trees,
             self._states,
             pipeline.batch,
@@ -283,7 +311,7 @@ class Search:
             visits=row.visits[:count].copy(),
             q=row.q[:count].copy(),
             prior=row.prior[:count].copy(),
-            policy=row.policy[:count].copy(),
+            policy=row.policy[:count].astype(np.float32),
             value=value if proven is None else float(proven),
             proven=proven,
             best=int(line[0]),
@@ -302,12 +330,12 @@ class Search:
 class _Row:
     """Scratch for reading a root."""
 
-    def __init__(self, max_legal: int) -> None:
-        self.actions = np.zeros(max_legal, np.int32)
-        self.visits = np.zeros(max_legal, np.int32)
-        self.q = np.zeros(max_legal, np.float32)
-        self.prior = np.zeros(max_legal, np.float32)
-        self.policy = np.zeros(max_legal, np.float32)
+    def __init__(self, num_actions: int) -> None:
+        self.actions = np.zeros(num_actions, np.int32)
+        self.visits = np.zeros(num_actions, np.int32)
+        self.q = np.zeros(num_actions, np.float32)
+        self.prior = np.zeros(num_actions, np.float32)
+        self.policy = np.zeros(num_actions, np.float64)
 
 
 def _rules(game: Game, config: SearchConfig) -> Rules:

@@ -1,4 +1,4 @@
-"""What happens only at the root: exploration noise, the halving schedule, and reading the result."""
+"""What happens only at the root: exploration noise, the halving schedule, reading the result."""
 
 import math
 
@@ -31,7 +31,7 @@ def begin_search(trees, t, budget, noise, rules):
     trees.active[t] = 1
     if root.status == EXPANDED:
         prepare_root(trees, t, rules)
-        if rules.solver and root.proven != UNKNOWN:
+        if root.proven != UNKNOWN:
             trees.budget[t] = 0
 
 
@@ -134,8 +134,8 @@ def sample_gamma(rng, t, shape):
 
 @kernel
 def add_dirichlet_noise(trees, t, rules):
-    """Mix Dirichlet noise into the root's priors. The concentration is spread over the legal moves
-    (KataGo: 10.83 in all, which is AlphaZero's 0.03 each on 19x19)."""
+    """Mix Dirichlet noise into the evaluator's priors of the root. The concentration is spread over
+    the legal moves (KataGo: 10.83 in all, which is AlphaZero's 0.03 each on 19x19)."""
     root = trees.nodes[t, ROOT]
     count = np.int64(root.num_edges)
     total = 0.0
@@ -147,7 +147,7 @@ def add_dirichlet_noise(trees, t, rules):
     for slot in range(count):
         edge = trees.edges[t, root.first_edge + slot]
         noise = trees.scratch[slot] / total
-        prior = decode_prior(edge.prior)
+        prior = math.exp(np.float64(trees.root_logits[t, edge.action]))
         edge.prior = encode_prior((1.0 - rules.noise_weight) * prior + rules.noise_weight * noise)
     unvisited = root.first_edge + np.int64(root.num_children)
     bring_best_forward(trees.edges, t, unvisited, root.first_edge + count)
@@ -173,20 +173,21 @@ def read_root(trees, t, rules, actions, visits, q, priors, policy):
         q[row] = np.nan
         priors[row] = math.exp(np.float64(trees.root_logits[t, edge.action]))
         value = mixed
-        losing = False
+        result = UNKNOWN
         if edge.child != NOTHING:
             child = trees.nodes[t, edge.child]
             visits[row] = child.visits
-            value = child_value(root, child, 0.0)
+            value = child_value(root, child, 0.0) + 0.0  # never -0.0
             q[row] = value
-            losing = child.proven != UNKNOWN and value == LOSS
+            if child.proven != UNKNOWN:
+                result = np.int64(value)
         if rules.gumbel:
             policy[row] = trees.root_logits[t, edge.action] + boost(value, most, rules)
         else:
-            policy[row] = 0.0 if losing and root.proven != LOSS else visits[row]
-        if root.proven == WIN and not (edge.child != NOTHING and value == WIN):
-            policy[row] = -np.inf if rules.gumbel else 0.0
-    normalise(policy, count, rules.gumbel)
+            policy[row] = visits[row]
+        if (root.proven == WIN and result != WIN) or (root.proven != LOSS and result == LOSS):
+            policy[row] = -np.inf
+    normalise(policy, priors, count, rules.gumbel)
     return count
 
 
@@ -205,29 +206,34 @@ def rank_actions(trees, t, ranks):
 
 
 @kernel
-def normalise(policy, count, logits):
-    """Make the first `count` entries sum to 1, as a softmax if they are logits."""
-    if logits:
-        highest = -np.inf
-        for i in range(count):
-            highest = max(highest, policy[i])
-        for i in range(count):
-            policy[i] = math.exp(policy[i] - highest)
+def normalise(policy, priors, count, logits):
+    """Make the first `count` entries sum to 1, -inf excluded: as a softmax if they are logits, else
+    in proportion (to the priors where all of them are 0)."""
+    highest = -np.inf
+    for i in range(count):
+        highest = max(highest, policy[i])
     total = 0.0
     for i in range(count):
+        if policy[i] == -np.inf:
+            policy[i] = 0.0
+        elif logits:
+            policy[i] = math.exp(policy[i] - highest)
+        elif highest == 0.0:
+            policy[i] = priors[i]
         total += policy[i]
     for i in range(count):
-        policy[i] = policy[i] / total if total > 0.0 else 1.0 / count
+        policy[i] /= total
 
 
 @kernel
 def best_slot(trees, t, index, rules):
     """The slot of the move to play from a node: a proven win, else the most visited of those not
-    proven lost (at a Gumbel root: the best score among the most visited of this search)."""
+    proven lost, and of these the one with the highest Q (at a Gumbel root: the best score among the
+    most visited of this search), then the lowest action."""
     node = trees.nodes[t, index]
     halving = rules.gumbel and index == ROOT
     mixed, most = mixed_value(trees, t, index, 0.0)
-    best, best_rank, best_visits, best_score = 0, -2, -1, -np.inf
+    best, best_action, best_rank, best_visits, best_score = 0, 0, -2, -1, -np.inf
     for slot in range(node.num_edges):
         edge = trees.edges[t, node.first_edge + slot]
         rank, visits = 0, 0
@@ -235,6 +241,8 @@ def best_slot(trees, t, index, rules):
         if edge.child != NOTHING:
             child = trees.nodes[t, edge.child]
             visits = child.visits
+            if visits > 0:
+                score = child_value(node, child, 0.0)
             if child.proven != UNKNOWN:
                 result = value_for(node.to_play, child, child.proven)
                 rank = 1 if result == WIN else (-1 if result == LOSS else 0)
@@ -245,8 +253,15 @@ def best_slot(trees, t, index, rules):
             rank > best_rank
             or (rank == best_rank and visits > best_visits)
             or (rank == best_rank and visits == best_visits and score > best_score)
+            or (
+                rank == best_rank
+                and visits == best_visits
+                and score == best_score
+                and edge.action < best_action
+            )
         ):
-            best, best_rank, best_visits, best_score = slot, rank, visits, score
+            best, best_action = slot, edge.action
+            best_rank, best_visits, best_score = rank, visits, score
     return best
 
 

@@ -53,11 +53,13 @@ def select_edge(trees, t, index, rules):
 
 @kernel
 def child_value(node, child, virtual_loss):
-    """Q of a visited edge for the player to move at its parent; visits under way count as losses."""
+    """Q of a visited edge for the player to move at its parent; each visit under way counts as so
+    many losses."""
     if child.proven != UNKNOWN:
         return value_for(node.to_play, child, np.float64(child.proven))
-    total = value_for(node.to_play, child, child.value_sum) - virtual_loss * child.virtual
-    return total / max(child.visits + child.virtual, 1)
+    losses = virtual_loss * child.virtual
+    total = value_for(node.to_play, child, child.value_sum) - losses
+    return total / max(child.visits + losses, 1.0)
 
 
 @kernel
@@ -65,7 +67,7 @@ def select_puct(trees, t, index, rules):
     """argmax Q + c P sqrt(N) / (1 + n); ties go to the lowest action. Moves proven to lose are left
     alone, unless nothing else is there."""
     node = trees.nodes[t, index]
-    visits = node.visits + node.virtual
+    visits = node.visits + node.virtual - 1  # without the simulation that is choosing
     c = rules.c_init + math.log((visits + rules.c_base + 1.0) / rules.c_base)
     explore = c * math.sqrt(visits)
     best, best_action, best_score = 0, 0, -np.inf
@@ -201,6 +203,10 @@ def select_halving(trees, t, rules):
             continue
         score = root_score(trees, t, slot, mixed, most, rules)
         action = trees.edges[t, root.first_edge + slot].action
-        if distance < fewest or score > best_score or (score == best_score and action < best_action):
+        if (
+            distance < fewest
+            or score > best_score
+            or (score == best_score and action < best_action)
+        ):
             best, best_action, best_score, fewest = slot, action, score, distance
     return best

@@ -5,9 +5,9 @@
                 ^visited^ ^rest                  the first `num_children` edges of a block have
                                                  children; the next one has the highest prior left
 
-An unvisited edge matters only through its prior, so selection looks at the visited edges and at the
-one best unvisited edge. Visits and values are kept once, in the child node. An edge is 8 bytes and a
-node 56 besides its state.
+An unvisited edge matters only through its prior, so selection looks at the visited edges and at
+the one best unvisited edge. Visits and values are kept once, in the child node. An edge is 8 bytes
+and a node 56 besides its state.
 
 Values are for the player to move at the node they belong to; `value_for` is the one place where the
 sign changes, by comparing who is to move.
@@ -41,7 +41,7 @@ NODE = np.dtype(
         ("slot", np.int16),  # which of the parent's edges leads here
         ("to_play", np.int8),
         ("status", np.int8),
-        ("proven", np.int8),
+        ("proven", np.int8),  # always UNKNOWN without the solver
     ],
     align=True,
 )
@@ -72,9 +72,10 @@ class Trees(NamedTuple):
 
 def allocate(trees: int, nodes: int, num_actions: int, max_legal: int) -> Trees:
     """Empty trees. Edges are allocated for the worst case; untouched pages cost no memory."""
+    # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
     return Trees(
-        nodes=np.zeros((trees, nodes), NODE),
-        edges=np.zeros((trees, nodes * max_legal), EDGE),
+        nodes=np.zeros((trees, nodes), np.dtype((np.record, NODE))),
+        edges=np.zeros((trees, nodes * max_legal), np.dtype((np.record, EDGE))),
         num_nodes=np.zeros(trees, np.int32),
         num_edges=np.zeros(trees, np.int32),
         budget=np.zeros(trees, np.int32),
@@ -99,7 +100,7 @@ def grown(array: np.ndarray, columns: int) -> np.ndarray:
 
 
 @kernel
-def borrow_trees(trees):
+def borrow_trees(trees: Any) -> Any:
     """The same trees for inner kernels, without reference counts."""
     return Trees(
         borrow(trees.nodes),
@@ -121,7 +122,7 @@ def borrow_trees(trees):
 
 
 @kernel
-def encode_prior(prior: float) -> int:
+def encode_prior(prior: float) -> Any:
     """A probability as 16 bits: the square root keeps small ones apart (relative error < 1 % above
     1e-6, < 1e-4 above 0.02)."""
     return np.uint16(math.sqrt(prior) * PRIOR_SCALE + 0.5)
@@ -205,8 +206,7 @@ def bring_best_forward(edges, t, first, end):
     best = first
     for i in range(first + 1, end):
         if edges[t, i].prior > edges[t, best].prior or (
-            edges[t, i].prior == edges[t, best].prior
-            and edges[t, i].action < edges[t, best].action
+            edges[t, i].prior == edges[t, best].prior and edges[t, i].action < edges[t, best].action
         ):
             best = i
     if best != first:
@@ -232,10 +232,12 @@ def expand(trees, t, index, logits, mask, actions, value):
             highest = max(highest, logit)
             count += 1
     assert count > 0, "a position that is not over has no legal move"
+    assert first + count <= trees.edges.shape[1], "more legal moves than the game's max_legal"
     total = 0.0
     for i in range(count):
         trees.scratch[i] = math.exp(trees.scratch[i] - highest)
         total += trees.scratch[i]
+    assert total >= 1.0, "the evaluator's logits are not numbers"
     for i in range(count):
         edge = trees.edges[t, first + i]
         edge.prior = encode_prior(trees.scratch[i] / total)
@@ -251,7 +253,7 @@ def expand(trees, t, index, logits, mask, actions, value):
 
 
 @kernel
-def backup(trees, t, leaf, value, solver):
+def backup(trees, t, leaf, value):
     """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
     nodes on its path, and pass proven results up (MCTS-solver, Winands et al. 2008)."""
     nodes = trees.nodes
@@ -262,7 +264,7 @@ def backup(trees, t, leaf, value, solver):
         node = nodes[t, index]
         if child_proven and node.proven == UNKNOWN:
             prove(trees, t, index)
-        child_proven = solver and node.proven != UNKNOWN
+        child_proven = node.proven != UNKNOWN
         if child_proven:
             value = np.float64(node.proven)
             player = node.to_play

@@ -7,13 +7,17 @@ lost is simply played again, by anyone.
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from alphazero.training.record import GameRecord
+from alphazero.config import Config
+from alphazero.game import load
+from alphazero.network.evaluator import NetworkEvaluator
+from alphazero.network.model import build
+from alphazero.training.record import GameRecord
+from alphazero.training.selfplay import SelfPlay
 
 Weights = dict[str, np.ndarray]  # a network's parameters by name
 
@@ -31,7 +35,7 @@ class Chunk:
 
     call: Call
     version: int  # of the weights they were played with
-    records: "list[GameRecord]"
+    records: list[GameRecord]
     stats: dict[str, float] = field(default_factory=dict)  # counters: seconds, simulations, …
 
 
@@ -41,6 +45,31 @@ class Worker(Protocol):
     def load(self, version: int, weights: Weights) -> None: ...
 
     def play(self, call: Call) -> Chunk: ...
+
+
+class SelfPlayWorker:
+    """Plays a run's games with a network."""
+
+    def __init__(self, config: Config, device: str) -> None:
+        game = load(config.game)
+        self.seed = config.run.seed
+        self.version = -1
+        self.evaluator = NetworkEvaluator(build(game, config.network), device)
+        self.self_play = SelfPlay(game, self.evaluator, config.search, config.self_play)
+
+    def load(self, version: int, weights: Weights) -> None:
+        self.evaluator.update(weights)
+        self.self_play.weights_changed()
+        self.version = version
+
+    def play(self, call: Call) -> Chunk:
+        assert self.version >= 0, "play before load"
+        before = replace(self.self_play.stats)
+        records = self.self_play.play(
+            call.games, first_id=call.first_id, seed=self.seed, version=self.version
+        )
+        stats = vars(self.self_play.stats.since(before))
+        return Chunk(call, self.version, records, stats)
 
 
 class Executor(Protocol):

@@ -1,0 +1,421 @@
+"""Matches: two players meet in many games at once, or many players each meet each.
+
+Every opening is played twice with the seats changed, so that neither an opening nor the first move
+favours anybody. The two games are a *pair*; pairs are what is independent, and what the statistics
+count: `pairs[i]` is how many pairs brought player a i/2 points of 2.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alphazero.arena.player import HumanPlayer, Player
+from alphazero.arena.rating import (
+    EloDifference,
+    Pairing,
+    Rating,
+    Sprt,
+    elo_difference,
+    elo_difference_of_counts,
+    fit_elo,
+)
+from alphazero.errors import UserError
+from alphazero.files import atomic_write
+from alphazero.game import Game, Position
+from alphazero.training.record import GameRecord, write_shard
+
+PARALLEL_GAMES = 128
+OPENING_ATTEMPTS = 1000
+
+
+class PlayerFailure(RuntimeError):
+    """A player raised an exception or chose an illegal move; the match cannot go on."""
+
+
+class Tally(NamedTuple):
+    """Results of one player."""
+
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
+
+    @property
+    def games(self) -> int:
+        return sum(self)
+
+    @property
+    def score(self) -> float:
+        """The share of the points made; 1/2 without games."""
+        return (self.wins + self.draws / 2) / self.games if self.games else 0.5
+
+    def plus(self, points: float) -> "Tally":
+        """With one more game that brought 0, 1/2 or 1 point."""
+        return Tally(
+            self.wins + (points == 1), self.draws + (points == 0.5), self.losses + (points == 0)
+        )
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """What came of a match, as player a sees it."""
+
+    game: Game
+    a: str
+    b: str
+    opening_plies: int
+    as_first: Tally  # games in which a moved first
+    as_second: Tally
+    pairs: tuple[int, ...]  # [5], see above
+    records: list[GameRecord]  # in the order of the games
+    sprt: Sprt | None = None
+
+    @property
+    def total(self) -> Tally:
+        wins, draws, losses = (sum(both) for both in zip(self.as_first, self.as_second, strict=True))
+        return Tally(wins, draws, losses)
+
+    @property
+    def score(self) -> float:
+        """The share of the points that a made."""
+        return self.total.score
+
+    @property
+    def elo(self) -> EloDifference:
+        """How much stronger a is; from pairs where openings make their games depend on each other."""
+        return elo_difference_of_counts(self.pairs) if self.opening_plies else elo_difference(*self.total)
+
+    @property
+    def decision(self) -> float | None:
+        """The Elo difference that the sequential test has accepted, if it has."""
+        return self.sprt.decision(self.pairs) if self.sprt else None
+
+    @property
+    def different_games(self) -> int:
+        """Players without randomness repeat games, which then prove nothing new."""
+        return len({record.moves.tobytes() for record in self.records})
+
+    def __str__(self) -> str:
+        rows = [
+            ("", "games", "won", "drawn", "lost", "score"),
+            *(
+                (label, str(tally.games), *(str(count) for count in tally), f"{tally.score:.1%}")
+                for label, tally in (
+                    ("moving first", self.as_first),
+                    ("moving second", self.as_second),
+                    ("all", self.total),
+                )
+            ),
+        ]
+        openings = f"openings of {self.opening_plies} random plies, each played twice"
+        lines = [
+            f"{self.a} against {self.b} at {self.game.spec}",
+            *format_table(rows),
+            f"Elo difference {self.elo} (95 %), {self.different_games} different games",
+            openings if self.opening_plies else "no random openings",
+        ]
+        if self.sprt is not None:
+            low, high = self.sprt.bounds
+            accepted = self.decision
+            lines.append(
+                f"SPRT {self.sprt.elo0:g} or {self.sprt.elo1:g} Elo: log-likelihood ratio "
+                f"{self.sprt.llr(self.pairs):.2f} ({low:.2f} to {high:.2f}), "
+                + ("undecided" if accepted is None else f"accepts {accepted:g}")
+            )
+        return "\n".join(lines)
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers, for JSON; a bound that is open is None."""
+        elo, low, high = (value if abs(value) < 1e9 else None for value in self.elo)
+        return {
+            "game": self.game.spec,
+            "a": self.a,
+            "b": self.b,
+            "opening_plies": self.opening_plies,
+            "as_first": self.as_first._asdict(),
+            "as_second": self.as_second._asdict(),
+            "pairs": list(self.pairs),
+            "score": self.score,
+            "elo": {"difference": elo, "low": low, "high": high},
+            "different_games": self.different_games,
+            "sprt": None if self.sprt is None else vars(self.sprt) | {"accepted": self.decision},
+        }
+
+    def save(self, directory: Path | str) -> None:
+        """Write all games as a shard and as text, and the result, into a folder.
+
+        Raises UserError when they cannot be written.
+        """
+        name = re.sub(r"[^\w=.-]+", "_", f"{self.a}-vs-{self.b}")[-120:]
+        path = Path(directory) / name
+        write_shard(path.with_name(f"{name}.npz"), self.records)
+        sheets = [record.to_text(self.game) for record in self.records]
+        atomic_write(path.with_name(f"{name}.txt"), "\n".join(sheets).encode())
+        summary = json.dumps(self.summary(), indent=1) + "\n"
+        atomic_write(path.with_name(f"{name}.json"), summary.encode())
+
+
+# -- a match ---------------------------------------------------------------------------------------
+
+
+def play_match(
+    game: Game,
+    a: Player,
+    b: Player,
+    games: int,
+    *,
+    seed: int = 0,
+    opening_plies: int = 2,
+    sprt: Sprt | None = None,
+    parallel: int = PARALLEL_GAMES,
+    progress: Callable[[int, int], None] | None = None,
+) -> MatchResult:
+    """Play a match of so many games; with an SPRT, until it has decided or they are played.
+
+    The same seed gives the same match. `progress` hears how many games are finished of how many.
+    Raises UserError for impossible settings, PlayerFailure when a player breaks the rules.
+    """
+    if games < 2 or games % 2:
+        raise UserError(f"a match has an even number of games, at least 2, not {games}")
+    if not 0 <= opening_plies < game.max_plies:
+        raise UserError(
+            f"openings must have 0 to {game.max_plies - 1} plies in {game.spec}, not {opening_plies}"
+        )
+    if isinstance(a, HumanPlayer) or isinstance(b, HumanPlayer):
+        parallel = 1  # nobody plays many games at once
+    match = _Match(game, (a, b), seed, opening_plies, sprt)
+    match.play(range(games), parallel, progress or (lambda finished, games: None))
+    return match.result()
+
+
+@dataclass
+class _Match:
+    """Games under way. Game n belongs to pair n // 2; a has seat n % 2, 0 being the first."""
+
+    game: Game
+    players: tuple[Player, Player]
+    seed: int
+    opening_plies: int
+    sprt: Sprt | None
+    running: dict[int, Position] = field(default_factory=dict)
+    finished: dict[int, Position] = field(default_factory=dict)
+    counted: int = 0  # games 0, 1, ... that count: up to where the SPRT has decided
+    pairs: list[int] = field(default_factory=lambda: [0] * 5)
+
+    def play(self, games: range, parallel: int, progress: Callable[[int, int], None]) -> None:
+        waiting: Iterator[int] = iter(games)
+        rngs = [np.random.default_rng([self.seed, 1 + side]) for side in (0, 1)]
+        while True:
+            for number in itertools.islice(waiting, parallel - len(self.running)):
+                self.running[number] = self._opening(number)
+            if not self.running:
+                return
+            for side, player in enumerate(self.players):
+                numbers = [number for number in self.running if self._side_to_move(number) == side]
+                self._move(player, [self.running[number] for number in numbers], rngs[side])
+                self._put_away(numbers)
+            if self._count_pairs():
+                return
+            progress(len(self.finished), len(games))
+
+    def _opening(self, number: int) -> Position:
+        """The opening of a game: random legal moves, the same for both games of a pair."""
+        rng = np.random.default_rng([self.seed, 0, number // 2])
+        for _ in range(OPENING_ATTEMPTS):
+            position = self.game.position()
+            while len(position.moves) < self.opening_plies and not position.is_over:
+                position.play(int(rng.choice(position.legal_actions())))
+            if not position.is_over:
+                return position
+        raise UserError(
+            f"openings of {self.opening_plies} random plies are too long for {self.game.spec}: "
+            f"the game was over {OPENING_ATTEMPTS} times in a row"
+        )
+
+    def _side_to_move(self, number: int) -> int:
+        """0 if it is a's move, 1 if b's."""
+        return int(self.running[number].to_play != number % 2)
+
+    def _move(
+        self, player: Player, positions: Sequence[Position], rng: np.random.Generator
+    ) -> None:
+        """Have a player move in all these games."""
+        if not positions:
+            return
+        try:
+            actions = player.choose(positions, rng)
+            if len(actions) != len(positions):
+                raise ValueError(f"{len(actions)} moves for {len(positions)} positions")
+        except UserError:
+            raise
+        except Exception as error:
+            where = describe(positions[0])
+            others = f" (or in one of {len(positions) - 1} others)" if len(positions) > 1 else ""
+            raise PlayerFailure(
+                f"player {player.name} failed{others} {where}\n{type(error).__name__}: {error}"
+            ) from error
+        for position, action in zip(positions, actions, strict=True):
+            try:
+                position.play(int(action))
+            except ValueError as error:
+                raise PlayerFailure(
+                    f"player {player.name} chose an illegal move {describe(position)}\n{error}"
+                ) from error
+
+    def _put_away(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            if self.running[number].is_over:
+                self.finished[number] = self.running.pop(number)
+
+    def _points(self, number: int) -> float:
+        """What a finished game brought a: 1 for a win, however large, 1/2 or 0."""
+        outcome = self.finished[number].outcome()
+        assert outcome is not None
+        return 0.5 if outcome.winner is None else float(outcome.winner == number % 2)
+
+    def _count_pairs(self) -> bool:
+        """Count finished pairs in the order of the games; whether the SPRT has decided."""
+        while self.counted in self.finished and self.counted + 1 in self.finished:
+            points = self._points(self.counted) + self._points(self.counted + 1)
+            self.pairs[round(2 * points)] += 1
+            self.counted += 2
+            if self.sprt is not None and self.sprt.decision(self.pairs) is not None:
+                return True
+        return False
+
+    def result(self) -> MatchResult:
+        seats = [Tally(), Tally()]
+        for number in range(self.counted):
+            seats[number % 2] = seats[number % 2].plus(self._points(number))
+        a, b = self.players
+        return MatchResult(
+            game=self.game,
+            a=a.name,
+            b=b.name,
+            opening_plies=self.opening_plies,
+            as_first=seats[0],
+            as_second=seats[1],
+            pairs=tuple(self.pairs),
+            records=[self._record(number) for number in range(self.counted)],
+            sprt=self.sprt,
+        )
+
+    def _record(self, number: int) -> GameRecord:
+        position = self.finished[number]
+        outcome = position.outcome()
+        assert outcome is not None
+        plies = len(position.moves)
+        names = [player.name for player in self.players]
+        return GameRecord(
+            game=self.game.spec,
+            game_id=number,
+            seed=self.seed,
+            version=0,
+            start=None,
+            moves=np.array(position.moves, np.uint16),
+            root_values=np.full(plies, np.nan, np.float32),
+            policy_offsets=np.zeros(plies + 1, np.int32),
+            policy_actions=np.zeros(0, np.uint16),
+            policy_weights=np.zeros(0, np.float32),
+            result=outcome.values[0],
+            info={
+                "players": names if number % 2 == 0 else names[::-1],
+                "opening_plies": self.opening_plies,
+            },
+        )
+
+
+def describe(position: Position) -> str:
+    """A position in words: the moves to it and the board."""
+    replayed = Position(position.game, position.start_state)
+    moves = []
+    for action in position.moves:
+        moves.append(replayed.text(action))
+        replayed.play(action)
+    line = f"after {' '.join(moves)}" if moves else "at the start"
+    return f"{line}:\n{position.render()}"
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side, the first to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+# -- many players ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RoundRobin:
+    """Every player against every other."""
+
+    ratings: list[Rating]  # strongest first
+    matches: list[MatchResult]
+
+    def __str__(self) -> str:
+        names = [rating.name for rating in self.ratings]
+        rows = [("", "Elo", "+/-", "games", "score", *(str(i + 1) for i in range(len(names))))]
+        for place, rating in enumerate(self.ratings, 1):
+            share = rating.score / rating.games
+            against = [self._points(rating.name, other) for other in names]
+            numbers = (f"{rating.elo:+.0f}", f"{rating.error:.0f}", str(rating.games), f"{share:.1%}")
+            rows.append((f"{place} {rating.name}", *numbers, *against))
+        return "\n".join(format_table(rows))
+
+    def _points(self, name: str, other: str) -> str:
+        """The points one player made against another, as text."""
+        for match in self.matches:
+            won, drawn, lost = match.total
+            if (match.a, match.b) == (name, other):
+                return f"{won + drawn / 2:g}"
+            if (match.b, match.a) == (name, other):
+                return f"{lost + drawn / 2:g}"
+        return "-"
+
+
+def round_robin(
+    game: Game,
+    players: Sequence[Player],
+    games: int,
+    *,
+    seed: int = 0,
+    opening_plies: int = 2,
+    anchor: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> RoundRobin:
+    """A match of so many games between any two of the players, and ratings fitted to all of them.
+
+    The anchor has 0 Elo, without one the mean has. `progress` hears of the match by name, the games
+    finished and how many there are. Raises UserError as `play_match` does, and for equal names.
+    """
+    names = [player.name for player in players]
+    if len(players) < 2 or len(set(names)) < len(names):
+        raise UserError(f"a round robin needs two or more different players, not {', '.join(names)}")
+    if anchor is not None and anchor not in names:
+        raise UserError(f"anchor {anchor!r} is not one of the players: {', '.join(names)}")
+    matches = []
+    for number, (a, b) in enumerate(itertools.combinations(players, 2)):
+        title = f"{a.name} against {b.name}"
+        match = play_match(
+            game,
+            a,
+            b,
+            games,
+            seed=seed + number,
+            opening_plies=opening_plies,
+            progress=None if progress is None else lambda *n, title=title: progress(title, *n),
+        )
+        matches.append(match)
+    pairings = [Pairing(match.a, match.b, *match.total) for match in matches]
+    return RoundRobin(fit_elo(pairings, anchor), matches)

@@ -1,0 +1,347 @@
+"""Players: whatever chooses a move in a position, for many games at once.
+
+A player is written as `kind:argument,option=value`, for example
+
+    random                                  checkpoint:runs/connect4,simulations=200
+    mcts:1000                               policy:runs/connect4
+    alphabeta:6                             pretrained:200
+
+Networks, and torch with them, are loaded only when a player needs them.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from alphazero.arena.alphabeta import AlphaBeta
+from alphazero.config import SearchConfig
+from alphazero.errors import UserError, closest
+from alphazero.evaluate import Evaluator, Leaves, RolloutEvaluator
+from alphazero.game import Game, Position
+from alphazero.search.mcts import Search, SearchResult
+
+SIMULATIONS = 200  # of a network player unless it says otherwise
+MOST_TREES = 256  # searched at once: enough to fill a batch
+
+Ask = Callable[[Position], int]  # asks a person for a legal action
+
+
+class Player:
+    """Chooses moves. With equal positions and an equal generator it makes the same choice."""
+
+    name = "player"
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        """An action for every position, none of which is over; they are left unchanged."""
+        raise NotImplementedError
+
+
+class RandomPlayer(Player):
+    """Plays any legal move."""
+
+    name = "random"
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [int(rng.choice(position.legal_actions())) for position in positions]
+
+
+class HumanPlayer(Player):
+    """Asks a person, one position at a time."""
+
+    name = "human"
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [self._ask(position) for position in positions]
+
+
+class SearchPlayer(Player):
+    """Monte Carlo tree search with any evaluator; all positions are searched in one batch."""
+
+    def __init__(
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        config: SearchConfig,
+        name: str,
+        temperature: float = 0.0,
+    ) -> None:
+        """At a temperature above 0 a move is drawn from policy ** (1 / temperature)."""
+        self.game = game
+        self.name = name
+        self._evaluator = evaluator
+        self._config = config
+        self._temperature = temperature
+        self._search: Search | None = None
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        seeds = rng.integers(2**63, size=len(positions)).tolist()
+        results = self._run(positions, seeds, None)
+        return [result.sample(self._temperature, rng) for result in results]
+
+    def analyse(
+        self, position: Position, simulations: int | None = None, seed: int = 0
+    ) -> SearchResult:
+        """What the search finds out about one position."""
+        return self._run([position], [seed], simulations)[0]
+
+    def _run(
+        self, positions: Sequence[Position], seeds: Sequence[int], simulations: int | None
+    ) -> list[SearchResult]:
+        """Search all positions; a tree that is done takes the next one, so that batches stay full."""
+        wanted = min(len(positions), MOST_TREES)
+        if self._search is None or self._search.num_trees < wanted:
+            self._search = Search(self.game, self._evaluator, self._config, wanted)
+        search = self._search
+        results: dict[int, SearchResult] = {}
+        searching: dict[int, int] = {}  # tree -> row of its position
+        waiting = iter(range(len(positions)))
+        finished = list(range(wanted))  # trees free for a position
+        while finished or searching:
+            for tree in finished:
+                if tree in searching:
+                    results[searching.pop(tree)] = search.result(tree)
+                row = next(waiting, None)
+                if row is not None:
+                    searching[tree] = row
+                    search.begin(tree, positions[row], seed=seeds[row], simulations=simulations)
+            finished = search.step() if searching else []
+        return [results[row] for row in range(len(positions))]
+
+
+class PolicyPlayer(Player):
+    """Plays what the network likes at first sight, without search."""
+
+    def __init__(
+        self, game: Game, evaluator: Evaluator, name: str, temperature: float = 0.0
+    ) -> None:
+        """At a temperature above 0 a move is drawn from softmax(logits / temperature)."""
+        self.game = game
+        self.name = name
+        self._evaluator = evaluator
+        self._temperature = temperature
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        if not positions:
+            return []
+        states = np.concatenate([position.state_array for position in positions])
+        planes = np.zeros((len(positions), *self.game.planes), np.uint8)
+        self.game.observe_batch(states, planes)
+        seeds = rng.integers(2**63, size=len(positions)).astype(np.uint64)
+        logits = self._evaluator.evaluate(Leaves(planes, states, seeds)).logits.copy()
+        legal = np.stack([position.legal_mask() for position in positions])
+        logits[legal == 0] = -np.inf
+        if self._temperature > 0:  # the largest of Gumbel-perturbed logits is a draw by softmax
+            logits = logits / self._temperature + rng.gumbel(size=logits.shape)
+        return [int(action) for action in logits.argmax(axis=1)]
+
+
+class AlphaBetaPlayer(Player):
+    """Brute force to a depth; ties are settled at random."""
+
+    def __init__(
+        self, game: Game, depth: int, name: str | None = None, seconds: float | None = None
+    ) -> None:
+        self.name = name or f"alphabeta:{depth}"
+        self._search = AlphaBeta(game)
+        self._depth = depth
+        self._seconds = seconds
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        seeds = rng.integers(2**63, size=len(positions)).tolist()
+        return [
+            self._search.search(position, self._depth, seconds=self._seconds, seed=seed).action
+            for position, seed in zip(positions, seeds, strict=True)
+        ]
+
+
+# -- players by name -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A player as it was written."""
+
+    text: str
+    kind: str
+    argument: str
+    options: dict[str, str]
+
+    def count(self, name: str, default: int = 0) -> int:
+        """A whole number above 0: an option, or the argument (`name` is then what it is called)."""
+        text = self.options.get(name, "" if default else self.argument)
+        if not text and default:
+            return default
+        if not text.isdecimal() or not 0 < int(text) < 2**31:
+            raise UserError(
+                f"player {self.text!r}: {name} must be a whole number above 0, not {text!r}"
+            )
+        return int(text)
+
+    def number(self, name: str, default: float) -> float:
+        """An option that is a number of at least 0."""
+        text = self.options.get(name, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < math.inf:
+            raise UserError(
+                f"player {self.text!r}: {name} must be a number of at least 0, not {text!r}"
+            )
+        return value
+
+
+class Kind(NamedTuple):
+    """A kind of player: how it is written, and how one is made."""
+
+    example: str
+    needs: str  # what its argument is; "" if it takes none
+    optional: bool  # whether it may be left out
+    options: tuple[str, ...]
+    make: Callable[[Spec, Game, Ask | None], Player]
+
+
+def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
+    """The player that a text such as `mcts:1000` means; `ask` asks the person who plays `human`.
+
+    Raises UserError, which lists the choices.
+    """
+    spec = parse_spec(text)
+    return KINDS[spec.kind].make(spec, game, ask)
+
+
+def parse_spec(text: str) -> Spec:
+    """Take a player's text apart. Raises UserError."""
+    kind, colon, rest = text.strip().partition(":")
+    kind = kind.strip().lower()
+    if kind not in KINDS:
+        raise UserError(
+            f"unknown player {text!r}{closest(kind, KINDS)}; choices: "
+            + ", ".join(kind.example for kind in KINDS.values())
+        )
+    known = KINDS[kind]
+    argument, options = _split_options(text, rest, known)
+    if known.needs and not argument and not known.optional:
+        raise UserError(f"player {text!r} lacks {known.needs}: write {known.example}")
+    if argument and not known.needs:
+        raise UserError(f"player {text!r}: {kind} takes no argument")
+    return Spec(text, kind, argument, options)
+
+
+def _split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str]]:
+    """`argument,name=value,...` from the right, for a path may hold commas and equals signs."""
+    options: dict[str, str] = {}
+    while matched := re.fullmatch(r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)", rest):
+        name = matched[2]
+        if name not in kind.options:
+            if Path(rest).expanduser().exists():
+                break
+            choices = ", ".join(kind.options)
+            raise UserError(
+                f"player {text!r} has no option {name!r}{closest(name, kind.options)}"
+                + (f"; options: {choices}" if choices else "")
+            )
+        options.setdefault(name, matched[3].strip())
+        rest = matched[1] or ""
+    return rest.strip(), options
+
+
+def _make_random(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    return RandomPlayer()
+
+
+def _make_human(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    if ask is None:
+        raise UserError(
+            "player 'human': there is nobody to ask here; to play yourself, run play.py --vs-human"
+        )
+    return HumanPlayer(ask)
+
+
+def _make_mcts(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    simulations = spec.count("simulations")
+    evaluator = RolloutEvaluator(game, spec.count("playouts", 1))
+    config = SearchConfig(policy="puct", simulations=simulations, symmetry=False)
+    return SearchPlayer(game, evaluator, config, spec.text)
+
+
+def _make_alphabeta(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    depth = spec.count("depth")
+    seconds = spec.number("seconds", 0.0) or None
+    return AlphaBetaPlayer(game, depth, spec.text, seconds)
+
+
+def _make_checkpoint(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    return _network_player(spec, game, Path(spec.argument), spec.count("simulations", SIMULATIONS))
+
+
+def _make_pretrained(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    from alphazero.network.weights import pretrained
+
+    simulations = spec.count("simulations") if spec.argument else SIMULATIONS
+    path = pretrained(game)
+    if path is None:
+        raise UserError(f"player {spec.text!r}: no trained network for {game.spec} is included")
+    return _network_player(spec, game, path, simulations)
+
+
+def _network_player(spec: Spec, game: Game, path: Path, simulations: int) -> Player:
+    # PUCT: with more than a few dozen simulations it plays as well as a Gumbel root, and its visits
+    # can be read by people.
+    config = SearchConfig(policy="puct", simulations=simulations)
+    evaluator = _load_evaluator(path, game, spec.options.get("device", "auto"))
+    return SearchPlayer(game, evaluator, config, spec.text, spec.number("temperature", 0.0))
+
+
+def _make_policy(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    evaluator = _load_evaluator(Path(spec.argument), game, spec.options.get("device", "auto"))
+    return PolicyPlayer(game, evaluator, spec.text, spec.number("temperature", 0.0))
+
+
+def _load_evaluator(path: Path, game: Game, device: str) -> Evaluator:
+    """The network of a weights file, of a checkpoint, or of the newest checkpoint of a run."""
+    from alphazero.network.evaluator import NetworkEvaluator
+    from alphazero.network.weights import load_weights
+
+    network, _ = load_weights(find_weights(path), game)
+    return NetworkEvaluator(network, device)
+
+
+def find_weights(path: Path) -> Path:
+    """The weights file or checkpoint that a path means. Raises UserError for a run without any."""
+    path = path.expanduser()
+    checkpoints = path / "checkpoints"
+    if not checkpoints.is_dir():
+        return path
+    from alphazero.training.checkpoint import latest
+
+    newest = latest(checkpoints)
+    if newest is None:
+        raise UserError(f"the run {path} has no checkpoint yet")
+    return newest
+
+
+NETWORK_OPTIONS = ("temperature", "device")
+KINDS = {
+    "random": Kind("random", "", True, (), _make_random),
+    "human": Kind("human", "", True, (), _make_human),
+    "mcts": Kind("mcts:1000", "its simulations", False, ("playouts",), _make_mcts),
+    "alphabeta": Kind("alphabeta:6", "its depth", False, ("seconds",), _make_alphabeta),
+    "checkpoint": Kind(
+        "checkpoint:PATH,simulations=200",
+        "a path",
+        False,
+        ("simulations", *NETWORK_OPTIONS),
+        _make_checkpoint,
+    ),
+    "policy": Kind("policy:PATH", "a path", False, NETWORK_OPTIONS, _make_policy),
+    "pretrained": Kind("pretrained:200", "its simulations", True, NETWORK_OPTIONS, _make_pretrained),
+}

@@ -1,0 +1,67 @@
+"""How fast the engine is: `python -m alphazero bench search|evaluator|selfplay|all`.
+
+Every figure is the median of several repeats. What runs on the processor is counted in CPU seconds
+of this process, so that other programs on the machine disturb it less; ratios against another
+implementation come from the same run. `--quick` shows that the suites work, not how fast they are.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from alphazero.bench.evaluator import evaluator_suite
+from alphazero.bench.measure import Effort, Measurement, machine, table
+from alphazero.bench.search import search_suite
+from alphazero.bench.selfplay import selfplay_suite
+from alphazero.errors import UserError, closest
+from alphazero.files import atomic_write
+
+Suite = Callable[[Effort], Iterator[Measurement]]
+SUITES: dict[str, Suite] = {
+    "search": search_suite,
+    "evaluator": evaluator_suite,
+    "selfplay": selfplay_suite,
+}
+
+
+def bench(
+    suite: str,
+    *,
+    json_file: Path | str | None = None,
+    quick: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Measurement]:
+    """Run one suite or `all`; `say` hears every line of the tables as it is known.
+
+    Raises UserError when there is no such suite or the JSON file cannot be written.
+    """
+    names = list(SUITES) if suite == "all" else [suite]
+    if suite != "all" and suite not in SUITES:
+        choices = [*SUITES, "all"]
+        raise UserError(
+            f"unknown suite {suite!r}{closest(suite, choices)}; choose {', '.join(choices)}"
+        )
+    effort = Effort.quick() if quick else Effort()
+    facts = machine()
+    say(", ".join(f"{name} {value}" for name, value in facts.items()))
+    found: list[Measurement] = []
+    for name in names:
+        say(f"\n{name}")
+        for measurement in SUITES[name](effort):
+            found.append(measurement)
+            say(table(measurement))
+        if json_file is not None:
+            write_json(Path(json_file), facts, quick, found)
+    return found
+
+
+def write_json(
+    path: Path, facts: dict[str, str], quick: bool, found: Sequence[Measurement]
+) -> None:
+    """The measurements with the machine they were made on."""
+    content = {
+        "machine": facts,
+        "quick": quick,
+        "measurements": [measurement.to_json() for measurement in found],
+    }
+    atomic_write(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -1,0 +1,101 @@
+"""What a measurement is, and how one is taken."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import alphazero
+
+Clock = Callable[[], float]
+CPU: Clock = time.process_time
+WALL: Clock = time.perf_counter
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    repeats: int = 5
+    seconds: float = 0.5  # of each repeat, at least
+
+    @staticmethod
+    def quick() -> "Effort":
+        return Effort(repeats=1, seconds=0.0)
+
+    @property
+    def is_quick(self) -> bool:
+        return self.seconds == 0.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure. `goal` is what it should be at least; `note` says what it is made of."""
+
+    name: str
+    value: float | None  # None: not measured, the note says why
+    unit: str
+    goal: float | None = None
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def rate(work: Callable[[], int], effort: Effort, clock: Clock = CPU) -> float:
+    """Median of things done per second; `work` does some and returns how many.
+
+    It is called once before, for whatever is compiled or allocated at first.
+    """
+    work()
+    rates = []
+    for _ in range(effort.repeats):
+        done, began = 0, clock()
+        while True:
+            done += work()
+            elapsed = clock() - began
+            if elapsed > effort.seconds:
+                break
+        rates.append(done / max(elapsed, 1e-9))
+    return statistics.median(rates)
+
+
+def table(measurement: Measurement) -> str:
+    """A measurement as a line of a table."""
+    number, goal = measurement.value, ""
+    value = "-" if number is None else f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+    if measurement.goal is not None and number is not None:
+        verdict = "ok" if number >= measurement.goal else "BELOW"
+        goal = f"{verdict}, goal {measurement.goal:,.10g}"
+    line = f"  {measurement.name:48}  {value:>12} {measurement.unit:14}  {goal:26}"
+    return f"{line}  {measurement.note}".rstrip()
+
+
+def machine() -> dict[str, str]:
+    """What a figure depends on."""
+    facts = {"alphazero": alphazero.__version__, "python": platform.python_version()}
+    for package in ("numpy", "numba", "torch"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = "none"
+    facts["processor"] = processor_name()
+    facts["cores"] = str(os.cpu_count())
+    if hasattr(os, "getloadavg"):
+        facts["load"] = f"{os.getloadavg()[0]:.1f}"
+    return facts
+
+
+def processor_name() -> str:
+    """The processor's model, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,298 @@
+"""The learner: one optimiser step on one batch, and the averaged weights that players use.
+
+    loss = policy_weight    * cross-entropy of the policy among legal actions
+         + value_weight     * cross-entropy of win, draw and loss
+         + auxiliary_weight * sum of the game's auxiliary losses
+
+The policy's is a mean over the samples that have a policy target, the others' over all samples.
+All that a step does follows from the state before it and the batch: a learner loaded from its
+`state_dict` goes on exactly as if it had never stopped, given the same batches on a machine of the
+same kind. Letters in shapes: B samples, A actions.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alphazero.config import LearnerConfig, NetworkConfig
+from alphazero.errors import UserError
+from alphazero.game import Game
+from alphazero.network.average import AVERAGES
+from alphazero.network.evaluator import choose_device, choose_precision
+from alphazero.network.model import Network, NetworkOutput, build
+from alphazero.network.weights import copy_weights
+from alphazero.training.replay import Batch
+
+ILLEGAL = -1e9  # as a logit; with infinity the target's zeros would make NaN
+CALIBRATION_BINS = 10
+
+
+class Targets(NamedTuple):
+    """A batch without its planes, as tensors on the learner's device."""
+
+    policy: Tensor  # float32 [B, A]
+    policy_weight: Tensor  # float32 [B]: the sample's weight, 0 where it has no policy target
+    legal: Tensor  # bool [B, A]
+    wdl: Tensor  # float32 [B, 3]
+    auxiliary: dict[str, Tensor]  # float32 [B, *shape]
+    weight: Tensor  # float32 [B]
+
+
+class Learner:
+    """A network in training."""
+
+    def __init__(
+        self,
+        game: Game,
+        network: NetworkConfig,
+        config: LearnerConfig,
+        device: str = "auto",
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
+        """`seed` draws the first weights; `threads` matters on a processor only."""
+        self.steps = 0  # done so far
+        self._game, self._config, self._threads = game, config, threads
+        self._device = choose_device(device)
+        self._network = build(game, network, seed).to(self._device)
+        self._optimizer = make_optimizer(self._network, config)
+        self._average = AVERAGES[config.averaging](self._network, config)
+        self._precision = choose_precision("auto", self._device, self._network)
+        # What a checkpoint must agree on, for it holds nothing for anything else.
+        self._fixed = {
+            **{f"network.{name}": value for name, value in asdict(network).items()},
+            "learner.optimizer": config.optimizer,
+            "learner.averaging": config.averaging,
+        }
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Learn from one batch; returns what was measured on it, by name.
+
+        Raises RuntimeError, before the weights change, when loss or gradient is not finite.
+        """
+        rate = learning_rate(self._config, self.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad(set_to_none=True)
+        self._network.train()
+        metrics = self._forward(batch)
+        metrics["loss/total"].backward()
+        metrics["learner/gradient_norm"] = nn.utils.clip_grad_norm_(
+            self._network.parameters(), self._config.gradient_clip or math.inf
+        )
+        measured = to_floats(metrics)
+        for name in ("loss/total", "learner/gradient_norm"):
+            if not math.isfinite(measured[name]):
+                raise RuntimeError(
+                    f"{name} is {measured[name]} in step {self.steps + 1}: learning has failed;"
+                    f" a lower learner.learning_rate ({self._config.learning_rate}) may help"
+                )
+        self._optimizer.step()
+        self.steps += 1
+        self._average.follow(self.steps)
+        return {**measured, "learner/learning_rate": rate}
+
+    @torch.no_grad()
+    def validate(self, batch: Batch) -> dict[str, float]:
+        """The same measures, without those of the learner, on a batch that is not learned from."""
+        self._network.eval()
+        return to_floats(self._forward(batch))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The averaged weights, float32 copies by name."""
+        return {
+            name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+            for name, tensor in self._average.tensors().items()
+        }
+
+    def player(self) -> Network:
+        """A network of its own with the averaged weights, to be saved or to play with."""
+        network = build(self._game, self._network.config)
+        copy_weights(self.weights(), network)
+        return network.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly: tensors, numbers and texts in dicts and lists.
+
+        The tensors are the learner's own: write them before the next step.
+        """
+        generators = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self._device)
+        return {
+            "steps": self.steps,
+            "fixed": dict(self._fixed),
+            "network": dict(self._network.state_dict()),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self._average.state_dict(),
+            "generators": generators,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`. Sets torch's global generators too.
+
+        Raises UserError when it is of a learner with another network, optimiser or average.
+        """
+        for name, value in self._fixed.items():
+            if state["fixed"].get(name) != value:
+                raise UserError(
+                    f"the checkpoint was made with {name} = {state['fixed'].get(name)}, which"
+                    f" cannot become {value} during a run"
+                )
+        self.steps = state["steps"]
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._average.load_state_dict(state["average"])
+        torch.set_rng_state(state["generators"]["cpu"])
+        if self._device.type == "cuda" and "cuda" in state["generators"]:
+            torch.cuda.set_rng_state(state["generators"]["cuda"], self._device)
+
+    def _forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses and measures of a batch."""
+        if self._device.type == "cpu" and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        planes = torch.from_numpy(batch.planes).to(self._device)
+        targets = self._targets(batch)
+        with torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16
+        ):
+            trunk = self._network.trunk(
+                planes.float().contiguous(memory_format=torch.channels_last)
+            )
+        output = self._network.heads(trunk.float())
+        # Illegal actions take no part: neither in the loss nor in what is measured of the policy.
+        output = output._replace(policy=output.policy.masked_fill(~targets.legal, ILLEGAL))
+        return {**self._losses(output, targets), **quality(output, targets)}
+
+    def _targets(self, batch: Batch) -> Targets:
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(self._device)
+
+        weight = tensor(batch.weight)
+        return Targets(
+            policy=tensor(batch.policy),
+            policy_weight=tensor(batch.policy_mask) * weight,
+            legal=tensor(batch.legal) != 0,
+            wdl=tensor(batch.wdl),
+            auxiliary={name: tensor(array) for name, array in batch.auxiliary.items()},
+            weight=weight,
+        )
+
+    def _losses(self, output: NetworkOutput, targets: Targets) -> dict[str, Tensor]:
+        policy = cross_entropy(output.policy, targets.policy)
+        value = cross_entropy(output.wdl, targets.wdl)
+        losses = {
+            "loss/policy": weighted_mean(policy, targets.policy_weight),
+            "loss/value": weighted_mean(value, targets.weight),
+        }
+        total = (
+            self._config.policy_weight * losses["loss/policy"]
+            + self._config.value_weight * losses["loss/value"]
+        )
+        for item in self._game.auxiliary:
+            loss = auxiliary_loss(
+                item.loss, output.auxiliary[item.name], targets.auxiliary[item.name]
+            )
+            losses[f"loss/{item.name}"] = weighted_mean(loss, targets.weight)
+            total = total + self._config.auxiliary_weight * losses[f"loss/{item.name}"]
+        return {"loss/total": total, **losses}
+
+
+def learning_rate(config: LearnerConfig, step: int) -> float:
+    """The learning rate of a step, counted from 0: a function of the settings and nothing else.
+
+    It rises in `warmup_steps`, which count as a part of the schedule.
+    """
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        share = min(step / config.schedule_steps, 1.0)
+        height = (1 + math.cos(math.pi * share)) / 2
+        rate *= config.schedule_factor + (1 - config.schedule_factor) * height
+    elif config.schedule == "step":
+        rate *= config.schedule_factor ** (step // config.schedule_steps)
+    if step < config.warmup_steps:
+        rate *= (step + 1) / config.warmup_steps
+    return rate
+
+
+def make_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD with Nesterov's momentum; biases and batch norm do not decay."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "adamw":
+        fused = parameters[0].device.type != "mps"
+        return torch.optim.AdamW(groups, config.learning_rate, fused=fused)
+    return torch.optim.SGD(
+        groups, config.learning_rate, config.momentum, nesterov=config.momentum > 0
+    )
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """[B, N], [B, N] -> [B]; a row of zeros as target has none."""
+    return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def auxiliary_loss(kind: str, output: Tensor, target: Tensor) -> Tensor:
+    """[B, *shape], [B, *shape] -> [B]: the mean over the shape."""
+    if kind == "bce":
+        loss = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+    else:
+        assert kind == "mse", f"auxiliary loss {kind!r} is neither mse nor bce"
+        loss = F.mse_loss(output, target, reduction="none")
+    return loss.flatten(1).mean(dim=1) if loss.ndim > 1 else loss
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """0 where all weights are 0."""
+    return (values * weights).sum() / weights.sum().clamp_min(1e-12)
+
+
+@torch.no_grad()
+def quality(output: NetworkOutput, targets: Targets) -> dict[str, Tensor]:
+    """How good the answers are, in terms that need no knowledge of the losses' weights."""
+    policy, wdl = torch.softmax(output.policy, dim=1), torch.softmax(output.wdl, dim=1)
+    choice = policy.argmax(dim=1, keepdim=True)
+    # Where several actions share the target's maximum, each of them is right.
+    top1 = targets.policy.gather(1, choice)[:, 0] == targets.policy.amax(dim=1)
+    right = wdl.argmax(dim=1) == targets.wdl.argmax(dim=1)
+    return {
+        "policy/entropy": weighted_mean(
+            cross_entropy(output.policy, policy), targets.policy_weight
+        ),
+        "policy/target_entropy": weighted_mean(entropy(targets.policy), targets.policy_weight),
+        "policy/top1": weighted_mean(top1.float(), targets.policy_weight),
+        "value/accuracy": weighted_mean(right.float(), targets.weight),
+        "value/calibration": calibration_error(wdl, targets.wdl, targets.weight),
+    }
+
+
+def entropy(shares: Tensor) -> Tensor:
+    """[B, N] -> [B], in nats."""
+    return -torch.special.xlogy(shares, shares).sum(dim=1)
+
+
+def calibration_error(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """How far the mean prediction is from the mean result, averaged over ten bins of predictions.
+
+    Values are win less loss, in [-1, 1]. A small batch shows some error even where there is none.
+    """
+    value = predicted[:, 0] - predicted[:, 2]
+    surprise = (value - (target[:, 0] - target[:, 2])) * weight
+    bins = ((value + 1) / 2 * CALIBRATION_BINS).long().clamp(0, CALIBRATION_BINS - 1)
+    sums = torch.zeros(CALIBRATION_BINS, device=value.device).index_add_(0, bins, surprise)
+    return sums.abs().sum() / weight.sum().clamp_min(1e-12)
+
+
+def to_floats(metrics: Mapping[str, Tensor]) -> dict[str, float]:
+    """All at once, for every transfer from a device has its price."""
+    values = torch.stack([metric.detach().float() for metric in metrics.values()])
+    return dict(zip(metrics, values.tolist(), strict=True))

@@ -1,0 +1,445 @@
+"""Brute force against plain minimax: on every position of tic-tac-toe, on random games in which a
+side may move twice, on a game without repetition, and against the perfect solver of Connect Four.
+
+Hand mutants that must die: the sign in `take` or `open_child` not turned by `to_play`; a window not
+widened; `nearer` without effect or on the wrong side; bounds swapped in `store` or `look_up`; the
+depth of an entry ignored; the table trusted with `uses_keys`; `complete` always true; the horizon
+one ply off; killers or the table's move tried twice or left out.
+"""
+
+import connect4_solver as solver
+import numpy as np
+import pytest
+
+from alphazero.arena.alphabeta import WIN, AlphaBeta
+from alphazero.game import Game, Position, load
+from alphazero.jit import PURE_PYTHON, kernel, mix
+
+TICTACTOE = load("tic-tac-toe")
+CONNECT4 = load("connect4")
+
+
+def no_text(*_):
+    return ""
+
+
+def make_game(name, state, num_actions, max_plies, start, play, legal, outcome, key, uses_keys):
+    @kernel
+    def observe(state, planes):
+        planes[0, 0, 0] = 1
+
+    return Game(
+        name=name,
+        title=name,
+        state=state,
+        num_actions=num_actions,
+        planes=(1, 1, 1),
+        max_plies=max_plies,
+        start=start,
+        play=play,
+        legal=legal,
+        outcome=outcome,
+        key=key,
+        observe=observe,
+        action_to_str=no_text,
+        str_to_action=no_text,  # type: ignore[arg-type]
+        render=no_text,
+        uses_keys=uses_keys,
+    )
+
+
+# A random game: who moves, which of three moves are legal and how the game ends are read from a hash
+# of the seed, the ply and the sum of the moves made, so that lines transpose.
+
+RANDOM_STATE = np.dtype(
+    [("seed", np.uint64), ("total", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
+)
+FIVE, THREE, SEVEN, ONE = np.uint64(5), np.uint64(3), np.uint64(7), np.uint64(1)
+SHIFT = np.uint64(20)
+
+
+@kernel
+def random_hash(state):
+    return mix(state.seed * SEVEN + mix(np.uint64(state.ply) * FIVE + mix(np.uint64(state.total))))
+
+
+@kernel
+def random_start(state):
+    state.seed = np.uint64(0)
+    state.total = 0
+    state.to_play = 0
+    state.ply = 0
+
+
+@kernel
+def random_play(state, action):
+    state.total += action
+    state.ply += 1
+    state.to_play = np.int8(random_hash(state) & ONE)
+
+
+@kernel
+def random_legal(state, keys, n, mask):
+    bits = random_hash(state) >> SHIFT
+    for action in range(3):
+        mask[action] = (bits >> np.uint64(action)) & ONE
+    mask[np.int64(bits % THREE)] = 1
+
+
+@kernel
+def random_outcome(state, keys, n):
+    drawn = random_hash(state) >> np.uint64(40)
+    if state.ply >= 9 or (state.ply >= 2 and drawn % SEVEN == 0):
+        return True, np.float64(np.int64((drawn >> THREE) % FIVE) - 2) / 2.0
+    return False, 0.0
+
+
+@kernel
+def random_key(state):
+    return mix(random_hash(state) + np.uint64(state.to_play))
+
+
+RANDOM = make_game(
+    "random-game", RANDOM_STATE, 3, 9,
+    random_start, random_play, random_legal, random_outcome, random_key, False,
+)  # fmt: skip
+
+
+# Geography: a token on a ring of `size` places steps 1, 2 or 3 ahead to where it has never been; who
+# cannot move has lost. The key is the place alone: the value depends on the past.
+
+RING_STATE = np.dtype(
+    [("size", np.int64), ("place", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
+)
+
+
+@kernel
+def ring_start(state):
+    state.size = 7
+    state.place = 0
+    state.to_play = 0
+    state.ply = 0
+
+
+@kernel
+def ring_play(state, action):
+    state.place = (state.place + action + 1) % state.size
+    state.to_play = 1 - state.to_play
+    state.ply += 1
+
+
+@kernel
+def ring_is_open(state, keys, n, action):
+    place = (state.place + action + 1) % state.size
+    if place == state.place:
+        return False
+    for i in range(n):
+        if keys[i] == mix(np.uint64(place)):
+            return False
+    return True
+
+
+@kernel
+def ring_legal(state, keys, n, mask):
+    for action in range(3):
+        mask[action] = ring_is_open(state, keys, n, action)
+
+
+@kernel
+def ring_outcome(state, keys, n):
+    for action in range(3):
+        if ring_is_open(state, keys, n, action):
+            return False, 0.0
+    return True, -1.0
+
+
+@kernel
+def ring_key(state):
+    return mix(np.uint64(state.place))
+
+
+RING = make_game(
+    "geography", RING_STATE, 3, 20, ring_start, ring_play, ring_legal, ring_outcome, ring_key, True
+)
+
+
+def position_of(game, **fields):
+    state = game.position().state_array.copy()
+    for name, value in fields.items():
+        state[name] = value
+    return Position(game, state[0])
+
+
+def minimax(position: Position, depth: int, known: dict | None = None) -> tuple[int, bool]:
+    """The score by the definition in alphabeta.py, and whether the depth limit was felt anywhere."""
+    if position.is_over:
+        return round(WIN * position.value_to_move()), False
+    if depth == 0:
+        return 0, True
+    name = (position.key, depth)
+    if known is not None and name in known:
+        return known[name]
+    scores = move_scores(position, depth, known)
+    found = max(score for score, _ in scores.values()), any(felt for _, felt in scores.values())
+    if known is not None:
+        known[name] = found
+    return found
+
+
+def move_scores(position, depth, known=None):
+    scores = {}
+    for action in position.legal_actions():
+        player = position.to_play
+        position.play(action)
+        score, felt = minimax(position, depth - 1, known)
+        if position.to_play != player:
+            score = -score
+        scores[action] = score - int(np.sign(score)), felt
+        position.undo()
+    return scores
+
+
+def agrees(finding, position, depth, known=None):
+    """Whether a search has found the value of plain minimax, by a move that has it."""
+    scores = move_scores(position, depth, known)
+    best = max(score for score, _ in scores.values())
+    if abs(best) > WIN - 1000:
+        right = finding.value == np.sign(best) and finding.plies == WIN - abs(best)
+    else:
+        right = finding.value == pytest.approx(best / WIN, abs=1e-9) and finding.plies is None
+    return right and scores[finding.action][0] == best
+
+
+def every_position():
+    """Every unfinished position of tic-tac-toe once: 4520 of the 5478."""
+    level, found = [TICTACTOE.position()], []
+    total = 0
+    while level:
+        following = {}
+        total += len(level)
+        for position in level:
+            if position.is_over:
+                continue
+            found.append(position)
+            for action in position.legal_actions():
+                after = position.copy()
+                after.play(action)
+                following[after.key] = after
+        level = list(following.values())
+    assert (total, len(found)) == (5478, 4520)
+    return found
+
+
+# -- equality with minimax -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_every_position_of_tictactoe():
+    search = AlphaBeta(TICTACTOE, table_bits=14)
+    known: dict = {}
+    positions = every_position()
+    for position in positions[4000:4100] if PURE_PYTHON else positions:
+        finding = search.search(position)
+        assert finding.proven
+        assert agrees(finding, position, 9, known), position.moves
+
+
+def test_tictactoe_is_a_draw():
+    finding = AlphaBeta(TICTACTOE).search(TICTACTOE.position())
+    assert (finding.value, finding.proven, finding.plies) == (0, True, None)
+    assert 1000 < finding.nodes < 549_946  # nodes of the whole tree
+    assert finding.nodes_per_second > 0
+
+
+@pytest.mark.parametrize("table_bits", [0, 12])
+def test_random_games_with_double_moves_and_split_points(table_bits):
+    search = AlphaBeta(RANDOM, table_bits=table_bits)
+    values = set()
+    doubles = 0
+    for seed in range(5 if PURE_PYTHON else 150):
+        position = position_of(RANDOM, seed=seed)
+        finding = search.search(position)
+        assert finding.proven
+        assert agrees(finding, position, 9), seed
+        values.add(round(finding.value, 3))
+        position.play(finding.action)
+        doubles += position.to_play == 0
+    assert PURE_PYTHON or (values >= {-1, -0.5, 0, 0.5, 1} and doubles > 30)
+
+
+def test_random_games_at_every_depth():
+    search = AlphaBeta(RANDOM, table_bits=8)
+    for seed in range(2 if PURE_PYTHON else 40):
+        position = position_of(RANDOM, seed=seed)
+        for depth in range(1, 9):
+            finding = search.search(position, depth)
+            if finding.depth < depth:  # proven sooner
+                assert finding.proven
+                assert agrees(finding, position, 9)
+            else:
+                assert agrees(finding, position, depth), (seed, depth)
+            if finding.proven:
+                score, _ = minimax(position, 9)
+                assert finding.value == pytest.approx(np.clip(score / WIN, -1, 1), abs=1e-4)
+
+
+def test_nothing_is_proven_while_the_depth_limit_hides_something():
+    search = AlphaBeta(RANDOM)
+    for seed in range(2 if PURE_PYTHON else 60):
+        position = position_of(RANDOM, seed=seed)
+        finding = search.search(position, 3)
+        score, felt = minimax(position, 3)
+        if not felt or abs(score) > WIN - 1000:
+            assert finding.proven
+        # Cut-offs may hide the limit, so `felt` does not say "not proven"; the value must be right.
+        elif finding.proven:
+            assert minimax(position, 9)[0] == score
+
+
+def test_values_that_depend_on_the_past():
+    search = AlphaBeta(RING)
+    results = set()
+    for size in range(4, 8 if PURE_PYTHON else 16):
+        position = position_of(RING, size=size)
+        while not position.is_over and position.ply < 4:  # from ply 1 there is a past before the root
+            finding = search.search(position)
+            assert finding.proven
+            assert agrees(finding, position, 20), (size, position.moves)
+            results.add(finding.value)
+            position.play(position.legal_actions()[size % 2 - 1])
+    assert results == {-1, 1}
+
+
+def test_small_boards_of_connect_four():
+    # Known values: nobody wins on 4 x 4; one row is never four for both.
+    small = load("connect4:rows=4,cols=4")
+    finding = AlphaBeta(small, table_bits=4 if PURE_PYTHON else 18).search(
+        small.position(), 3 if PURE_PYTHON else None
+    )
+    assert finding.value == 0 and finding.proven != PURE_PYTHON
+
+
+def test_late_positions_of_connect_four_equal_the_perfect_solver():
+    search, perfect = AlphaBeta(CONNECT4), solver.Solver(table_bits=16)
+    decided = 0
+    fewest = 36 if PURE_PYTHON else 28
+    for moves in solver.random_positions(8 if PURE_PYTHON else 60, 5, fewest, 38):
+        position = CONNECT4.position()
+        for column in moves:
+            position.play(column)
+        score = perfect.score(moves)
+        finding = search.search(position)
+        assert finding.proven and finding.value == np.sign(score), moves
+        assert perfect.judge([moves], weak=False).values[0, finding.action] == score, moves
+        if score:
+            discs = len(moves)
+            mine, last = discs // 2, 22 - abs(score)  # discs of the winner at the end
+            plies = 2 * (last - mine) - 1 if score > 0 else 2 * (last - (discs - mine))
+            assert finding.plies == plies, moves
+            decided += 1
+    assert decided > (2 if PURE_PYTHON else 20)
+
+
+# -- by name ---------------------------------------------------------------------------------------
+
+
+def connect4(text):
+    position = CONNECT4.position()
+    for column in text:
+        position.play(column)
+    return position
+
+
+def best(position, depth, **options):
+    finding = AlphaBeta(position.game, table_bits=12).search(position, depth, **options)
+    return position.text(finding.action), finding
+
+
+def test_takes_a_win():
+    move, finding = best(connect4("aabbcc"), 1)
+    assert move == "d" and finding.plies == 1 and finding.proven and finding.value == 1
+
+
+def test_blocks_a_threat():
+    move, finding = best(connect4("aabbc"), 2)
+    assert move == "d" and not finding.proven and finding.value == 0
+
+
+def test_sees_a_double_threat_three_plies_ahead():
+    move, finding = best(connect4("cgda"), 3)
+    assert move == "e" and finding.plies == 3 and finding.value == 1
+
+
+def test_looks_no_further_than_a_proof():
+    _, finding = best(connect4("aabbcc"), 5)
+    assert finding.plies == 1 and finding.depth == 1
+    _, finding = best(connect4("cgdae"), 8)  # c d e with b and f open: lost
+    assert (finding.plies, finding.depth, finding.value, finding.proven) == (2, 2, -1, True)
+
+
+def test_ties_are_settled_by_the_seed():
+    search = AlphaBeta(CONNECT4)
+    start = CONNECT4.position()
+    moves = [search.search(start, 2, seed=seed).action for seed in range(40)]
+    assert set(moves) == set(range(7))
+    assert moves == [search.search(start, 2, seed=seed).action for seed in range(40)]
+
+
+def test_a_search_leaves_nothing_behind():
+    search, fresh = AlphaBeta(CONNECT4), AlphaBeta(CONNECT4)
+    position = connect4("dcde")
+    search.search(connect4("dcd"), 4)
+    one, other = search.search(position, 4, seed=3), fresh.search(position, 4, seed=3)
+    assert (one.action, one.value, one.nodes) == (other.action, other.value, other.nodes)
+
+
+def test_generations_of_the_table_wrap_around():
+    search = AlphaBeta(TICTACTOE, table_bits=10)
+    search._progress["generation"] = np.iinfo(np.int16).max - 1
+    position = TICTACTOE.position()
+    for action in (4, 0, 8):
+        position.play(action)
+    nodes = {search.search(position, seed=1).nodes for _ in range(4)}
+    assert len(nodes) == 1
+
+
+def test_out_of_time_there_is_a_move_all_the_same():
+    finding = AlphaBeta(CONNECT4).search(CONNECT4.position(), seconds=0)
+    assert finding.depth == 1 and not finding.proven and 0 <= finding.action < 7
+
+
+@pytest.mark.skipif(PURE_PYTHON, reason="too slow to be stopped in the middle")
+def test_time_limit_stops_a_search_that_would_take_years():
+    finding = AlphaBeta(CONNECT4).search(CONNECT4.position(), seconds=0.2)
+    assert 4 < finding.depth < 30 and not finding.proven and finding.seconds < 20
+
+
+@kernel
+def likes_column_f(state):
+    discs = (state.mine >> np.uint64(35)) & np.uint64(63)
+    return 0.25 if discs else 0.0
+
+
+def test_a_heuristic_counts_where_the_depth_ends():
+    search = AlphaBeta(CONNECT4, heuristic=likes_column_f)
+    finding = search.search(CONNECT4.position(), 1)  # judged by the opponent, who has no disc
+    assert finding.value == 0 and not finding.proven
+    finding = search.search(CONNECT4.position(), 2)
+    assert CONNECT4.position().text(finding.action) == "f"
+    assert finding.value == pytest.approx(0.25, abs=1e-4) and not finding.proven
+
+
+def test_a_heuristic_never_counts_as_a_proof():
+    search = AlphaBeta(CONNECT4, heuristic=certain_of_everything)
+    finding = search.search(CONNECT4.position(), 2)
+    assert not finding.proven and finding.plies is None and 0.9 < finding.value < 1
+
+
+@kernel
+def certain_of_everything(state):
+    return 1.0
+
+
+def test_a_finished_game_is_not_searched():
+    with pytest.raises(ValueError, match="the game is over"):
+        AlphaBeta(CONNECT4).search(connect4("aabbccd"))

@@ -1,0 +1,115 @@
+"""The benchmarks: that they measure what they say, not how fast anything is."""
+
+import itertools
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alphazero.bench import SUITES, bench
+from alphazero.bench.measure import Effort, Measurement, rate, table
+from alphazero.bench.peers import ArrayBoard, DictionarySearch
+from alphazero.bench.search import searching
+from alphazero.game import load
+
+
+@pytest.mark.slow
+def test_every_suite_fills_the_table_and_the_json_file(tmp_path: Path) -> None:
+    lines: list[str] = []
+    file = tmp_path / "bench.json"
+    found = bench("all", quick=True, json_file=file, say=lines.append)
+    content = json.loads(file.read_text())
+    assert content["quick"] is True
+    assert {"processor", "cores", "numba"} <= set(content["machine"])
+    assert [m["name"] for m in content["measurements"]] == [m.name for m in found]
+    assert len({m.name for m in found}) == len(found)
+    for measurement in found:
+        assert measurement.value is None or math.isfinite(measurement.value)
+        assert any(measurement.name in line for line in lines)
+    for suite in SUITES:
+        assert any(line.strip() == suite for line in lines)
+    shares = [m.value for m in found if m.name.startswith("connect4") and "time in:" in m.name]
+    assert len(shares) == 4
+    assert sum(filter(None, shares)) == pytest.approx(1.0)
+    fills = [m.value for m in found if "batch fill" in m.name]
+    assert all(fill is not None and 0 < fill <= 1 for fill in fills)
+
+
+def test_an_unknown_suite_is_an_error_that_names_the_choices() -> None:
+    with pytest.raises(ValueError, match='did you mean "search"'):
+        bench("serch")
+
+
+def test_a_rate_is_the_median_of_work_over_time() -> None:
+    times = itertools.count()  # every look at the clock, one second has gone by
+    counts = iter([100, 1, 1, 7, 7, 3, 3])
+    speed = rate(lambda: next(counts), Effort(repeats=3, seconds=1.5), clock=lambda: next(times))
+    assert speed == 3.0  # of 1, 7 and 3 a second; the first call does not count
+
+
+@pytest.mark.parametrize(
+    ("measurement", "expected"),
+    [
+        (Measurement("a", 1234567.0, "x/s", goal=1e6), r"a +1,234,567 x/s +ok, goal 1,000,000"),
+        (Measurement("a", 0.5, "x", goal=0.7), r"a +0.5 x +BELOW, goal 0.7"),
+        (Measurement("a", None, "", note="skipped: b"), r"a +- +skipped: b"),
+    ],
+)
+def test_a_line_of_the_table(measurement: Measurement, expected: str) -> None:
+    assert re.fullmatch(expected, table(measurement).strip())
+
+
+@pytest.mark.parametrize("policy", ["puct", "gumbel"])
+def test_simulations_are_counted_not_assumed(policy: str) -> None:
+    work = searching(load("tic-tac-toe"), policy, trees=3, leaves=2)
+    assert work() == 3 * 200
+
+
+# -- the search that ours is compared with must be a search --------------------------------------------
+
+
+def test_the_dictionary_search_conserves_visits() -> None:
+    board = np.zeros((3, 3), np.int8)
+    search = DictionarySearch(ArrayBoard(3, 3, in_a_row=3, falls=False), exploration=1.25)
+    for _ in range(300):
+        search.simulate(board)
+    name = board.tobytes()
+    visits = [search.edge_visits.get((name, action), 0) for action in range(9)]
+    assert sum(visits) == search.node_visits[name] == 299
+    assert min(visits) > 0
+
+
+def test_the_dictionary_search_takes_a_win_and_stops_one() -> None:
+    rules = ArrayBoard(6, 7, in_a_row=4, falls=True)
+    board = np.zeros((6, 7), np.int8)
+    board[5, :3] = 1
+    assert most_visited(rules, board) == 3  # wins
+    assert most_visited(rules, -board) == 3  # or else loses
+
+
+def most_visited(rules: ArrayBoard, board: np.ndarray) -> int:
+    search = DictionarySearch(rules, exploration=1.25)
+    for _ in range(400):
+        search.simulate(board)
+    visits = [search.edge_visits.get((str(board), action), 0) for action in range(7)]
+    return int(np.argmax(visits))
+
+
+@pytest.mark.parametrize("spec", ["tic-tac-toe", "connect4"])
+def test_the_array_board_has_the_same_rules(spec: str) -> None:
+    game, rng = load(spec), np.random.default_rng(1)
+    rules = ArrayBoard(6, 7, 4, True) if spec == "connect4" else ArrayBoard(3, 3, 3, False)
+    for _ in range(60):
+        position, board = game.position(), np.zeros(rules.shape, np.int8)
+        while not position.is_over:
+            assert rules.result(board) is None
+            assert np.flatnonzero(rules.legal(board)).tolist() == position.legal_actions()
+            action = int(rng.choice(position.legal_actions()))
+            position.play(action)
+            board = rules.play(board, action)
+            mine, theirs = position.planes()
+            assert np.array_equal(board, mine.astype(np.int8) - theirs.astype(np.int8))
+        assert rules.result(board) == position.value_to_move()
