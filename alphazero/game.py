@@ -180,6 +180,10 @@ class Game:
         return self.bind(kernels.replay)
 
     @cached_property
+    def examine(self) -> Callable[..., Any]:
+        return self.bind(kernels.examine)
+
+    @cached_property
     def playout_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.playout_batch)
 
@@ -207,16 +211,19 @@ class Position:
     def __init__(self, game: Game, state: State | None = None) -> None:
         """The initial position, or `state` as the start of a game without history."""
         self.game = game
-        self._states = game.empty_states(32)  # one per ply, grown as needed
-        self._keys = np.empty(32, np.uint64)
+        self._states = game.empty_states(16)  # after 0, 1, ... moves; grown as needed
+        self._keys = np.empty(16, np.uint64)  # of these states
         self.moves: list[int] = []
         if state is None:
             game.start_batch(self._states[:1])
         else:
             self._states[0] = state
-        self._start_ply = int(self._states[0]["ply"])
-        self._mask: np.ndarray | None = None
-        self._outcome: tuple[bool, float] | None = None
+        self._mask = np.empty(game.num_actions, np.uint8)
+        self._verdict = np.empty(2, np.float32)  # whether the game is over, and the value
+        self._examine()
+
+    def _examine(self) -> None:
+        self.game.examine(self._states, self._keys, len(self.moves), self._mask, self._verdict)
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -243,9 +250,7 @@ class Position:
     @property
     def key(self) -> int:
         """Key of this position."""
-        out = np.empty(1, np.uint64)
-        self.game.key_batch(self.state_array, out)
-        return int(out[0])
+        return int(self._keys[len(self.moves)])
 
     @property
     def to_play(self) -> int:
@@ -263,27 +268,22 @@ class Position:
 
     def legal_mask(self) -> np.ndarray:
         """uint8 mask of legal actions [A]; all zero once the game is over."""
-        if self._mask is None:
-            mask = np.zeros((1, self.game.num_actions), np.uint8)
-            if not self.is_over:
-                self.game.legal_batch(self.state_array, self._keys[None], self._length, mask)
-            self._mask = mask[0]
         return self._mask.copy()
 
     def legal_actions(self) -> list[int]:
         """Legal actions in ascending order; empty once the game is over."""
-        return np.flatnonzero(self.legal_mask()).tolist()
+        return self._mask.nonzero()[0].tolist()
 
     def is_legal(self, action: int) -> bool:
-        return 0 <= action < self.game.num_actions and bool(self.legal_mask()[action])
+        return 0 <= action < self.game.num_actions and bool(self._mask[action])
 
     @property
     def is_over(self) -> bool:
-        return self._judge()[0]
+        return bool(self._verdict[0])
 
     def value_to_move(self) -> float:
         """The result for the player to move, in [-1, 1]; 0 while the game goes on."""
-        return self._judge()[1]
+        return float(self._verdict[1])
 
     def outcome(self) -> Outcome | None:
         """The result, or None while the game goes on."""
@@ -315,26 +315,26 @@ class Position:
         if n + 1 == len(self._states):
             self._states = np.concatenate([self._states, self.game.empty_states(n + 1)])
             self._keys = np.concatenate([self._keys, np.empty(n + 1, np.uint64)])
-        self.game.key_batch(self._states[n : n + 1], self._keys[n : n + 1])
         self._states[n + 1] = self._states[n]
         self.game.play_batch(self._states[n + 1 : n + 2], np.array([action], np.int32))
         self.moves.append(action)
-        self._mask = self._outcome = None
+        self._examine()
         return action
 
     def undo(self) -> int:
         """Take the last move back and return it. Raises ValueError at the start."""
         if not self.moves:
             raise ValueError("there is no move to take back")
-        self._mask = self._outcome = None
-        return self.moves.pop()
+        action = self.moves.pop()
+        self._examine()
+        return action
 
     def copy(self) -> "Position":
         """An independent position with the same history."""
         other = object.__new__(Position)
         other.__dict__.update(self.__dict__)
-        other._states, other._keys = self._states.copy(), self._keys.copy()
-        other.moves = self.moves.copy()
+        for name in ("_states", "_keys", "_mask", "_verdict", "moves"):
+            setattr(other, name, getattr(self, name).copy())
         return other
 
     # -- text --------------------------------------------------------------------------------------
@@ -355,19 +355,6 @@ class Position:
         return self.render()
 
     # -- inside ------------------------------------------------------------------------------------
-
-    @property
-    def _length(self) -> np.ndarray:
-        return np.array([len(self.moves)], np.int32)
-
-    def _judge(self) -> tuple[bool, float]:
-        if self._outcome is None:
-            over, values = np.zeros(1, np.uint8), np.zeros(1, np.float32)
-            self.game.outcome_batch(
-                self.state_array, self._keys[None], self._length, over, values
-            )
-            self._outcome = bool(over[0]), float(values[0])
-        return self._outcome
 
     def _why_illegal(self, action: int) -> str:
         game = self.game

@@ -72,6 +72,19 @@ def replay(moves, states, keys):
         keys[i + 1] = key(states[i + 1])
 
 
+def examine(states, keys, n, mask, verdict):
+    """Look at states[n], the position after n moves: note its key in keys[n], its legal actions in
+    mask [A] (none once the game is over), and (over, value) in verdict float32 [2]."""
+    state = states[n]
+    keys[n] = key(state)
+    over, value = outcome(state, keys, n)
+    verdict[0] = over
+    verdict[1] = value
+    mask[:] = 0
+    if not over:
+        legal(state, keys, n, mask)
+
+
 def playout_batch(states, seeds, values):
     """Play random legal moves from states [B] to the end; states are left at the final positions.
 

@@ -33,9 +33,7 @@ def made_up_game(planes: tuple[int, int, int], num_actions: int, **more: Any) ->
 
 def point_game(size: int, *, has_pass: bool = False, **more: Any) -> Game:
     """Actions are the points of a square board, and perhaps a pass; any board size will do."""
-    return made_up_game(
-        (3, size, size), size * size + has_pass, fully_convolutional=True, **more
-    )
+    return made_up_game((3, size, size), size * size + has_pass, fully_convolutional=True, **more)
 
 
 def column_game(**more: Any) -> Game:

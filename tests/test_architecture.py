@@ -19,10 +19,11 @@ ENGINE = sorted((ROOT / "alphazero").rglob("*.py"))
 GAMES = sorted((ROOT / "games").glob("*.py"))
 SOURCES = [*ENGINE, *GAMES, ROOT / "play.py"]
 
-# A unit imports its own modules and units of the lines before its own, nothing after.
+# A unit (a module, or a package but for the modules named on their own) imports itself and units of
+# earlier lines, nothing after.
 LAYERS = [
     ["alphazero", "errors"],
-    ["files", "jit", "settings"],
+    ["files", "jit", "settings", "picture"],
     ["config", "events", "kernels"],
     ["game"],
     ["check", "encode"],
@@ -31,11 +32,19 @@ LAYERS = [
     ["network"],
     ["training"],
     ["arena"],
+    ["training.strength"],  # of a run under way, measured in the arena
+    ["training.trainer"],
+    ["training.loop"],
     ["bridges"],
     ["bench"],
     ["__main__", "play"],
 ]
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
+
+# Imported only once a method is called, and therefore not the circle it looks like.
+DEFERRED = {
+    ("alphazero.training.record", "alphazero.training.scoresheet"): "to_text, a method of a record",
+}
 
 # Large libraries stay behind one door each.
 CONFINED = {
@@ -69,9 +78,11 @@ def module_of(path: Path) -> str:
 
 
 def unit_of(module: str) -> str:
-    """`alphazero.search.tree` -> `search`, `alphazero` -> `alphazero`, `play` -> `play`."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "alphazero" and len(parts) > 1 else parts[0]
+    """The longest unit that holds a module: `alphazero.search.tree` -> `search`."""
+    name = module.removeprefix("alphazero.")
+    while name not in RANK and "." in name:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -104,9 +115,9 @@ def code_lines(source: str) -> set[int]:
         if token.type not in skipped:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str) and node.end_lineno is not None:
-                lines.difference_update(range(node.lineno, node.end_lineno + 1))
+        value = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            lines.difference_update(range(value.lineno, (value.end_lineno or 0) + 1))
     return lines
 
 
@@ -137,6 +148,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         module_of(path): {module for module, _ in imports(path)} & known - {module_of(path)}
         for path in SOURCES
     }
+    for module, imported in DEFERRED:
+        graph[module].remove(imported)  # KeyError: no longer needed in DEFERRED
     while leaves := {module for module in graph if not graph[module]}:
         graph = {module: graph[module] - leaves for module in graph if module not in leaves}
     assert not graph, f"in circles, or behind one: {sorted(graph)}"
@@ -240,9 +253,9 @@ def test_every_module_and_public_name_says_what_it_is() -> None:
         if not ast.get_docstring(tree):
             wrong.append(name_of(path))
         for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                if not (ast.get_docstring(node) or path.name == "config.py"):
-                    wrong.append(f"{name_of(path)}:{node.lineno}: {node.name}")
+            public = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node) and path.name != "config.py":
+                wrong.append(f"{name_of(path)}:{node.lineno}: {node.name}")
     assert not wrong, f"without a docstring: {wrong}"
 
 

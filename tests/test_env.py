@@ -10,9 +10,10 @@ from gymnasium.utils.env_checker import check_env
 
 from alphazero.arena.player import make_player
 from alphazero.bridges import env as environments
-from alphazero.bridges.env import GameEnv, environment_id, picture
+from alphazero.bridges.env import GameEnv, environment_id
 from alphazero.errors import UserError
 from alphazero.game import load
+from alphazero.picture import board_picture
 
 CONNECT4 = load("connect4")
 TICTACTOE = load("tic-tac-toe")
@@ -282,27 +283,20 @@ def test_ansi_is_the_board():
     assert env.render() == "   a  b  c\n3  .  .  .  3\n2  . (O) .  2\n1  X  .  .  1\n   a  b  c\n"
 
 
-def test_a_picture_shows_discs_where_they_are():
+def test_a_picture_is_that_of_the_board():
     env = GameEnv("tic-tac-toe", opponent=replies("b2"), render_mode="rgb_array")
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.render()
     env.reset()
+    empty = env.render()
     run(env, "a1")
     image = env.render()
-    cell = environments.CELL
-    assert image.shape == (3 * cell, 3 * cell, 3) and image.dtype == np.uint8
-    edge = cell // 2 + cell // 4  # inside a disc, off its centre
-    assert tuple(image[2 * cell + edge, edge]) == environments.FIRST
-    assert tuple(image[cell + edge, cell + edge]) == environments.SECOND
-    assert tuple(image[edge, edge]) == environments.GROUND
-    middle = cell // 2
-    assert tuple(image[cell + middle, cell + middle]) == environments.GROUND  # the last move's dot
-    assert tuple(image[2 * cell + middle, middle]) == environments.FIRST
-    assert tuple(image[middle, middle]) == environments.POINT
-
-
-def test_a_board_without_row_numbers_has_a_picture_too():
-    assert picture("x o\n. .", ("x", "o")).shape == (64, 64, 3)
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape == empty.shape
+    position = TICTACTOE.position()
+    position.play("a1")
+    position.play("b2")
+    assert np.array_equal(image, board_picture(position.render()))
+    assert not np.array_equal(image, empty)
 
 
 def test_without_a_render_mode_nothing_is_rendered():

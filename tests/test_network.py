@@ -152,7 +152,9 @@ def test_without_pooling_a_point_looks_the_same_on_every_board_size() -> None:
         (NetworkConfig(size="b1c16", trunk="convolutional"), False),
     ],
 )
-def test_pooling_and_squeezing_let_the_far_corner_know(config: NetworkConfig, reaches: bool) -> None:
+def test_pooling_and_squeezing_let_the_far_corner_know(
+    config: NetworkConfig, reaches: bool
+) -> None:
     game = point_game(13)
     network = trained(game, config)
     planes = floats(game, 1)
@@ -224,9 +226,12 @@ def test_auxiliary_heads_have_the_shapes_the_game_declares() -> None:
         "bins": (3, 2, 4),
     }
     # Ownership is a matter of points: it must serve other board sizes as the policy does.
-    assert weights_of(build(game, SMALL)).keys() == weights_of(
-        build(point_game(7, auxiliary=(auxiliary("owner", (7, 7)), *game.auxiliary[1:])), SMALL)
-    ).keys()
+    assert (
+        weights_of(build(game, SMALL)).keys()
+        == weights_of(
+            build(point_game(7, auxiliary=(auxiliary("owner", (7, 7)), *game.auxiliary[1:])), SMALL)
+        ).keys()
+    )
 
 
 def test_players_ask_for_policy_and_value_alone() -> None:

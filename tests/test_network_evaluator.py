@@ -143,7 +143,8 @@ def test_the_fast_layers_are_where_they_should_be() -> None:
     def kinds(game: Game, dtype: torch.dtype = torch.float32) -> set[type]:
         source = trained(game, NetworkConfig(size="b1c16", squeeze_excitation=True))
         modules = InferenceCopy(source, CPU, dtype).network.modules()
-        return {type(module) for module in modules if not list(module.children())}
+        layers = (FastLayer, Convolution, torch.nn.Conv2d, torch.nn.Linear, torch.nn.BatchNorm2d)
+        return {type(module) for module in modules if isinstance(module, layers)}
 
     packed = PackedConvolution if has_packed_operators() else PlainConvolution
     assert kinds(point_game(3)) == {DenseConvolution, SteadyLinear}
@@ -268,9 +269,9 @@ def test_batch_sizes_are_few_and_waste_little() -> None:
     assert all(size >= rows for rows, size in enumerate(sizes, 1))
     assert sizes == sorted(sizes)
     assert all(padded(size) == size for size in sizes)
-    assert all(size <= rows * 9 / 8 for rows, size in enumerate(sizes, 1) if rows > 64)
+    assert all(size <= rows * 9 / 8 for rows, size in enumerate(sizes, 1) if rows >= 64)
     assert sorted(set(sizes[:64])) == [1, 2, 4, 8, 16, 24, 32, 40, 48, 56, 64]
-    assert len(set(sizes[:256])) < 20
+    assert sorted(set(sizes[128:256])) == [144, 160, 176, 192, 208, 224, 240, 256]
 
 
 def test_one_thread_is_used_unless_more_are_asked_for() -> None:
@@ -293,7 +294,9 @@ def test_an_unknown_device_is_an_error_that_names_the_others() -> None:
 
 
 def test_precision_is_what_the_machine_does_fast() -> None:
-    large, small = (trained(game, NetworkConfig(size="b1c16")) for game in (column_game(), point_game(3)))
+    large, small = (
+        trained(game, NetworkConfig(size="b1c16")) for game in (column_game(), point_game(3))
+    )
     fast = torch.bfloat16 if multiplies_bfloat16() else torch.float32
     assert choose_precision("auto", CPU, large) == fast
     assert choose_precision("auto", CPU, small) == torch.float32

@@ -13,7 +13,6 @@ from alphazero.bridges.gamefile import GameFile, free_path, save_folder, save_pa
 from alphazero.bridges.style import (
     Style,
     choose_style,
-    grid,
     paint,
     rotate,
     win_bar,
@@ -615,10 +614,3 @@ def test_win_bar_names_its_side():
     assert win_bar(0.46, "X") == "[#########...........] X 46%"
     assert win_bar(0.0, "B") == "[....................] B 0%"
     assert win_bar(1.0, "B") == "[####################] B 100%"
-
-
-def test_grid_reads_cells_and_the_mark():
-    rows = grid(connect4_board())
-    assert len(rows) == 6 and all(len(row) == 7 for row in rows)
-    assert rows[5][:4] == [("X", True), (".", False), ("X", False), ("X", False)]
-    assert grid("X O\n. X") == [[("X", False), ("O", False)], [(".", False), ("X", False)]]

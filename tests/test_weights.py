@@ -136,9 +136,7 @@ def test_every_truncation_is_noticed(path: Path) -> None:
 
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-def test_a_flipped_bit_is_an_error_or_without_effect(
-    path: Path, position: float, bit: int
-) -> None:
+def test_a_flipped_bit_is_an_error_or_without_effect(path: Path, position: float, bit: int) -> None:
     good = pack_weights(trained(GAME, CONFIG), GAME, {"games": 12})
     content = bytearray(good)
     content[int(position * len(content))] ^= 1 << bit

@@ -217,7 +217,10 @@ class _Match:
                 return
             for side, player in enumerate(self.players):
                 numbers = [number for number in self.running if self._side_to_move(number) == side]
-                self._move(player, [self.running[number] for number in numbers], rngs[side])
+                positions = [self.running[number] for number in numbers]
+                actions = choose_moves(player, positions, rngs[side])
+                for position, action in zip(positions, actions, strict=True):
+                    position.play(action)
                 self._put_away(numbers)
             if self._count_pairs():
                 return
@@ -240,32 +243,6 @@ class _Match:
     def _side_to_move(self, number: int) -> int:
         """0 if it is a's move, 1 if b's."""
         return int(self.running[number].to_play != number % 2)
-
-    def _move(
-        self, player: Player, positions: Sequence[Position], rng: np.random.Generator
-    ) -> None:
-        """Have a player move in all these games."""
-        if not positions:
-            return
-        try:
-            actions = player.choose(positions, rng)
-            if len(actions) != len(positions):
-                raise ValueError(f"{len(actions)} moves for {len(positions)} positions")
-        except UserError:
-            raise
-        except Exception as error:
-            where = describe(positions[0])
-            others = f" (or in one of {len(positions) - 1} others)" if len(positions) > 1 else ""
-            raise PlayerFailure(
-                f"player {player.name} failed{others} {where}\n{type(error).__name__}: {error}"
-            ) from error
-        for position, action in zip(positions, actions, strict=True):
-            try:
-                position.play(int(action))
-            except ValueError as error:
-                raise PlayerFailure(
-                    f"player {player.name} chose an illegal move {describe(position)}\n{error}"
-                ) from error
 
     def _put_away(self, numbers: Sequence[int]) -> None:
         for number in numbers:
@@ -328,6 +305,32 @@ class _Match:
                 "opening_plies": self.opening_plies,
             },
         )
+
+
+def choose_moves(
+    player: Player, positions: Sequence[Position], rng: np.random.Generator
+) -> list[int]:
+    """The player's choice in all these positions, checked. Raises PlayerFailure."""
+    if not positions:
+        return []
+    try:
+        actions = [int(action) for action in player.choose(positions, rng)]
+        if len(actions) != len(positions):
+            raise ValueError(f"{len(actions)} moves for {len(positions)} positions")
+    except UserError:
+        raise
+    except Exception as error:
+        others = f" (or in {len(positions) - 1} other positions)" if len(positions) > 1 else ""
+        raise PlayerFailure(
+            f"player {player.name} failed{others} {describe(positions[0])}\n"
+            f"{type(error).__name__}: {error}"
+        ) from error
+    for position, action in zip(positions, actions, strict=True):
+        if not position.is_legal(action):
+            raise PlayerFailure(
+                f"player {player.name} chose the illegal action {action} {describe(position)}"
+            )
+    return actions
 
 
 def describe(position: Position) -> str:

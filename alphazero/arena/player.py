@@ -176,9 +176,9 @@ class Spec:
 
     def count(self, name: str, default: int = 0) -> int:
         """A whole number above 0: an option, or the argument (`name` is then what it is called)."""
-        text = self.options.get(name, "" if default else self.argument)
-        if not text and default:
+        if default and name not in self.options:
             return default
+        text = self.options.get(name, self.argument)
         if not text.isdecimal() or not 0 < int(text) < 2**31:
             raise UserError(
                 f"player {self.text!r}: {name} must be a whole number above 0, not {text!r}"

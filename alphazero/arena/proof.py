@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.match import describe
+from alphazero.arena.match import choose_moves, describe
 from alphazero.arena.player import Player
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
@@ -81,7 +81,7 @@ def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
     while level:
         asking = [position for position, _ in level.values() if position.to_play == seat]
         asked += len(asking)
-        answers = iter(player.choose(asking, rng) if asking else [])
+        answers = iter(choose_moves(player, asking, rng))
         following: dict[object, tuple[Position, int]] = {}
         for position, count in level.values():
             own = position.to_play == seat

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 import alphazero
+from alphazero.arena.player import find_weights
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluator, RolloutEvaluator
@@ -40,6 +41,8 @@ class Limit(NamedTuple):
     temperature: float = 0.0
 
 
+# Measured with random rollouts at Connect Four, 100 games between neighbours, in Elo upwards from
+# level 1: 108, 235, 92, 210, 156, 139, 89, 156. A trained network makes every level stronger.
 LEVELS = {
     1: Level(2, 2.0),
     2: Level(4, 1.5),
@@ -266,7 +269,7 @@ def find_evaluator(game: Game, network: str | None) -> tuple[Evaluator, str]:
     from alphazero.network.evaluator import NetworkEvaluator
     from alphazero.network.weights import load_weights, pretrained
 
-    path = pretrained(game) if network is None else network
+    path = pretrained(game) if network is None else find_weights(Path(network))
     if path is None:  # what the package has is for other parameters of this game
         return RolloutEvaluator(game), "random rollouts"
     weights, _ = load_weights(path, game)

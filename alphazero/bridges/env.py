@@ -21,16 +21,14 @@ import numpy as np
 from gymnasium.envs.registration import registry
 
 from alphazero.arena.player import Player, make_player
-from alphazero.bridges.style import grid
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Position, available, load
+from alphazero.picture import board_picture
 
 logger = logging.getLogger(__name__)
 
 SIDES = ("first", "second", "random")
 ILLEGAL_ACTION = ("lose", "raise")
-CELL = 32  # pixels of a side
-GROUND, POINT, FIRST, SECOND = (214, 175, 107), (140, 100, 50), (20, 20, 20), (245, 245, 245)
 
 Opponent = str | Player | Callable[[Position, np.random.Generator], int]
 
@@ -114,7 +112,7 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self.render_mode == "ansi":
             return self._position.render() + "\n"
         if self.render_mode == "rgb_array":
-            return picture(self._position.render(), self.game.players)
+            return board_picture(self._position.render())
         return None
 
     def _answer(self) -> None:
@@ -137,24 +135,6 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
             "side": self._agent,
             "illegal_action": illegal_action,
         }
-
-
-def picture(board: str, players: tuple[str, str]) -> np.ndarray:
-    """A board's text as an image, uint8 [height, width, 3]: discs, the last one with a dot."""
-    rows = grid(board)
-    image = np.empty((CELL * len(rows), CELL * max(map(len, rows)), 3), np.uint8)
-    image[:] = GROUND
-    across = np.arange(CELL) - (CELL - 1) / 2
-    distance = np.hypot(across[:, None], across[None, :])
-    inks = {players[0]: FIRST, players[1]: SECOND}
-    for row, cells in enumerate(rows):
-        for column, (letter, marked) in enumerate(cells):
-            square = image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL]
-            ink = inks.get(letter, POINT)
-            square[distance < CELL * (0.42 if letter in inks else 0.08)] = ink
-            if marked:
-                square[distance < CELL * 0.12] = GROUND
-    return image
 
 
 def _checked(name: str, value: str, choices: tuple[str, ...] | list[str]) -> str:

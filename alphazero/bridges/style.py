@@ -109,11 +109,3 @@ def win_bar(share: float, name: str) -> str:
     """`[#########...........] X 46%`: the share of the point that the named side expects."""
     filled = round(BAR_CELLS * share)
     return f"[{'#' * filled}{'.' * (BAR_CELLS - filled)}] {name} {percent(share)}"
-
-
-def grid(board: str) -> list[list[tuple[str, bool]]]:
-    """The cells of a board's text, row by row: each letter, and whether it is the last move."""
-    lines = board.split("\n")
-    rows = [match[2] for match in map(ROW.fullmatch, lines) if match] or lines
-    cells = [re.findall(r"\((\S)\)|(\S)", row) for row in rows]
-    return [[(marked or plain, bool(marked)) for marked, plain in row] for row in cells]

@@ -155,10 +155,10 @@ def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:
 def padded(rows: int) -> int:
     """The batch size used for so many rows: one of few, since torch prepares anew for each.
 
-    At most an eighth is wasted from 64 rows on: 1, 2, 4, 8, 16, 24, … 64, 80, … 128, 160, …
+    They are 1, 2, 4, then multiples of 8 to 128, of 16 to 256, and so on, up to an eighth apart.
     """
     power = 1 << (rows - 1).bit_length()  # the next power of two
-    step = power if power <= 8 else max(8, power // 8)
+    step = power if power <= 8 else max(8, power // 16)
     return -(-rows // step) * step
 
 

@@ -72,9 +72,9 @@ class RunDirectory:
 
 
 def choose_directory(
-    config: Config, directory: Path | str | None = None, *, fresh: bool = False
+    config: Config, base: Path, directory: Path | str | None = None, *, fresh: bool = False
 ) -> RunDirectory:
-    """The folder to train in: the one that was named, or runs/<game>-<date>-<number>.
+    """The folder to train in: the one that was named, or <base>-<date>-<number>.
 
     Without a name an unfinished run with the same settings is gone on with, unless `fresh`.
     Raises UserError when the named folder holds a run with other settings, or any with `fresh`.
@@ -86,7 +86,6 @@ def choose_directory(
             raise UserError(f"{run.path} holds a run already: name another folder for a fresh one")
         check_settings(run, config)
         return run
-    base = config.directory
     numbered = re.compile(re.escape(base.name) + r"-\d{4}-\d\d-\d\d-(\d+)")
     runs = [path for path in base.parent.glob("*") if numbered.fullmatch(path.name)]
     if not fresh:

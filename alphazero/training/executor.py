@@ -76,6 +76,9 @@ class Executor(Protocol):
     """Keeps workers busy. The loop calls start once, publish before the first collect and then
     whenever it likes, and close at the end, also after an error."""
 
+    workers: int  # that play
+    replaced: int  # of them that died and were replaced
+
     def start(self, version: int, weights: Weights) -> None:
         """Return when workers are up and know these weights."""
         ...
@@ -109,6 +112,7 @@ class InlineExecutor:
     def __init__(self, make_worker: Callable[[], Worker], work: Iterator[Call]):
         self.make_worker = make_worker
         self.work = work
+        self.workers, self.replaced = 1, 0
         self.worker: Worker | None = None
 
     def start(self, version: int, weights: Weights) -> None:

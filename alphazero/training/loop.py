@@ -11,39 +11,39 @@ settings, and then a run that was killed ends with the same weights, to the bit,
 
 import contextlib
 import functools
-import logging
 import signal
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TextIO
 
 import numpy as np
 
-from alphazero.config import Config, to_toml
+from alphazero.arena.proof import Proof
+from alphazero.config import Config, SelfPlayConfig
 from alphazero.evaluate import UniformEvaluator
-from alphazero.game import Game, load
-from alphazero.search.mcts import search_many
-from alphazero.training import checkpoint
-from alphazero.training.directory import RunDirectory, choose_directory, locked
-from alphazero.training.executor import (
-    Chunk,
-    Executor,
-    InlineExecutor,
-    SelfPlayWorker,
-    Weights,
-    calls,
-)
-from alphazero.training.learner import Learner
-from alphazero.training.pace import Pace
-from alphazero.training.record import GameRecord
+from alphazero.events import make_reporter
+from alphazero.game import load
+from alphazero.training.directory import choose_directory, locked
+from alphazero.training.executor import Executor, InlineExecutor, SelfPlayWorker, calls
 from alphazero.training.replay import Replay
-from alphazero.training.store import Store
+from alphazero.training.selfplay import SelfPlay
+from alphazero.training.trainer import Progress, Trainer
 
-log = logging.getLogger(__name__)
+SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a start of a run came to."""
+
+    directory: Path
+    finished: bool  # False: a signal stopped it, and the same command goes on
+    progress: Progress
+    proof: Proof | None  # with `run.prove`, once the run is finished
 
 
 def train(
@@ -52,29 +52,104 @@ def train(
     directory: Path | str | None = None,
     fresh: bool = False,
     address: str | None = None,
-) -> "Summary":
-    """Train until the limits of `config.run`, or until a signal asks to stop; goes on where an
-    earlier start of the same run left off.
+    stream: TextIO = sys.stderr,
+) -> Summary:
+    """Train until the limits of `config.run`, or until a signal asks to stop; a run that was begun
+    before goes on where it was.
 
-    `directory` and `fresh` choose the run's folder (`directory.choose_directory`), `address` a Ray
+    `directory` and `fresh` choose the run's folder (see `choose_directory`), `address` is a Ray
     cluster to join. Raises UserError when the folder, the settings or Ray do not allow it.
     """
     game = load(config.game)
-    run = choose_directory(config, directory, fresh=fresh)
-    with locked(run), Trainer(game, config, run) as trainer:
-        trainer.resume()
-        executor = make_executor(config, trainer.store, address)
-        try:
-            executor.start(trainer.version, trainer.players)
-            with Interrupt() as interrupt:
-                trainer.start_clock()
-                while not interrupt.requested and not trainer.is_done:
-                    chunk = trainer.chunk_on_disk() or executor.collect(wait=not trainer.may_learn)
-                    if chunk is not None:
-                        trainer.take(chunk)
-                    if trainer.may_learn and trainer.learn():
-                        executor.publish(trainer.version, trainer.players)
-                    trainer.look_around()
-        finally:
+    base, config = config.directory, replace(config, game=game.spec)
+    run = choose_directory(config, base, directory, fresh=fresh)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(run))
+        run.create(config)
+        trainer = Trainer(game, config, run)
+        reporter = make_reporter(run.path, stream, f"training {game.title}", trainer.resumed_at)
+        stack.callback(reporter.close)
+        warm_up(config, reporter.message)
+        executor = make_executor(config, trainer.next_game, address)
+        stack.callback(executor.close)
+        executor.start(trainer.version, trainer.players)
+        with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
+            trainer.start(reporter)
+            while not (interrupt.requested or trainer.is_done):
+                trainer.collect(executor)
+                if trainer.may_learn and trainer.learn():
+                    executor.publish(trainer.version, trainer.players)
+                trainer.attend(executor)
+            finished = trainer.is_done
+            trainer.report(executor)
+            trainer.save()
             executor.close()
-        return trainer.finish()
+            proof = trainer.finish() if finished else None
+        return Summary(run.path, finished, trainer.progress, proof)
+
+
+def make_executor(config: Config, next_game: int, address: str | None) -> Executor:
+    """Ray actors where `run.workers` asks for them, else this process."""
+    workers = config.run.workers
+    work = calls(next_game, config.self_play.games_per_call)
+    if workers == 0:
+        return InlineExecutor(functools.partial(SelfPlayWorker, config, config.run.device), work)
+
+    from alphazero.training.cluster import RayExecutor
+
+    # An actor sees the devices that Ray gives it, and no others, as the first ones.
+    device = config.run.device.partition(":")[0]
+    return RayExecutor(
+        functools.partial(SelfPlayWorker, config, device),
+        work,
+        workers=0 if workers == "auto" else int(workers),
+        address=address,
+        warm_up=functools.partial(warm_up, config),
+        gpus=device in ("auto", "cuda"),
+    )
+
+
+def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None:
+    """Have everything compiled that playing and learning use, by playing one short-sighted game.
+
+    `report` hears of it when it takes a while.
+    """
+    game = load(config.game)
+    game.compile(report)
+    slow = threading.Timer(SLOW_SECONDS, report or print, ["compiling the search (once)…"])
+    if report is not None:
+        slow.start()
+    search = replace(config.search, simulations=2, cache=0)
+    self_play = SelfPlay(game, UniformEvaluator(game), search, SelfPlayConfig(parallel_games=1))
+    replay = Replay(game, replace(config.replay, holdout=0.0))
+    for record in self_play.play(1, first_id=0, seed=0):
+        replay.add(record)
+    replay.sample(1, np.random.default_rng(0))
+    slow.cancel()
+
+
+class Interrupt:
+    """While it is entered, Ctrl-C and SIGTERM only ask to stop; the second time they end the
+    process at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> "Interrupt":
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
+            self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
+            for number in self.SIGNALS:
+                signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)

@@ -6,9 +6,10 @@ It is only looked at: nothing that is learned depends on it.
 import math
 from dataclasses import replace
 
-from alphazero.arena.match import MatchResult, play_match
+from alphazero.arena.match import play_match
 from alphazero.arena.player import SearchPlayer, make_player
 from alphazero.arena.proof import Proof, prove_unbeaten
+from alphazero.arena.rating import EloDifference
 from alphazero.config import Config
 from alphazero.game import Game
 from alphazero.network.evaluator import NetworkEvaluator
@@ -30,27 +31,28 @@ class Examiner:
     def take(self, weights: Weights) -> None:
         self.evaluator.update(weights)
 
-    def matches(self) -> list[MatchResult]:
-        """A match against every opponent, always from the same openings."""
-        evaluation = self.config.evaluation
-        return [
-            play_match(
+    def strength(self) -> dict[str, float]:
+        """Score and Elo difference to every opponent, always from the same openings."""
+        values = {}
+        for opponent in self.opponents:
+            match = play_match(
                 self.game,
                 self.player,
                 opponent,
-                evaluation.games,
+                self.config.evaluation.games,
                 seed=self.config.run.seed,
-                opening_plies=evaluation.opening_plies,
+                opening_plies=self.config.evaluation.opening_plies,
             )
-            for opponent in self.opponents
-        ]
+            values[f"strength/score/{opponent.name}"] = match.score
+            values[f"strength/elo/{opponent.name}"] = elo_for_curve(match.elo)
+        return values
 
     def proof(self) -> Proof:
         """Every line that an opponent can play. Raises UserError when the game is too large."""
         return prove_unbeaten(self.player, self.game, seed=self.config.run.seed)
 
 
-def elo_for_curve(match: MatchResult) -> float:
-    """The Elo difference, or the end of its interval that is sure where all games went one way."""
-    difference, low, high = match.elo
+def elo_for_curve(elo: EloDifference) -> float:
+    """The difference, or the end of its interval that is sure where all games went one way."""
+    difference, low, high = elo
     return difference if math.isfinite(difference) else low if difference > 0 else high
