@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from alphazero.bridges.commandline import Parser, count, natural, run, seconds
 from alphazero.errors import UserError, closest
@@ -30,7 +31,6 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--color",
-        default="first",
         metavar="SIDE",
         help="your side (or that of --vs): first (the default), second, random, or its name,"
         " such as X or O",
@@ -71,19 +71,26 @@ def main(arguments: list[str] | None = None) -> int:
 def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
     from alphazero.arena.player import make_player
+    from alphazero.bridges.console import line_reader
     from alphazero.bridges.engine import make_engine
     from alphazero.bridges.gamefile import GameFile
+    from alphazero.bridges.session import Session
     from alphazero.bridges.style import choose_style
-    from alphazero.bridges.terminal import TerminalGame, line_reader
+    from alphazero.bridges.terminal import TerminalGame
     from alphazero.game import load
 
-    spec = options.game or (GameFile.read(options.load).game if options.load else "tic-tac-toe")
-    game = load(spec)
+    if options.game is None and options.load is not None:
+        game = GameFile.read(options.load).load_game(options.load)
+    else:
+        game = load(options.game or "tic-tac-toe")
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
-    path = writable(Path(options.save).expanduser()) if options.save else None
-    human = choose_side(options.color, game.players, seed)
-    watched = options.vs is not None and options.vs != "human"
-    opponent = make_player(options.vs, game) if watched else None
+    session = Session(game, path=writable(options.save) if options.save else None)
+    if options.load:
+        session.load(options.load)
+    if options.color:
+        session.human = choose_side(options.color, game.players, seed)
+    watched: str | None = options.vs if options.vs != "human" else None
+    opponent = make_player(watched, game) if watched else None
     if watched and options.moves:
         raise UserError("--moves are yours, so they do not go with --vs")
     game.compile(report)
@@ -98,20 +105,16 @@ def play(options: argparse.Namespace) -> int:
     )
     stdin, stdout = open_streams()
     terminal = TerminalGame(
-        game,
+        session,
         engine,
         line_reader(options.moves.split(), stdin, stdout),
         stdout,
         sys.stderr,
-        human=human,
         opponent=opponent,
         style=choose_style(options.style, stdout, os.environ),
         quiet=options.quiet,
-        path=path,
         seed=seed,
     )
-    if options.load:
-        terminal.load_file(options.load)
     return terminal.run()
 
 
@@ -130,8 +133,9 @@ def choose_side(side: str, players: tuple[str, str], seed: int) -> int:
     raise UserError(f"unknown side {side!r}{hint}; choices: {', '.join(dict.fromkeys(choices))}")
 
 
-def writable(path: Path) -> Path:
+def writable(name: str) -> Path:
     """The path, if a file can be written there: better known before the game than in it."""
+    path = Path(name).expanduser()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -143,7 +147,7 @@ def writable(path: Path) -> Path:
     return path
 
 
-def open_streams() -> tuple[io.TextIOBase, io.TextIOBase]:
+def open_streams() -> tuple[TextIO, TextIO]:
     """stdin and stdout, made so that no byte typed and no file's name can break the game."""
     stdin = sys.stdin or io.StringIO()
     for stream in (stdin, sys.stdout):

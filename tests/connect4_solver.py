@@ -13,8 +13,9 @@ Bit 7 * column + row; row 6 of every column stays empty, so that lines do not wr
      0  7 14 21 28 35 42     bottom row
 
 Two bitboards make a position: `own`, the discs of the player to move, and `filled`, all discs.
-A *score* is for the player to move: 22 minus the number of discs the winner has at the end, negative
-for a loss, 0 for a draw. So the sooner a win, the higher its score. Its sign is the *result*.
+A *score* is for the player to move: 22 minus the number of discs the winner has at the end,
+negative for a loss, 0 for a draw. So the sooner a win, the higher its score. Its sign is the
+*result*.
 """
 
 from collections.abc import Sequence
@@ -141,7 +142,7 @@ def negamax(own, filled, alpha, beta, table, nodes):
         return 0
     low = -((CELLS - 2 - discs) // 2)  # the opponent cannot win with the next disc
     high = (CELLS - 1 - discs) // 2  # nor can we
-    key = own + filled + _BOTTOM
+    key = own + filled + _BOTTOM  # never 0, which is an empty entry
     slot = (key * _HASH) >> (np.uint64(64) - np.uint64(popcount(np.uint64(len(table) - 1))))
     entry = table[slot]
     if entry >> _BOUND_BITS == key:

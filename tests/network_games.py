@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from alphazero.game import Auxiliary, Game
 from alphazero.network.model import Network, build
@@ -51,8 +52,6 @@ def auxiliary(name: str, shape: tuple[int, ...], loss: str = "mse") -> Auxiliary
 
 def trained(game: Game, config: Any, seed: int = 0) -> Network:
     """A network as after some training: every weight and statistic random, no output tiny."""
-    import torch
-
     network = build(game, config, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():

@@ -10,7 +10,6 @@ one ply off; killers or the table's move tried twice or left out.
 import connect4_solver as solver
 import numpy as np
 import pytest
-
 from toy_games import RANDOM, RING, position_of
 
 from alphazero.arena.alphabeta import WIN, AlphaBeta
@@ -22,7 +21,7 @@ CONNECT4 = load("connect4")
 
 
 def minimax(position: Position, depth: int, known: dict | None = None) -> tuple[int, bool]:
-    """The score by the definition in alphabeta.py, and whether the depth limit was felt anywhere."""
+    """The score as alphabeta.py defines it, and whether the depth limit was felt anywhere."""
     if position.is_over:
         return round(WIN * position.value_to_move()), False
     if depth == 0:
@@ -152,7 +151,9 @@ def test_values_that_depend_on_the_past():
     results = set()
     for size in range(4, 8 if PURE_PYTHON else 16):
         position = position_of(RING, size=size)
-        while not position.is_over and position.ply < 4:  # from ply 1 there is a past before the root
+        while (
+            not position.is_over and position.ply < 4
+        ):  # from ply 1 there is a past before the root
             finding = search.search(position)
             assert finding.proven
             assert agrees(finding, position, 20), (size, position.moves)

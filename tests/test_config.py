@@ -106,6 +106,8 @@ def test_override(override, path, value):
         ("search.simulations=many", 'search.simulations = "many": must be a whole number'),
         ("search.reuse_tree=1", "search.reuse_tree = 1: must be true or false"),
         ("search.policy=pukt", '"pukt": must be "gumbel" or "puct" (did you mean "puct"?)'),
+        ("learner.schedule=linear", 'must be "constant", "cosine" or "step"'),
+        ("run.minutes=9007199254740993", "run.minutes = 9007199254740993: must be a number"),
         ("search.gumbel.considered=1", "search.gumbel.considered = 1: must be"),
         ("search.puct.noise_weight=1.1", "must be a number between 0 and 1"),
         ("search.puct.noise_weight=-0.1", "search.puct.noise_weight = -0.1"),
@@ -223,6 +225,7 @@ def test_directory_is_absolute_and_named_after_the_game():
 
 def test_describe_shows_every_setting_with_its_explanation():
     lines = describe(Config).splitlines()
+    starts = set()
     entries = list(settings(Config))
     assert len(lines) == len(entries) > 60
     for line, entry in zip(lines, entries, strict=True):
@@ -230,6 +233,11 @@ def test_describe_shows_every_setting_with_its_explanation():
         assert entry.values in line
         assert line.endswith(entry.explanation)
         assert entry.explanation
+        # Three columns, as wide as they must be.
+        explained = len(line) - len(entry.explanation)
+        assert line[:explained].endswith("  ")
+        starts.add((line.index(entry.values, len(entry.path) + 3), explained))
+    assert len(starts) == 1
     assert (
         'search.policy = "gumbel"'
         in lines[next(i for i, e in enumerate(entries) if "pol" in e.path)]

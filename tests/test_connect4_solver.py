@@ -157,6 +157,12 @@ def test_eight_discs_are_solved():
     assert judge.score(digits("32164625")) == 11  # first line of the public "beginning, easy" set
 
 
+def test_the_empty_board_is_not_an_empty_entry_of_the_table():
+    table, nodes = np.zeros(4, np.uint64), np.zeros(1, np.int64)
+    none = np.uint64(0)
+    assert solver.negamax(none, none, 20, 21, table, nodes) == 20  # no win before the 7th ply
+
+
 def test_a_tiny_table_changes_nothing():
     positions = solver.random_positions(20, seed=4, fewest=30, most=34)
     small, large = solver.Solver(table_bits=4), solver.Solver(table_bits=18)

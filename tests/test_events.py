@@ -266,6 +266,12 @@ def test_the_last_line_is_not_printed_twice():
     assert output.getvalue() == "go: games 1\n"
 
 
+def test_nothing_to_show_is_not_shown():
+    output = io.StringIO()
+    Console(output, "go", environment={}).close()
+    assert output.getvalue() == ""
+
+
 def test_plain_output_has_no_control_characters():
     output = io.StringIO()
     console = Console(output, "go", environment={"TERM": "xterm"})
@@ -328,6 +334,15 @@ def test_a_line_torn_by_a_kill_is_dropped(tmp_path):
         path.write_bytes(whole + torn)
         JsonLines(path).close()
         assert path.read_bytes() == whole
+
+
+def test_closing_waits_for_the_disk(tmp_path, monkeypatch):
+    sink = JsonLines(tmp_path / "metrics.jsonl")
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append(handle))
+    handle = sink.file.fileno()
+    sink.close()
+    assert synced == [handle] and sink.file.closed
 
 
 def test_metrics_that_cannot_be_written_are_named(tmp_path):

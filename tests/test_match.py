@@ -1,14 +1,16 @@
-"""Matches: fair openings, right counts, repeatable, saved whole, and loud when a player is at fault."""
+"""Matches: fair openings, right counts, repeatable, saved whole, loud about a player's faults."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 from toy_games import RANDOM
 
-from alphazero.arena.match import PlayerFailure, Tally, play_match, round_robin
+from alphazero.arena.match import PlayerFailure, play_match, round_robin
 from alphazero.arena.player import HumanPlayer, Player, RandomPlayer, make_player
 from alphazero.arena.rating import Sprt, elo_difference, elo_difference_of_counts
+from alphazero.arena.result import Tally
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.training.record import GameRecord, read_shard
@@ -111,7 +113,11 @@ def test_sides_that_move_twice_and_split_points():
     for number, record in enumerate(result.records):
         assert replayed(RANDOM, record).is_over, number
     # Any share of the point above a half is a win.
-    won = sum((record.result > 0) == (n % 2 == 0) for n, record in enumerate(result.records) if record.result)
+    won = sum(
+        (record.result > 0) == (n % 2 == 0)
+        for n, record in enumerate(result.records)
+        if record.result
+    )
     assert result.total.wins == won
 
 
@@ -179,7 +185,7 @@ def test_a_human_plays_one_game_after_the_other():
     starts = [number for number, moves in asked if len(moves) < 2]
     assert len(starts) == 4 and starts == sorted(starts)
     lengths = [len(moves) for _, moves in asked]
-    assert sum(b < a for a, b in zip(lengths[:-1], lengths[1:], strict=True)) == 3
+    assert sum(b < a for a, b in itertools.pairwise(lengths)) == 3
     assert result.total.games == 4
 
 
@@ -235,7 +241,7 @@ def raising(positions):
         (lambda positions: [positions[0].moves[-1]] * len(positions), "chose the illegal action"),
         (lambda positions: [99] * len(positions), "chose the illegal action 99"),
         (lambda positions: [-1] * len(positions), "chose the illegal action -1"),
-        (lambda positions: [], "0 moves for 1 positions"),
+        (lambda positions: [], "0 moves for 2 positions"),
         (raising, "ZeroDivisionError: no idea"),
         (lambda positions: ["b2"], "ValueError"),
     ],
@@ -253,7 +259,7 @@ def test_a_person_who_gives_up_is_no_fault():
     def ask(position):
         raise UserError("stopped")
 
-    with pytest.raises(UserError, match="^stopped$"):
+    with pytest.raises(UserError, match=r"^stopped$"):
         play_match(TICTACTOE, HumanPlayer(ask), RandomPlayer(), 2)
 
 
@@ -335,16 +341,24 @@ def test_round_robin_ranks_players_and_shows_every_match():
     players = [make_player(name, TICTACTOE) for name in names]
     told = []
     table = round_robin(
-        TICTACTOE, players, 30, seed=4, progress=lambda title, done, games: told.append((title, games))
+        TICTACTOE,
+        players,
+        30,
+        seed=4,
+        progress=lambda title, done, games: told.append((title, games)),
     )
     assert {rating.name for rating in table.ratings} == set(names)
     elo = {rating.name: rating for rating in table.ratings}
     assert elo["random"].elo < elo["mcts:8"].elo < elo["alphabeta:9"].elo
-    assert [rating.elo for rating in table.ratings] == sorted((r.elo for r in table.ratings), reverse=True)
+    assert [rating.elo for rating in table.ratings] == sorted(
+        (r.elo for r in table.ratings), reverse=True
+    )
     assert sum(rating.elo for rating in table.ratings) == pytest.approx(0, abs=1e-6)
     assert all(rating.games == 60 and rating.error > 10 for rating in table.ratings)
     assert sum(rating.score for rating in table.ratings) == 90
-    assert {title for title, _ in told} == {f"{match.a} against {match.b}" for match in table.matches}
+    assert {title for title, _ in told} == {
+        f"{match.a} against {match.b}" for match in table.matches
+    }
     assert {games for _, games in told} == {30}
     # The table of all against all: a row's points and the mirrored ones make 30.
     lines = [line.split() for line in str(table).splitlines()]
@@ -370,7 +384,9 @@ def test_round_robin_refuses_what_makes_no_sense():
         round_robin(TICTACTOE, [RandomPlayer(), RandomPlayer()], 4)
     with pytest.raises(UserError, match="two or more"):
         round_robin(TICTACTOE, [RandomPlayer()], 4)
-    with pytest.raises(UserError, match="anchor 'nobody' is not one of the players: random, listed"):
+    with pytest.raises(
+        UserError, match="anchor 'nobody' is not one of the players: random, listed"
+    ):
         round_robin(TICTACTOE, [RandomPlayer(), Listed("listed")], 4, anchor="nobody")
 
 

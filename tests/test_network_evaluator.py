@@ -19,6 +19,7 @@ from alphazero.errors import UserError
 from alphazero.evaluate import Evaluation, Leaves
 from alphazero.game import Game
 from alphazero.network import evaluator as evaluator_module
+from alphazero.network import inference
 from alphazero.network.evaluator import (
     NetworkEvaluator,
     choose_device,
@@ -88,13 +89,26 @@ def test_answers_are_those_of_the_plain_network(game: Game, config: NetworkConfi
 
 
 @SEVERAL
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_machine_without_onednn_gives_the_same_answers(
+    game: Game, config: NetworkConfig, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, planes = trained(game, config), random_planes(game, 20)
+    expected = NetworkEvaluator(network, "cpu", precision=precision).evaluate(leaves(planes))
+    monkeypatch.setattr(inference, "has_packed_operators", lambda dtype: False)
+    answer = NetworkEvaluator(network, "cpu", precision=precision).evaluate(leaves(planes))
+    scale = 1e-4 if precision == "float32" else 0.05
+    assert_close(answer, expected, scale * float(np.abs(expected.logits).max()), 2 * scale)
+
+
+@SEVERAL
 def test_bfloat16_answers_are_nearly_those_of_the_plain_network(
     game: Game, config: NetworkConfig
 ) -> None:
     network, planes = trained(game, config), random_planes(game, 20)
     answer = NetworkEvaluator(network, "cpu", precision="bfloat16").evaluate(leaves(planes))
     expected = plain_answer(network, planes)
-    assert_close(answer, expected, 0.1 * float(np.abs(expected.logits).max()), 0.1)
+    assert_close(answer, expected, 0.05 * float(np.abs(expected.logits).max()), 0.1)
     assert answer.logits.dtype == answer.value.dtype == np.float32
 
 
@@ -109,7 +123,7 @@ def test_value_is_the_chance_to_win_less_that_to_lose() -> None:
 
 
 def fast_layers() -> list[tuple[str, type[FastLayer]]]:
-    packed = [("packed", PackedConvolution)] if has_packed_operators() else []
+    packed = [("packed", PackedConvolution)] if has_packed_operators(torch.float32) else []
     return [("plain", PlainConvolution), ("dense", DenseConvolution), *packed]
 
 
@@ -146,7 +160,7 @@ def test_the_fast_layers_are_where_they_should_be() -> None:
         layers = (FastLayer, Convolution, torch.nn.Conv2d, torch.nn.Linear, torch.nn.BatchNorm2d)
         return {type(module) for module in modules if isinstance(module, layers)}
 
-    packed = PackedConvolution if has_packed_operators() else PlainConvolution
+    packed = PackedConvolution if has_packed_operators(torch.float32) else PlainConvolution
     assert kinds(point_game(3)) == {DenseConvolution, SteadyLinear}
     assert kinds(point_game(4)) == {packed, SteadyLinear}
 
@@ -190,12 +204,28 @@ def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     assert_same(before, evaluator.evaluate(leaves(planes)))
 
 
-def test_the_canary_notices_a_copy_that_does_not_follow(monkeypatch: pytest.MonkeyPatch) -> None:
-    game, config = column_game(), NetworkConfig(size="b1c16")
-    evaluator = NetworkEvaluator(trained(game, config), "cpu")
-    monkeypatch.setattr(InferenceCopy, "refresh", lambda self: None)
-    with pytest.raises(RuntimeError, match="answers otherwise than the plain one"):
-        evaluator.update(weights_of(trained(game, config, seed=7)))
+@pytest.mark.parametrize("kind", [kind for _, kind in fast_layers()], ids=dict(fast_layers()))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_canary_notices_a_layer_that_does_not_follow(
+    kind: type[FastLayer], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = point_game(3) if kind is DenseConvolution else column_game()
+    if kind is PackedConvolution and not has_packed_operators(getattr(torch, precision)):
+        pytest.skip("oneDNN has no such operators for this processor")
+    monkeypatch.setattr(inference, "has_packed_operators", lambda dtype: kind is PackedConvolution)
+    first, second = (trained(game, NetworkConfig(size="b2c16"), seed) for seed in (0, 7))
+    evaluator = NetworkEvaluator(first, "cpu", precision=precision)
+    evaluator.update(weights_of(second))
+    take = kind.take
+
+    def forget(self: FastLayer, layer: torch.nn.Module) -> None:
+        if "blocks.1.second" not in names[layer]:
+            take(self, layer)
+
+    names = {module: name for name, module in evaluator._plain.named_modules()}
+    monkeypatch.setattr(kind, "take", forget)
+    with pytest.raises(RuntimeError, match=r"blocks\.1\.second made for speed differs"):
+        evaluator.update(weights_of(first))
 
 
 @pytest.mark.parametrize("name", ["stem.norm.running_var", "policy.outputs.bias", "value.wdl.bias"])

@@ -1,5 +1,6 @@
 """Pictures of boards, judged by the colours at the places where things must be."""
 
+import re
 import struct
 import zlib
 
@@ -51,8 +52,15 @@ def test_the_mark_is_on_the_disc_and_its_brackets_are_gone():
     y, x = CELL, CELL // 2 + 8 + 4
     assert 20 < len(changed) < 60
     assert (np.abs(changed - [y, x]).max(axis=0) <= 4).all()
-    # Brackets around something else are drawn.
-    assert (board_picture("(N) . ") != board_picture(" N  . ")).any()
+
+
+@pytest.mark.parametrize(
+    "text", ["(N) . ", "(X . ", " X) . ", "(X] . ", "()X . ", "X() . ", ")X( ."]
+)
+def test_brackets_around_nothing_or_something_else_are_drawn(text):
+    without = re.sub(r"[][()]", " ", text)
+    drawn = board_picture(text) != board_picture(without)
+    assert drawn.any(axis=2).sum() >= len(re.findall(r"[][()]", text)) * 10  # half under the disc
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_points_are_as_far_apart_as_the_rows_whatever_the_spacing(text, pitch):
     assert at(pixels, text, 0, 0, pitch) == EMPTY
     discs = (pixels == DISCS["X"]).all(axis=2)
     height, width = (np.ptp(np.flatnonzero(discs.any(axis=axis))) + 1 for axis in (1, 0))
-    assert height == width and 17 <= width <= 21
+    assert height == width == 19  # and a pixel of edge around it
 
 
 def test_letters_are_drawn_in_their_colour():
@@ -82,9 +90,16 @@ def test_every_glyph_is_its_own():
         assert len(colours(pixels)) == 2, character
         seen[(pixels != BACKGROUND).any(axis=2).tobytes()] = character
     assert len(seen) == len(FONT)
-    glyph = (board_picture("L") == INK[True]).all(axis=2)
-    assert glyph.sum() == 4 * 7  # a stroke of 5 and a foot of 2 more, at twice their size
     assert len(picture.GLYPHS) == 6 * len(picture.CHARACTERS)
+
+
+def test_a_glyph_is_drawn_upright_in_the_middle_of_its_place():
+    drawn = (board_picture("..L")[:, :, 0] == INK[True][0]).astype(int)
+    expected = np.zeros_like(drawn)
+    y, x = CELL, CELL // 2 + 2 * CELL + CELL // 2
+    expected[y - 5 : y + 5, x - 3 : x - 1] = 1  # the stroke, two pixels for one
+    expected[y + 3 : y + 5, x - 1 : x + 3] = 1  # the foot
+    assert (drawn == expected).all()
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "X", "(X)", "X\n.O\n  X..O"])

@@ -12,6 +12,7 @@ import pytest
 
 from alphazero.bridges.gamefile import GameFile
 from alphazero.game import load
+from play import main
 
 ROOT = Path(__file__).parent.parent
 PLAY = [sys.executable, str(ROOT / "play.py")]
@@ -64,7 +65,10 @@ def test_help_imports_nothing_heavy(environment):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--game", "conect4"], "unknown game 'conect4' (did you mean \"connect4\"?); known games: "),
+        (
+            ["--game", "conect4"],
+            "unknown game 'conect4' (did you mean \"connect4\"?); known games: ",
+        ),
         (["--game", "connect4:rows=x"], "rows and cols must be whole numbers"),
         (["--game", "./none.py"], "no such game file"),
         (["--level", "11"], "argument --level: invalid choice: 11"),
@@ -83,11 +87,18 @@ def test_help_imports_nothing_heavy(environment):
         (["--sims", "3", "x"], "unrecognized arguments"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(environment, options, message):
-    out, err = play(environment, *options, code=2)
-    assert message in err.splitlines()[-1] and err.splitlines()[-1].startswith("play.py: error: ")
-    assert out == "" and len(err.splitlines()) == 1
-    assert saved_games(environment) == []
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(options)
+    except SystemExit as exit:  # argparse's way out
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert code == 2 and out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("play.py: error: ") and message in line
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- scripts and pipes -----------------------------------------------------------------------------
@@ -98,7 +109,9 @@ def test_a_game_from_a_pipe_ends_with_it(environment):
     out, _ = play(environment, *options, stdin="b2\nnonsense\nb2\nhint\n")
     assert "X(1): b2\n" in out and "2  . (X) .  2" in out
     assert re.search(r"O plays \w\d \| you \(X\) \d+% \| X \d+%, O \d+% \| .*\d+ simulations", out)
-    assert re.search(r"\[#*\.*\] X \d+%\nX\(3\): nonsense\n'nonsense' is not a cell.*\nX\(3\): b2\n", out)
+    assert re.search(
+        r"\[#*\.*\] X \d+%\nX\(3\): nonsense\n'nonsense' is not a cell.*\nX\(3\): b2\n", out
+    )
     assert "b2 is illegal: the cell is taken by X\n" in out
     assert re.search(r"X\(3\): hint\n1\. \w\d +\d+% +\d+ visits +\w\d.*\n2\. .*\n3\. .*\n", out)
     assert "\x1b" not in out and "●" not in out  # no colours into a pipe
@@ -133,7 +146,9 @@ def test_parameters_reach_the_game(environment):
     assert "a b c d e\n" in out and "4  .  .  .  .  .  4" in out
 
 
-@pytest.mark.parametrize(("color", "you"), [("second", "O"), ("O", "O"), ("x", "X"), ("first", "X")])
+@pytest.mark.parametrize(
+    ("color", "you"), [("second", "O"), ("O", "O"), ("x", "X"), ("first", "X")]
+)
 def test_color_chooses_the_side(environment, color, you):
     out, _ = play(environment, "--color", color, "--simulations", "5", stdin="quit\n")
     assert f"you are {you}, " in out
@@ -143,7 +158,9 @@ def test_color_chooses_the_side(environment, color, you):
 def test_a_random_color_follows_the_seed(environment):
     sides = []
     for seed in "0012345":
-        out, _ = play(environment, "--color", "random", "--seed", seed, "--level", "1", stdin="quit\n")
+        out, _ = play(
+            environment, "--color", "random", "--seed", seed, "--level", "1", stdin="quit\n"
+        )
         sides.append(re.findall("you are (.)", out)[0])
     assert sides[0] == sides[1] and set(sides) == {"X", "O"}
 
@@ -161,6 +178,15 @@ def test_save_and_load_go_on_with_a_game(environment, tmp_path):
     assert GameFile.read(path) == before
 
 
+def test_a_side_that_is_asked_for_wins_over_the_files(environment, tmp_path):
+    path = tmp_path / "game.txt"
+    path.write_text("alphazero game 1\ngame: tic-tac-toe\nO: human\n\n1. b2\n")
+    out, _ = play(environment, "--load", str(path), "--simulations", "5")
+    assert "you are O" in out and "X plays" not in out
+    out, _ = play(environment, "--load", str(path), "--simulations", "5", "--color", "X")
+    assert "you are X" in out and "O plays" in out
+
+
 def test_a_file_of_another_game_is_refused(environment, tmp_path):
     path = tmp_path / "game.txt"
     path.write_text("alphazero game 1\ngame: connect4\n\n1. d\n")
@@ -170,7 +196,7 @@ def test_a_file_of_another_game_is_refused(environment, tmp_path):
 
 def test_two_players_are_watched_to_the_end(environment):
     out, _ = play(environment, "--vs", "random", "--simulations", "50", "--seed", "2", stdin="")
-    assert out.startswith("Tic-tac-toe: X is random, O is ")
+    assert out.startswith("Tic-tac-toe: random is X, O is ")
     assert re.search(r"(X wins|O wins|The game is a draw)\.\ngame saved", out)
     (game,) = saved_games(environment)
     position = game.position(load("tic-tac-toe"), "")
@@ -208,7 +234,7 @@ def test_a_reader_that_leaves_early_is_no_error(environment):
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=PATIENCE
     )
-    assert done.stdout.startswith("Tic-tac-toe: X is random")
+    assert done.stdout.startswith("Tic-tac-toe: random is X")
     assert "Traceback" not in done.stderr and "Broken" not in done.stderr
 
 

@@ -16,7 +16,7 @@ from alphazero.arena.player import (
     make_player,
     parse_spec,
 )
-from alphazero.config import NetworkConfig
+from alphazero.config import NetworkConfig, SearchConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluation, Evaluator
 from alphazero.game import load
@@ -101,7 +101,10 @@ def test_a_path_may_look_like_options(tmp_path):
         ("checkpoint", "lacks a path"),
         ("checkpoint:/no/such/file", "cannot read the network /no/such/file: No such file"),
         ("policy:/no/such/file", "cannot read the network"),
-        ("checkpoint:/no/such,simulatons=9", r"no option 'simulatons' \(did you mean \"simulations\"\?\)"),
+        (
+            "checkpoint:/no/such,simulatons=9",
+            r"no option 'simulatons' \(did you mean \"simulations\"\?\)",
+        ),
         ("pretrained:x", "simulations must be a whole number"),
     ],
 )
@@ -201,6 +204,16 @@ def test_temperature_spreads_the_choice_of_a_search():
     assert len(set(hot.choose(start, np.random.default_rng(0)))) == 7
     won = [after(CONNECT4, "a b a b a b")] * 20
     assert set(quiet.choose(won, np.random.default_rng(0))) == {0}
+
+
+def test_a_cache_does_not_outlive_new_weights():
+    favourite = Favourite()
+    config = SearchConfig(policy="puct", simulations=1, cache=100, symmetry=False)
+    player = SearchPlayer(TICTACTOE, favourite, config, "cached")
+    start = TICTACTOE.position()
+    assert player.analyse(start).prior.argmax() == 4
+    favourite.order = np.roll(Favourite.order, -1)
+    assert player.analyse(start).prior.argmax() == 3
 
 
 class Favourite(Evaluator):

@@ -134,7 +134,9 @@ def test_a_proof_is_repeatable():
 
 def test_a_game_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(proof, "MOST_POSITIONS", 40)
-    with pytest.raises(UserError, match=r"too large to try every line: more than 40 .* after \d+ plies"):
+    with pytest.raises(
+        UserError, match=r"too large to try every line: more than 40 .* after \d+ plies"
+    ):
         prove_unbeaten(Listed(), load("connect4"))
 
 

@@ -113,7 +113,9 @@ def test_pairs_judge_what_single_games_cannot():
 # -- likeliest distributions and the sequential test -----------------------------------------------
 
 
-@pytest.mark.parametrize("counts", [(3, 4, 5), (0, 0, 9), (0, 9, 0), (1, 0, 7, 2, 4), (0, 2, 3, 0, 0)])
+@pytest.mark.parametrize(
+    "counts", [(3, 4, 5), (0, 0, 9), (0, 9, 0), (1, 0, 7, 2, 4), (0, 2, 3, 0, 0)]
+)
 @pytest.mark.parametrize("mean", [0.05, 0.5, 0.63, 0.97])
 def test_likeliest_distribution_has_its_mean_and_no_likelier_neighbour(counts, mean):
     points = np.linspace(0, 1, len(counts))
@@ -157,7 +159,9 @@ def test_log_likelihood_ratio_of_many_games_nears_its_normal_approximation():
 
 def test_bounds_are_walds():
     low, high = Sprt(alpha=0.05, beta=0.1).bounds
-    assert low == pytest.approx(math.log(0.1 / 0.95)) and high == pytest.approx(math.log(0.9 / 0.05))
+    assert low == pytest.approx(math.log(0.1 / 0.95)) and high == pytest.approx(
+        math.log(0.9 / 0.05)
+    )
     assert Sprt(0, 10).bounds == pytest.approx((-2.9444, 2.9444), abs=1e-4)  # as Stockfish prints
 
 
@@ -200,7 +204,9 @@ def test_two_players_are_as_far_apart_as_their_score_says():
     strong, weak = fit_elo([Pairing("new", "old", 60, 30, 10)])
     assert (strong.name, weak.name) == ("new", "old")
     difference = elo_difference(60, 30, 10)
-    assert strong.elo - weak.elo == pytest.approx(difference.elo, abs=1.5)  # the prior pulls a little
+    assert strong.elo - weak.elo == pytest.approx(
+        difference.elo, abs=1.5
+    )  # the prior pulls a little
     assert strong.elo == pytest.approx(-weak.elo)
     assert (strong.games, strong.score, weak.score) == (100, 75.0, 25.0)
     # With the other player as anchor the error is that of the difference.
@@ -220,7 +226,11 @@ def test_order_and_side_of_pairings_do_not_matter():
 
 def test_ratings_add_up_through_a_third_player():
     # 3 to 1 each: two steps of 190.85 Elo, in exact agreement with 9 to 1 between the ends.
-    games = [Pairing("a", "b", 75, 0, 25), Pairing("b", "c", 75, 0, 25), Pairing("a", "c", 90, 0, 10)]
+    games = [
+        Pairing("a", "b", 75, 0, 25),
+        Pairing("b", "c", 75, 0, 25),
+        Pairing("a", "c", 90, 0, 10),
+    ]
     a, b, c = fit_elo(games)
     assert [r.name for r in (a, b, c)] == ["a", "b", "c"]
     assert a.elo - b.elo == pytest.approx(190.85, abs=4)
@@ -236,6 +246,9 @@ def test_a_player_who_lost_every_game_and_one_who_drew_every_game_stay_finite():
 
 
 def test_draws_make_ratings_more_certain():
+    # Draws only: not certain, but as in the interval of a match.
+    only_draws = fit_elo([Pairing("a", "b", 0, 40, 0)], anchor="b")
+    assert only_draws[0].error == pytest.approx(elo_difference(0, 40, 0).high, rel=0.15)
     drawn = fit_elo([Pairing("a", "b", 10, 80, 10)], anchor="b")
     decisive = fit_elo([Pairing("a", "b", 50, 0, 50)], anchor="b")
     assert drawn[0].error < decisive[0].error * 0.6

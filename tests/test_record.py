@@ -14,6 +14,7 @@ from random_records import random_record, random_records
 
 from alphazero.errors import UserError
 from alphazero.game import Position, load
+from alphazero.jit import kernel
 from alphazero.training import record as module
 from alphazero.training.record import (
     DamagedShard,
@@ -59,6 +60,7 @@ def small_record(**changes) -> GameRecord:
         ({"seed": -1}, "seed = -1 is not"),
         ({"seed": 2**64}, "seed = "),
         ({"version": -1}, "version = -1 is not"),
+        ({"version": 2**63}, "version = "),
         ({"result": 1.5}, "result = 1.5 is not between -1 and 1"),
         ({"result": -1.5}, "result = -1.5 is not between -1 and 1"),
         ({"result": float("nan")}, "result = nan is not between -1 and 1"),
@@ -79,6 +81,11 @@ def small_record(**changes) -> GameRecord:
         ({"policy_weights": [np.nan, 0.5]}, "a policy weight is negative or no number"),
         ({"policy_weights": [0.75, 0.5]}, "the policy of ply 1 sums to 1.25, not to 1"),
         ({"policy_offsets": [0, 0, 2], "policy_weights": [0, 0]}, "the policy of ply 2 sums to 0"),
+        ({"policy_weights": [0.75, 0.252]}, "the policy of ply 1 sums to 1.002, not to 1"),
+        (
+            {"policy_offsets": [0, 1, 1], "policy_actions": [4], "policy_weights": [0.5]},
+            "the policy of ply 1 sums to 0.5",
+        ),
         ({"policy_actions": [4, 4]}, "a policy names an action twice"),
     ],
 )
@@ -97,6 +104,7 @@ def test_the_extremes_are_allowed():
         moves=[], root_values=[], policy_offsets=[0], policy_actions=[], policy_weights=[]
     )
     assert (len(empty.moves), empty.positions) == (0, 0)
+    small_record(version=2**63 - 1, policy_weights=[0.75, 0.2505])  # as float32 sums may be
     # The same action in two rows is no repetition.
     small_record(policy_offsets=[0, 1, 2], policy_actions=[4, 4], policy_weights=[1, 1])
 
@@ -163,8 +171,18 @@ def test_sparse_policies_leave_out_what_weighs_nothing():
     assert [array.tolist() for array in sparse_policies([])] == [[0], [], []]
 
 
+@kernel
+def second_begins(state):
+    state.board[:] = 0
+    state.to_play = 1
+    state.ply = 0
+    state.winner = 0
+
+
 def test_start_states():
     assert start_states(None, TICTACTOE)[0] == TICTACTOE.position().state
+    other = dataclasses.replace(TICTACTOE, start=second_begins, parameters={"begins": 1})
+    assert start_states(None, other)[0]["to_play"] == 1
     position = TICTACTOE.position()
     position.play("b2")
     assert start_states(position.state.tobytes(), TICTACTOE)[0] == position.state

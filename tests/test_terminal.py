@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from alphazero.bridges import gamefile
+from alphazero.bridges.console import Interrupt, line_reader
 from alphazero.bridges.engine import Line, Thought
 from alphazero.bridges.gamefile import GameFile, free_path, save_folder, save_path
+from alphazero.bridges.session import Session
 from alphazero.bridges.style import (
     Style,
     choose_style,
@@ -17,7 +19,7 @@ from alphazero.bridges.style import (
     rotate,
     win_bar,
 )
-from alphazero.bridges.terminal import COMMANDS, Interrupt, TerminalGame, line_reader
+from alphazero.bridges.terminal import COMMANDS, TerminalGame
 from alphazero.errors import UserError
 from alphazero.game import Position, load
 
@@ -72,22 +74,23 @@ def play(
     game=TICTACTOE,
     err: io.StringIO | None = None,
     path: Path | None = None,
+    human: int = 0,
     **options,
-) -> tuple[str, TerminalGame]:
+) -> tuple[str, Session]:
     """The output of a game with the given input, and the game; saved to tmp_path/game.txt."""
     script = lines.split() if isinstance(lines, str) else lines
     out = io.StringIO()
+    session = Session(game, human=human, path=path or tmp_path / "game.txt")
     terminal = TerminalGame(
-        game,
+        session,
         engine or ScriptedEngine(),  # type: ignore[arg-type]
         line_reader(script, io.StringIO(), out),
         out,
         err if err is not None else io.StringIO(),
-        path=path or tmp_path / "game.txt",
         **options,
     )
     assert terminal.run() == 0
-    return out.getvalue(), terminal
+    return out.getvalue(), session
 
 
 def texts(position: Position) -> list[str]:
@@ -99,7 +102,7 @@ def texts(position: Position) -> list[str]:
 
 
 def test_a_won_game_reads_as_a_conversation(tmp_path):
-    out, terminal = play("a1 b1 c1", tmp_path, engine=ScriptedEngine("a3 b3"))
+    out, session = play("a1 b1 c1", tmp_path, engine=ScriptedEngine("a3 b3"))
     assert out.startswith(
         "Tic-tac-toe: you are X, O is scripted.\n"
         "Write a move, as in b2, or help for the other commands.\n"
@@ -111,11 +114,14 @@ def test_a_won_game_reads_as_a_conversation(tmp_path):
         "   a  b  c\n"
         "X(1): a1\n"
     )
-    assert "O plays a3 | you (X) 20% | X 20%, O 80% | 100 simulations, 200/s, 0.50 s | line: a3\n" in out
+    assert (
+        "O plays a3 | you (X) 20% | X 20%, O 80% | 100 simulations, 200/s, 0.50 s | line: a3\n"
+        in out
+    )
     assert "[####................] X 20%\nX(3): b1\n" in out
     assert "3  O  O  .  3\n2  .  .  .  2\n1  X  X (X) 1\n   a  b  c\nX wins (you).\n" in out
     assert out.endswith(f"game over (new, undo or quit): \ngame saved: {tmp_path / 'game.txt'}\n")
-    assert terminal.position.outcome().winner == 0
+    assert session.position.outcome().winner == 0
 
 
 def test_the_last_move_of_either_side_is_marked(tmp_path):
@@ -125,11 +131,11 @@ def test_the_last_move_of_either_side_is_marked(tmp_path):
 
 
 def test_the_engine_begins_when_the_person_is_second(tmp_path):
-    out, terminal = play("b2", tmp_path, human=1, engine=ScriptedEngine("a1 a2"))
+    out, session = play("b2", tmp_path, human=1, engine=ScriptedEngine("a1 a2"))
     assert "you are O, X is scripted" in out
     assert "X plays a1 | you (O) 20% | X 80%, O 20%" in out
     assert "[################....] X 80%" in out
-    assert texts(terminal.position) == ["a1", "b2", "a2"]
+    assert texts(session.position) == ["a1", "b2", "a2"]
 
 
 def test_a_draw_and_a_loss_are_named(tmp_path):
@@ -166,10 +172,10 @@ def test_two_players_can_be_watched(tmp_path):
     random = make_player("random", TICTACTOE)
     games = []
     for seed in (1, 1, 2):
-        out, terminal = play([], tmp_path, opponent=random, human=1, seed=seed)
-        assert out.startswith("Tic-tac-toe: O is random, X is scripted.\n")
-        assert terminal.position.is_over and "(you)" not in out and "O plays" in out
-        games.append(texts(terminal.position))
+        out, session = play([], tmp_path, opponent=random, human=1, seed=seed)
+        assert out.startswith("Tic-tac-toe: random is O, X is scripted.\n")
+        assert session.position.is_over and "(you)" not in out and "O plays" in out
+        games.append(texts(session.position))
     assert games[0] == games[1] != games[2]
     text = (tmp_path / "game.txt").read_text()
     assert "X: scripted\nO: random\n" in text
@@ -179,16 +185,18 @@ def test_two_players_can_be_watched(tmp_path):
 
 
 def test_unknown_input_is_one_line_and_keeps_the_turn(tmp_path):
-    out, terminal = play(["xyzzy", "", "  ", "a1"], tmp_path)
+    out, session = play(["xyzzy", "", "  ", "a1"], tmp_path)
     after = out.split("X(1): xyzzy\n")[1].splitlines()
-    assert after[0].startswith("'xyzzy' is not a cell") and after[0].endswith("help for the commands")
+    assert after[0].startswith("'xyzzy' is not a cell") and after[0].endswith(
+        "help for the commands"
+    )
     assert after[1:3] == ["X(1): ", "X(1):   "]
     assert after[3] == "X(1): a1"
-    assert texts(terminal.position)[0] == "a1"
+    assert texts(session.position)[0] == "a1"
 
 
 def test_an_illegal_move_says_why_and_keeps_the_turn(tmp_path):
-    out, terminal = play("a1 a1 a2", tmp_path, engine=ScriptedEngine("c3"))
+    out, _ = play("a1 a1 a2", tmp_path, engine=ScriptedEngine("c3"))
     assert "X(3): a1\na1 is illegal: the cell is taken by X\nX(3): a2\n" in out
     out, _ = play("a a a a", tmp_path, game=CONNECT4, engine=ScriptedEngine("a a a"))
     assert "a is illegal: column a is full\n" in out
@@ -202,12 +210,12 @@ def test_first_letters_are_enough_unless_they_are_a_move_or_mean_two_things(tmp_
     assert "'s' could be swap or save\n" in out
     assert "X(1): UNDO\nyou have no move to take back\n" in out
     # In Connect Four b and e are columns before they are board and eval.
-    _, terminal = play("b e", tmp_path, game=CONNECT4, engine=ScriptedEngine("a a"))
-    assert texts(terminal.position) == ["b", "a", "e", "a"]
+    _, session = play("b e", tmp_path, game=CONNECT4, engine=ScriptedEngine("a a"))
+    assert texts(session.position) == ["b", "a", "e", "a"]
 
 
 def test_after_the_end_only_commands_that_make_sense_work(tmp_path):
-    lines = "a1 b1 c1 b2 hint eval resign legal redo".split()
+    lines = ["a1", "b1", "c1", "b2", "hint", "eval", "resign", "legal", "redo"]
     out, _ = play(lines, tmp_path, engine=ScriptedEngine("a3 b3"))
     end = out.split("X wins (you).\n")[1]
     assert end.count("the game is over: write new, undo or quit\n") == 4
@@ -226,55 +234,55 @@ def test_every_command_is_in_the_help_and_works(tmp_path):
 
 
 def test_quit_stops_reading(tmp_path):
-    out, terminal = play("a1 q a2", tmp_path)
-    assert len(terminal.position.moves) == 2
+    out, session = play("a1 q a2", tmp_path)
+    assert len(session.position.moves) == 2
     assert out.endswith(f"X(3): q\ngame saved: {tmp_path / 'game.txt'}\n")
 
 
 def test_undo_takes_back_your_move_and_the_reply(tmp_path):
-    out, terminal = play("a1 b1 undo", tmp_path, engine=ScriptedEngine("c3 c2"))
-    assert texts(terminal.position) == ["a1", "c3"]
+    out, session = play("a1 b1 undo", tmp_path, engine=ScriptedEngine("c3 c2"))
+    assert texts(session.position) == ["a1", "c3"]
     assert out.rstrip().splitlines()[-2].startswith("X(3): ")
     assert GameFile.read(tmp_path / "game.txt").moves == ("a1", "c3")
-    _, terminal = play("a1 b1 undo undo undo", tmp_path, engine=ScriptedEngine("c3 c2"))
-    assert texts(terminal.position) == []
+    _, session = play("a1 b1 undo undo undo", tmp_path, engine=ScriptedEngine("c3 c2"))
+    assert texts(session.position) == []
 
 
 def test_undo_of_a_move_that_ended_the_game_takes_back_that_move_alone(tmp_path):
-    _, terminal = play("a1 b1 c1 undo", tmp_path, engine=ScriptedEngine("a3 b3"))
-    assert texts(terminal.position) == ["a1", "a3", "b1", "b3"]
+    _, session = play("a1 b1 c1 undo", tmp_path, engine=ScriptedEngine("a3 b3"))
+    assert texts(session.position) == ["a1", "a3", "b1", "b3"]
 
 
 def test_undo_leaves_the_engines_opening_move(tmp_path):
-    out, terminal = play("undo", tmp_path, human=1, engine=ScriptedEngine("b2"))
-    assert texts(terminal.position) == ["b2"]
+    out, session = play("undo", tmp_path, human=1, engine=ScriptedEngine("b2"))
+    assert texts(session.position) == ["b2"]
     assert "you have no move to take back" in out
 
 
 def test_redo_makes_pairs_again_until_a_new_move_is_made(tmp_path):
     engine = ScriptedEngine("c3 c2")
-    _, terminal = play("a1 b1 undo undo redo", tmp_path, engine=engine)
-    assert texts(terminal.position) == ["a1", "c3"]
-    _, terminal = play("a1 b1 undo undo redo redo", tmp_path, engine=ScriptedEngine("c3 c2"))
-    assert texts(terminal.position) == ["a1", "c3", "b1", "c2"]
+    _, session = play("a1 b1 undo undo redo", tmp_path, engine=engine)
+    assert texts(session.position) == ["a1", "c3"]
+    _, session = play("a1 b1 undo undo redo redo", tmp_path, engine=ScriptedEngine("c3 c2"))
+    assert texts(session.position) == ["a1", "c3", "b1", "c2"]
     assert GameFile.read(tmp_path / "game.txt").moves == ("a1", "c3", "b1", "c2")
-    out, terminal = play("a1 undo b2 redo", tmp_path, engine=ScriptedEngine("c3 c2"))
-    assert "nothing was taken back" in out and texts(terminal.position) == ["b2", "c2"]
+    out, session = play("a1 undo b2 redo", tmp_path, engine=ScriptedEngine("c3 c2"))
+    assert "nothing was taken back" in out and texts(session.position) == ["b2", "c2"]
 
 
 def test_redo_of_a_winning_move_ends_the_game_again(tmp_path):
-    out, terminal = play("a1 b1 c1 undo redo", tmp_path, engine=ScriptedEngine("a3 b3"))
-    assert terminal.position.is_over and out.count("X wins (you).") == 2
+    out, session = play("a1 b1 c1 undo redo", tmp_path, engine=ScriptedEngine("a3 b3"))
+    assert session.position.is_over and out.count("X wins (you).") == 2
 
 
 def test_hint_shows_three_moves_in_earnest_and_plays_none(tmp_path):
     engine = ScriptedEngine()
-    out, terminal = play("hint", tmp_path, engine=engine)
+    out, session = play("hint", tmp_path, engine=engine)
     lines = out.split("X(1): hint\n")[1].splitlines()
     assert lines[0] == "1. a3     80%      60 visits   a3"
     assert lines[1] == "2. b3     30%      10 visits   b3 a3"
     assert lines[2].startswith("3. c3") and lines[3] == "X(1): "
-    assert engine.earnest == [True] and not terminal.position.moves
+    assert engine.earnest == [True] and not session.position.moves
 
 
 def test_eval_names_the_person_and_both_sides(tmp_path):
@@ -284,29 +292,29 @@ def test_eval_names_the_person_and_both_sides(tmp_path):
 
 
 def test_resign_ends_the_game_and_undo_takes_it_back(tmp_path):
-    out, terminal = play("a1 resign b2 undo", tmp_path)
+    out, session = play("a1 resign b2 undo", tmp_path)
     assert "O wins by resignation.\n" in out
     assert "the game is over" in out and "the resignation is taken back" in out
     assert out.rstrip().splitlines()[-2] == "X(3): "
-    assert len(terminal.position.moves) == 2
+    assert len(session.position.moves) == 2
     play("a1 resign", tmp_path)
     assert GameFile.read(tmp_path / "game.txt").result == "O wins by resignation"
 
 
 def test_swap_hands_the_move_over(tmp_path):
-    out, terminal = play("a1 swap b1", tmp_path, engine=ScriptedEngine("b2 a3 c3"))
+    out, session = play("a1 swap b1", tmp_path, engine=ScriptedEngine("b2 a3 c3"))
     assert "you are O now\n" in out and "X plays a3 | you (O) 20%" in out
-    assert texts(terminal.position) == ["a1", "b2", "a3", "b1", "c3"]
+    assert texts(session.position) == ["a1", "b2", "a3", "b1", "c3"]
 
 
 def test_new_begins_again_in_another_file(tmp_path):
-    out, terminal = play("a1 new b1 new c1", tmp_path, engine=ScriptedEngine("c3 c2 a3"))
+    out, session = play("a1 new b1 new c1", tmp_path, engine=ScriptedEngine("c3 c2 a3"))
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["game-2.txt", "game-3.txt", "game.txt"]
     assert GameFile.read(tmp_path / "game.txt").moves == ("a1", "c3")
     assert GameFile.read(tmp_path / "game-2.txt").moves == ("b1", "c2")
     assert GameFile.read(tmp_path / "game-3.txt").moves == ("c1", "a3")
-    assert texts(terminal.position) == ["c1", "a3"]
+    assert texts(session.position) == ["c1", "a3"]
     assert out.endswith(f"game saved: {tmp_path / 'game-3.txt'}\n")
 
 
@@ -346,9 +354,9 @@ def test_a_game_without_a_move_leaves_no_file(tmp_path):
 def test_save_and_load_in_the_game(tmp_path):
     other = tmp_path / "my game.txt"
     lines = ["a1", f"save {other}", "b1", f"load {other}", "b2"]
-    out, terminal = play(lines, tmp_path, engine=ScriptedEngine("c3 c2 c1"))
+    out, session = play(lines, tmp_path, engine=ScriptedEngine("c3 c2 c1"))
     assert f"game saved: {other}\n" in out
-    assert texts(terminal.position) == ["a1", "c3", "b2", "c1"]
+    assert texts(session.position) == ["a1", "c3", "b2", "c1"]
     # The game before keeps its own file, and the loaded file is not written to.
     assert GameFile.read(tmp_path / "game.txt").moves == ("a1", "c3", "b1", "c2")
     assert GameFile.read(other).moves == ("a1", "c3")
@@ -358,28 +366,28 @@ def test_save_and_load_in_the_game(tmp_path):
 def test_load_takes_the_persons_side_from_the_file_and_lets_the_engine_answer(tmp_path):
     saved = tmp_path / "saved.txt"
     saved.write_text("alphazero game 1\ngame: tic-tac-toe\nO: human\n\n1. a1 c3\n")
-    out, terminal = play([f"load {saved}"], tmp_path, engine=ScriptedEngine("b2"))
-    assert "you are O\n" in out and texts(terminal.position) == ["a1", "c3", "b2"]
+    out, session = play([f"load {saved}"], tmp_path, engine=ScriptedEngine("b2"))
+    assert "you are O\n" in out and texts(session.position) == ["a1", "c3", "b2"]
 
 
 def test_load_of_the_first_moves_keeps_the_rest_for_redo(tmp_path):
     saved = tmp_path / "saved.txt"
     saved.write_text("alphazero game 1\ngame: tic-tac-toe\nX: human\n\n1. a1 c3\n2. b1 c2\n")
-    _, terminal = play([f"load {saved} 2"], tmp_path)
-    assert texts(terminal.position) == ["a1", "c3"]
-    _, terminal = play([f"load {saved} 2", "redo"], tmp_path)
-    assert texts(terminal.position) == ["a1", "c3", "b1", "c2"]
+    _, session = play([f"load {saved} 2"], tmp_path)
+    assert texts(session.position) == ["a1", "c3"]
+    _, session = play([f"load {saved} 2", "redo"], tmp_path)
+    assert texts(session.position) == ["a1", "c3", "b1", "c2"]
     out, _ = play([f"load {saved} 5"], tmp_path)
     assert f"{saved} has 4 moves, so N cannot be 5" in out
 
 
 def test_a_resigned_game_is_over_when_loaded(tmp_path):
     saved = tmp_path / "saved.txt"
-    text = "alphazero game 1\ngame: tic-tac-toe\nX: human\nresult: {} wins by resignation\n\n1. a1 c3\n"
+    text = "alphazero game 1\ngame: tic-tac-toe\nresult: {} wins by resignation\n\n1. a1 c3\n"
     for winner, loser in (("O", 0), ("X", 1)):
         saved.write_text(text.format(winner))
-        out, terminal = play([f"load {saved}"], tmp_path)
-        assert terminal.resigned == loser and f"{winner} wins by resignation" in out
+        out, session = play([f"load {saved}"], tmp_path)
+        assert session.resigned == loser and f"{winner} wins by resignation" in out
 
 
 @pytest.mark.parametrize(
@@ -402,32 +410,32 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
 def test_a_bad_file_is_one_line_and_changes_nothing(tmp_path, text, message):
     saved = tmp_path / "saved.txt"
     saved.write_text(text)
-    out, terminal = play(["a1", f"load {saved}"], tmp_path, engine=ScriptedEngine("c3"))
+    out, session = play(["a1", f"load {saved}"], tmp_path, engine=ScriptedEngine("c3"))
     (line,) = out.split(f"load {saved}\n")[1].split("\nX(3): ")[:1]
-    assert message in line and str(saved) in line or "unknown game" in line
+    assert message in line and str(saved) in line
     assert "\n" not in line
-    assert texts(terminal.position) == ["a1", "c3"]
+    assert texts(session.position) == ["a1", "c3"]
 
 
 def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path):
     binary = tmp_path / "binary.txt"
     binary.write_bytes(b"\xff\xfe\x00")
     lines = ["load", f"load {tmp_path / 'none'}", f"load {binary}", f"load {tmp_path}"]
-    out, terminal = play([*lines, f"save {binary}/x", "a1"], tmp_path)
+    out, session = play([*lines, f"save {binary}/x", "a1"], tmp_path)
     assert "load which file? write load FILE, or load FILE N\n" in out
     assert f"cannot read {tmp_path / 'none'}: No such file or directory\n" in out
     assert f"{binary} is no saved game: it is not a text file\n" in out
     assert f"cannot read {tmp_path}: Is a directory\n" in out
     assert f"cannot write {binary}/x: " in out
-    assert len(terminal.position.moves) == 2
+    assert len(session.position.moves) == 2
 
 
 def test_a_disk_that_takes_no_saves_is_named_once_and_the_game_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
     err = io.StringIO()
     path = tmp_path / "file" / "game.txt"
-    out, terminal = play("a1 b1 c1", tmp_path, engine=ScriptedEngine("a3 b3"), err=err, path=path)
-    assert terminal.position.is_over and "game saved" not in out
+    out, session = play("a1 b1 c1", tmp_path, engine=ScriptedEngine("a3 b3"), err=err, path=path)
+    assert session.position.is_over and "game saved" not in out
     assert err.getvalue().count("\n") == 1
     assert err.getvalue().startswith(f"the game is not saved: cannot write {path}")
 
@@ -462,8 +470,9 @@ def test_where_games_are_saved(tmp_path, monkeypatch):
 def test_without_a_path_every_game_gets_its_own_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     out = io.StringIO()
-    ask = line_reader("a1 new b1".split(), io.StringIO(), out)
-    TerminalGame(TICTACTOE, ScriptedEngine("c3 c3"), ask, out, io.StringIO()).run()  # type: ignore
+    ask = line_reader(["a1", "new", "b1"], io.StringIO(), out)
+    engine = ScriptedEngine("c3 c3")
+    TerminalGame(Session(TICTACTOE), engine, ask, out, io.StringIO()).run()  # type: ignore
     folder = tmp_path / "alphazero" / "games"
     games = sorted((GameFile.read(path).moves for path in folder.iterdir()), key=str)
     assert games == [("a1", "c3"), ("b1", "c3")]
@@ -533,7 +542,8 @@ def test_an_interrupt_at_the_prompt_leaves_with_the_game_saved(tmp_path):
 
     out, path = io.StringIO(), tmp_path / "game.txt"
     engine = ScriptedEngine("c3")
-    terminal = TerminalGame(TICTACTOE, engine, ask, out, io.StringIO(), path=path)  # type: ignore
+    session = Session(TICTACTOE, path=path)
+    terminal = TerminalGame(session, engine, ask, out, io.StringIO())  # type: ignore
     assert terminal.run() == 130
     assert out.getvalue().endswith(f"game saved: {path}\n")
     assert GameFile.read(path).moves == ("a1", "c3")

@@ -216,6 +216,18 @@ def test_another_board_size_is_refused_where_more_than_it_differs(path: Path, ga
     assert "with size=5, komi=7.5, not with size=9" in refused(path, game)
 
 
+def test_a_parameter_that_was_as_large_as_the_board_is_not_taken_for_its_size(
+    tmp_path: Path,
+) -> None:
+    def five_in_a_row(size: int, length: int) -> Game:
+        return point_game(size, parameters={"size": size, "length": length})
+
+    path, game = tmp_path / "net.safetensors", five_in_a_row(5, 5)
+    save_weights(path, build(game, CONFIG), game)
+    load_weights(path, five_in_a_row(9, 5))
+    assert "length=5, not with size=9, length=6" in refused(path, five_in_a_row(9, 6))
+
+
 def test_another_board_size_is_refused_for_columns(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     game = column_game(parameters={"rows": 6, "cols": 7})

@@ -35,8 +35,8 @@ def make_game(name, state, num_actions, max_plies, start, play, legal, outcome, 
     )
 
 
-# A random game: who moves, which of three moves are legal and how the game ends are read from a hash
-# of the seed, the ply and the sum of the moves made, so that lines transpose.
+# A random game: who moves, which of three moves are legal and how the game ends are read from a
+# hash of the seed, the ply and the sum of the moves made, so that lines transpose.
 
 RANDOM_STATE = np.dtype(
     [("seed", np.uint64), ("total", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
@@ -92,8 +92,8 @@ RANDOM = make_game(
 )  # fmt: skip
 
 
-# Geography: a token on a ring of `size` places steps 1, 2 or 3 ahead to where it has never been; who
-# cannot move has lost. The key is the place alone: the value depends on the past.
+# Geography: a token on a ring of `size` places steps 1, 2 or 3 ahead to where it has never been;
+# who cannot move has lost. The key is the place alone: the value depends on the past.
 
 RING_STATE = np.dtype(
     [("size", np.int64), ("place", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
@@ -118,12 +118,10 @@ def ring_play(state, action):
 @kernel
 def ring_is_open(state, keys, n, action):
     place = (state.place + action + 1) % state.size
-    if place == state.place:
-        return False
+    visited = place == state.place
     for i in range(n):
-        if keys[i] == mix(np.uint64(place)):
-            return False
-    return True
+        visited = visited or keys[i] == mix(np.uint64(place))
+    return not visited
 
 
 @kernel

@@ -6,29 +6,17 @@ count: `pairs[i]` is how many pairs brought player a i/2 points of 2.
 """
 
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from alphazero.arena.player import HumanPlayer, Player
-from alphazero.arena.rating import (
-    EloDifference,
-    Pairing,
-    Rating,
-    Sprt,
-    elo_difference,
-    elo_difference_of_counts,
-    fit_elo,
-)
+from alphazero.arena.rating import Pairing, Sprt, fit_elo
+from alphazero.arena.result import MatchResult, RoundRobin, Tally
 from alphazero.errors import UserError
-from alphazero.files import atomic_write
 from alphazero.game import Game, Position
-from alphazero.training.record import GameRecord, write_shard
+from alphazero.training.record import GameRecord
 
 PARALLEL_GAMES = 128
 OPENING_ATTEMPTS = 1000
@@ -36,128 +24,6 @@ OPENING_ATTEMPTS = 1000
 
 class PlayerFailure(RuntimeError):
     """A player raised an exception or chose an illegal move; the match cannot go on."""
-
-
-class Tally(NamedTuple):
-    """Results of one player."""
-
-    wins: int = 0
-    draws: int = 0
-    losses: int = 0
-
-    @property
-    def games(self) -> int:
-        return sum(self)
-
-    @property
-    def score(self) -> float:
-        """The share of the points made; 1/2 without games."""
-        return (self.wins + self.draws / 2) / self.games if self.games else 0.5
-
-    def plus(self, points: float) -> "Tally":
-        """With one more game that brought 0, 1/2 or 1 point."""
-        return Tally(
-            self.wins + (points == 1), self.draws + (points == 0.5), self.losses + (points == 0)
-        )
-
-
-@dataclass(frozen=True)
-class MatchResult:
-    """What came of a match, as player a sees it."""
-
-    game: Game
-    a: str
-    b: str
-    opening_plies: int
-    as_first: Tally  # games in which a moved first
-    as_second: Tally
-    pairs: tuple[int, ...]  # [5], see above
-    records: list[GameRecord]  # in the order of the games
-    sprt: Sprt | None = None
-
-    @property
-    def total(self) -> Tally:
-        wins, draws, losses = (sum(both) for both in zip(self.as_first, self.as_second, strict=True))
-        return Tally(wins, draws, losses)
-
-    @property
-    def score(self) -> float:
-        """The share of the points that a made."""
-        return self.total.score
-
-    @property
-    def elo(self) -> EloDifference:
-        """How much stronger a is; from pairs where openings make their games depend on each other."""
-        return elo_difference_of_counts(self.pairs) if self.opening_plies else elo_difference(*self.total)
-
-    @property
-    def decision(self) -> float | None:
-        """The Elo difference that the sequential test has accepted, if it has."""
-        return self.sprt.decision(self.pairs) if self.sprt else None
-
-    @property
-    def different_games(self) -> int:
-        """Players without randomness repeat games, which then prove nothing new."""
-        return len({record.moves.tobytes() for record in self.records})
-
-    def __str__(self) -> str:
-        rows = [
-            ("", "games", "won", "drawn", "lost", "score"),
-            *(
-                (label, str(tally.games), *(str(count) for count in tally), f"{tally.score:.1%}")
-                for label, tally in (
-                    ("moving first", self.as_first),
-                    ("moving second", self.as_second),
-                    ("all", self.total),
-                )
-            ),
-        ]
-        openings = f"openings of {self.opening_plies} random plies, each played twice"
-        lines = [
-            f"{self.a} against {self.b} at {self.game.spec}",
-            *format_table(rows),
-            f"Elo difference {self.elo} (95 %), {self.different_games} different games",
-            openings if self.opening_plies else "no random openings",
-        ]
-        if self.sprt is not None:
-            low, high = self.sprt.bounds
-            accepted = self.decision
-            lines.append(
-                f"SPRT {self.sprt.elo0:g} or {self.sprt.elo1:g} Elo: log-likelihood ratio "
-                f"{self.sprt.llr(self.pairs):.2f} ({low:.2f} to {high:.2f}), "
-                + ("undecided" if accepted is None else f"accepts {accepted:g}")
-            )
-        return "\n".join(lines)
-
-    def summary(self) -> dict[str, Any]:
-        """The numbers, for JSON; a bound that is open is None."""
-        elo, low, high = (value if abs(value) < 1e9 else None for value in self.elo)
-        return {
-            "game": self.game.spec,
-            "a": self.a,
-            "b": self.b,
-            "opening_plies": self.opening_plies,
-            "as_first": self.as_first._asdict(),
-            "as_second": self.as_second._asdict(),
-            "pairs": list(self.pairs),
-            "score": self.score,
-            "elo": {"difference": elo, "low": low, "high": high},
-            "different_games": self.different_games,
-            "sprt": None if self.sprt is None else vars(self.sprt) | {"accepted": self.decision},
-        }
-
-    def save(self, directory: Path | str) -> None:
-        """Write all games as a shard and as text, and the result, into a folder.
-
-        Raises UserError when they cannot be written.
-        """
-        name = re.sub(r"[^\w=.-]+", "_", f"{self.a}-vs-{self.b}")[-120:]
-        path = Path(directory) / name
-        write_shard(path.with_name(f"{name}.npz"), self.records)
-        sheets = [record.to_text(self.game) for record in self.records]
-        atomic_write(path.with_name(f"{name}.txt"), "\n".join(sheets).encode())
-        summary = json.dumps(self.summary(), indent=1) + "\n"
-        atomic_write(path.with_name(f"{name}.json"), summary.encode())
 
 
 # -- a match ---------------------------------------------------------------------------------------
@@ -184,7 +50,7 @@ def play_match(
         raise UserError(f"a match has an even number of games, at least 2, not {games}")
     if not 0 <= opening_plies < game.max_plies:
         raise UserError(
-            f"openings must have 0 to {game.max_plies - 1} plies in {game.spec}, not {opening_plies}"
+            f"openings have 0 to {game.max_plies - 1} plies in {game.spec}, not {opening_plies}"
         )
     if isinstance(a, HumanPlayer) or isinstance(b, HumanPlayer):
         parallel = 1  # nobody plays many games at once
@@ -344,47 +210,7 @@ def describe(position: Position) -> str:
     return f"{line}:\n{position.render()}"
 
 
-def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side, the first to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 # -- many players ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RoundRobin:
-    """Every player against every other."""
-
-    ratings: list[Rating]  # strongest first
-    matches: list[MatchResult]
-
-    def __str__(self) -> str:
-        names = [rating.name for rating in self.ratings]
-        rows = [("", "Elo", "+/-", "games", "score", *(str(i + 1) for i in range(len(names))))]
-        for place, rating in enumerate(self.ratings, 1):
-            share = rating.score / rating.games
-            against = [self._points(rating.name, other) for other in names]
-            numbers = (f"{rating.elo:+.0f}", f"{rating.error:.0f}", str(rating.games), f"{share:.1%}")
-            rows.append((f"{place} {rating.name}", *numbers, *against))
-        return "\n".join(format_table(rows))
-
-    def _points(self, name: str, other: str) -> str:
-        """The points one player made against another, as text."""
-        for match in self.matches:
-            won, drawn, lost = match.total
-            if (match.a, match.b) == (name, other):
-                return f"{won + drawn / 2:g}"
-            if (match.b, match.a) == (name, other):
-                return f"{lost + drawn / 2:g}"
-        return "-"
 
 
 def round_robin(
@@ -404,7 +230,9 @@ def round_robin(
     """
     names = [player.name for player in players]
     if len(players) < 2 or len(set(names)) < len(names):
-        raise UserError(f"a round robin needs two or more different players, not {', '.join(names)}")
+        raise UserError(
+            f"a round robin needs two or more different players, not {', '.join(names)}"
+        )
     if anchor is not None and anchor not in names:
         raise UserError(f"anchor {anchor!r} is not one of the players: {', '.join(names)}")
     matches = []

@@ -21,7 +21,7 @@ import numpy as np
 from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError, closest
-from alphazero.evaluate import Evaluator, Leaves, RolloutEvaluator
+from alphazero.evaluate import CachedEvaluator, Evaluator, Leaves, RolloutEvaluator
 from alphazero.game import Game, Position
 from alphazero.search.mcts import Search, SearchResult
 
@@ -95,11 +95,13 @@ class SearchPlayer(Player):
     def _run(
         self, positions: Sequence[Position], seeds: Sequence[int], simulations: int | None
     ) -> list[SearchResult]:
-        """Search all positions; a tree that is done takes the next one, so that batches stay full."""
+        """Search all positions; a tree that is done takes the next one, to keep batches full."""
         wanted = min(len(positions), MOST_TREES)
         if self._search is None or self._search.num_trees < wanted:
             self._search = Search(self.game, self._evaluator, self._config, wanted)
         search = self._search
+        if isinstance(search.evaluator, CachedEvaluator):
+            search.evaluator.clear()  # the network may have new weights since
         results: dict[int, SearchResult] = {}
         searching: dict[int, int] = {}  # tree -> row of its position
         waiting = iter(range(len(positions)))
@@ -220,7 +222,7 @@ def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
 
 def parse_spec(text: str) -> Spec:
     """Take a player's text apart. Raises UserError."""
-    kind, colon, rest = text.strip().partition(":")
+    kind, _, rest = text.strip().partition(":")
     kind = kind.strip().lower()
     if kind not in KINDS:
         raise UserError(
@@ -343,5 +345,7 @@ KINDS = {
         _make_checkpoint,
     ),
     "policy": Kind("policy:PATH", "a path", False, NETWORK_OPTIONS, _make_policy),
-    "pretrained": Kind("pretrained:200", "its simulations", True, NETWORK_OPTIONS, _make_pretrained),
+    "pretrained": Kind(
+        "pretrained:200", "its simulations", True, NETWORK_OPTIONS, _make_pretrained
+    ),
 }

@@ -115,5 +115,5 @@ def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
 
 
 def _identity(position: Position) -> object:
-    """What two positions have in common that are one: all of the past where the rules look at it."""
+    """What makes two positions one: the key, or all of the past where the rules look at it."""
     return tuple(position.moves) if position.game.uses_keys else position.key

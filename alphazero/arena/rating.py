@@ -37,6 +37,8 @@ def elo_of_score(score: float) -> float:
 
 
 class EloDifference(NamedTuple):
+    """How much stronger one player is than another, with what is known of it."""
+
     elo: float  # infinite if one side made no point
     low: float  # of the 95 % interval
     high: float
@@ -54,8 +56,8 @@ class EloDifference(NamedTuple):
 def elo_difference(wins: int, draws: int, losses: int) -> EloDifference:
     """The Elo difference and its 95 % interval after single, independent games.
 
-    For wins and losses alone it is Wilson's interval, with draws Tango's (Statistics in Medicine 17,
-    1998, the score interval for paired proportions): 40 wins of 40 are "above +407", not infinite.
+    For wins and losses alone it is Wilson's interval, with draws Tango's (Statistics in Medicine
+    17, 1998, for paired proportions): 40 wins of 40 are "above +407", not infinite.
     """
     return elo_difference_of_counts((losses, draws, wins))
 
@@ -201,6 +203,8 @@ class Pairing(NamedTuple):
 
 
 class Rating(NamedTuple):
+    """A player's place among others."""
+
     name: str
     elo: float
     error: float  # half the width of the 95 % interval
@@ -214,10 +218,10 @@ PRIOR_ELO = 1000.0  # standard deviation of the prior: weak, but keeps a player 
 def fit_elo(pairings: Iterable[Pairing], anchor: str | None = None) -> list[Rating]:
     """Ratings that explain all results best, strongest first; the anchor has 0, else the mean.
 
-    Maximum likelihood of the Bradley-Terry model, where a draw counts as half a win and half a loss,
-    so that two players end as far apart as their score says, with a weak normal prior. The errors
-    are those of the difference to the anchor (or to the mean), from the Hessian H: H^-1 J H^-1, with
-    J the variance of the results, which draws make smaller than H (Huber's sandwich).
+    Maximum likelihood of the Bradley-Terry model, where a draw counts as half a win and half a
+    loss, so that two players end as far apart as their score says, with a weak normal prior. The
+    errors are those of the difference to the anchor (or to the mean), from the Hessian H: H^-1 J
+    H^-1, with J the variance of the results, which draws make smaller than H (Huber's sandwich).
     Raises UserError when the anchor did not play.
     """
     pairings = [pairing for pairing in pairings if pairing.games]

@@ -5,6 +5,7 @@ of this process, so that other programs on the machine disturb it less; ratios a
 implementation come from the same run. `--quick` shows that the suites work, not how fast they are.
 """
 
+import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from alphazero.bench.evaluator import evaluator_suite
 from alphazero.bench.measure import Effort, Measurement, machine, table
 from alphazero.bench.search import search_suite
 from alphazero.bench.selfplay import selfplay_suite
+from alphazero.bridges.commandline import Parser
 from alphazero.errors import UserError, closest
 from alphazero.files import atomic_write
 
@@ -22,6 +24,24 @@ SUITES: dict[str, Suite] = {
     "evaluator": evaluator_suite,
     "selfplay": selfplay_suite,
 }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `python -m alphazero bench`."""
+    options = Parser(prog="alphazero bench", description="Measure how fast the engine is.")
+    options.add_argument(
+        "suite", nargs="?", default="all", metavar="SUITE", help=f"{', '.join(SUITES)} or all (all)"
+    )
+    options.add_argument("--json", metavar="FILE", help="write the figures here as well")
+    options.add_argument("--quick", action="store_true", help="try the suites, measure nothing")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line after `bench`; returns the exit code."""
+    options = parser().parse_args(arguments)
+    bench(options.suite, json_file=options.json, quick=options.quick)
+    return 0
 
 
 def bench(
@@ -41,6 +61,8 @@ def bench(
         raise UserError(
             f"unknown suite {suite!r}{closest(suite, choices)}; choose {', '.join(choices)}"
         )
+    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
+        raise UserError(f"cannot write {json_file}: there is no such folder")
     effort = Effort.quick() if quick else Effort()
     facts = machine()
     say(", ".join(f"{name} {value}" for name, value in facts.items()))

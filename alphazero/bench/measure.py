@@ -72,7 +72,7 @@ def table(measurement: Measurement) -> str:
     if measurement.goal is not None and number is not None:
         verdict = "ok" if number >= measurement.goal else "BELOW"
         goal = f"{verdict}, goal {measurement.goal:,.10g}"
-    line = f"  {measurement.name:48}  {value:>12} {measurement.unit:14}  {goal:26}"
+    line = f"  {measurement.name:62}  {value:>12} {measurement.unit:14}  {goal:21}"
     return f"{line}  {measurement.note}".rstrip()
 
 

@@ -22,7 +22,9 @@ SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too bli
 CLOCK_SIMULATIONS = 4096  # after which a search that only a clock ends asks for more
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
 REPORT_SECONDS = 1.0
-NETWORK_SIMULATIONS = 800  # AlphaZero's; a fraction of a second for the small networks of the package
+NETWORK_SIMULATIONS = (
+    800  # AlphaZero's; a fraction of a second for the small networks of the package
+)
 ROLLOUT_SIMULATIONS = 4000
 
 
@@ -202,13 +204,9 @@ class Engine:
             rng = np.random.default_rng(self._move_seed(position))
             action = int(rng.choice(result.actions, p=weights / weights.sum()))
         value = 2 * lines[0].share - 1 if result.proven is None else float(result.proven)
-        return Thought(
-            position.to_play, value, result.proven, action, lines, simulations, seconds
-        )
+        return Thought(position.to_play, value, result.proven, action, lines, simulations, seconds)
 
-    def _with_continuations(
-        self, lines: list[Line], position: Position, count: int
-    ) -> list[Line]:
+    def _with_continuations(self, lines: list[Line], position: Position, count: int) -> list[Line]:
         """The lines, of which the first `count` say what follows the move."""
         continued = []
         for line in lines[:count]:

@@ -14,7 +14,7 @@ with its parameters as `gymnasium.make("alphazero/Game-v0", game="connect4:rows=
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -43,7 +43,7 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
     `illegal_action`, which is True where an illegal action has just lost the game.
     """
 
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
 
     def __init__(
         self,

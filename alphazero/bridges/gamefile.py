@@ -11,8 +11,8 @@
     1. d d
     2. e
 
-One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a comment.
-The result is `*` for an unfinished game, else one of `draw`, `X wins`, `X wins by resignation`.
+One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a
+comment. The result is `*` for an unfinished game, else `draw`, `X wins` or `X wins by resignation`.
 """
 
 import os
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
-from alphazero.game import Game, Position
+from alphazero.game import Game, Position, load
 
 FIRST_LINE = "alphazero game 1"
 UNFINISHED = "*"
@@ -78,6 +78,13 @@ class GameFile:
 
     def write(self, path: Path | str) -> None:
         atomic_write(Path(path).expanduser(), self.to_text().encode())
+
+    def load_game(self, source: str) -> Game:
+        """The game that the file names. Raises UserError."""
+        try:
+            return load(self.game)
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from error
 
     def position(self, game: Game, source: str) -> Position:
         """The position after all moves. Raises UserError for an illegal one, naming it."""

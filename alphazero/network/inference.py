@@ -14,6 +14,7 @@ The trunk may run in bfloat16; the last layers of the heads, and all that is poo
 """
 
 import copy
+import platform
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,9 @@ from alphazero.network.model import BoardLinear, Convolution, Network, flatten
 
 DENSE_POINTS = 9  # largest board, in points, for which one matrix product is faster
 STEADY_ROWS = 16  # a matrix product of fewer rows adds up in another order (MKL)
+CANARY_ROWS = 2
+# Largest difference of a fast layer from the plain one, as a share of the largest number.
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.03}
 
 
 def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
@@ -40,6 +44,8 @@ def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
 
 class FastLayer(nn.Module):
     """A layer of the inference copy, which can take over the weights of the original."""
+
+    dtype: torch.dtype  # of its input and weights
 
     def take(self, layer: nn.Module) -> None:
         raise NotImplementedError
@@ -187,8 +193,40 @@ class InferenceCopy:
 
     @torch.no_grad()
     def refresh(self) -> None:
+        """Take over the source's weights.
+
+        Raises RuntimeError, as a canary, if any fast layer then answers random numbers otherwise
+        than the layer it stands for. Whole networks are not compared: a deep one may blow up the
+        rounding of bfloat16 until nothing can be told from it.
+        """
+        generator = torch.Generator().manual_seed(0)
         for name, fast in self._replaced.items():
-            fast.take(self._source.get_submodule(name))
+            layer = self._source.get_submodule(name)
+            fast.take(layer)
+            x = self._canary(layer, generator)
+            if isinstance(layer, Convolution):
+                exact = layer.norm(layer.convolution(x))
+                expected = torch.relu(exact) if layer.rectify else exact
+            else:
+                expected = exact = layer(x)
+            difference = float((fast(x.to(fast.dtype)).float() - expected).abs().max())
+            allowed = TOLERANCE[fast.dtype] * float(exact.abs().max()) + 1e-6
+            if not difference <= allowed:  # not-a-number fails too
+                raise RuntimeError(
+                    f"{name} made for speed differs by {difference:.2g} from the plain layer;"
+                    f" rounding explains {allowed:.2g}"
+                )
+
+    def _canary(self, layer: nn.Module, generator: torch.Generator) -> Tensor:
+        """Random numbers to try a layer with."""
+        if isinstance(layer, nn.Linear):
+            x = torch.randn(CANARY_ROWS, layer.in_features, generator=generator)
+        else:
+            assert isinstance(layer, Convolution | nn.Conv2d)
+            shape = (CANARY_ROWS, convolution_of(layer).in_channels, *self._source.planes[1:])
+            x = torch.randn(shape, generator=generator)
+            x = x.contiguous(memory_format=torch.channels_last)
+        return x.to(next(self._source.parameters()).device)
 
 
 def fast_layer(
@@ -204,7 +242,7 @@ def fast_layer(
     board = network.planes[1:]
     if device.type == "cpu" and is_dense(network):
         return DenseConvolution(layer, dtype, board)
-    if device.type == "cpu" and has_packed_operators():
+    if device.type == "cpu" and has_packed_operators(dtype):
         return PackedConvolution(layer, dtype, board)
     return PlainConvolution(layer, dtype)
 
@@ -218,7 +256,11 @@ def convolution_of(layer: Convolution | nn.Conv2d) -> nn.Conv2d:
     return layer.convolution if isinstance(layer, Convolution) else layer
 
 
-def has_packed_operators() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_convolution_pointwise"
-    )
+def has_packed_operators(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's own operators can be used for numbers of a type; tried on x86 alone."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    operators = torch.ops.mkldnn
+    if not (torch.backends.mkldnn.is_available() and hasattr(operators, "_convolution_pointwise")):
+        return False
+    return dtype == torch.float32 or operators._is_mkldnn_bf16_supported()

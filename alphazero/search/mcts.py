@@ -196,10 +196,11 @@ class Search:
     def _make_room(self, nodes: int, simulations: int) -> None:
         trees = self._trees
         if nodes > trees.nodes.shape[1]:
-            capacity = max(nodes, 2 * trees.nodes.shape[1])
+            game, capacity = self.game, max(nodes, 2 * trees.nodes.shape[1])
+            edges = tree_kernels.room_for_edges(capacity, game.num_actions, game.max_legal)
             self._trees = trees = trees._replace(
                 nodes=tree_kernels.grown(trees.nodes, capacity),
-                edges=tree_kernels.grown(trees.edges, capacity * self.game.max_legal),
+                edges=tree_kernels.grown(trees.edges, edges),
             )
             self._states = tree_kernels.grown(self._states, capacity)
             self._kept = np.zeros(capacity, np.int32)

@@ -70,12 +70,18 @@ class Trees(NamedTuple):
     scratch: np.ndarray  # float64 [A]
 
 
+def room_for_edges(nodes: int, num_actions: int, max_legal: int) -> int:
+    """Edges that so many nodes can need, and a row of actions more, of which `expand` is sure."""
+    return nodes * max_legal + num_actions
+
+
 def allocate(trees: int, nodes: int, num_actions: int, max_legal: int) -> Trees:
     """Empty trees. Edges are allocated for the worst case; untouched pages cost no memory."""
+    edges = room_for_edges(nodes, num_actions, max_legal)
     # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
     return Trees(
         nodes=np.zeros((trees, nodes), np.dtype((np.record, NODE))),
-        edges=np.zeros((trees, nodes * max_legal), np.dtype((np.record, EDGE))),
+        edges=np.zeros((trees, edges), np.dtype((np.record, EDGE))),
         num_nodes=np.zeros(trees, np.int32),
         num_edges=np.zeros(trees, np.int32),
         budget=np.zeros(trees, np.int32),
@@ -222,6 +228,8 @@ def expand(trees, t, index, logits, mask, actions, value):
     """
     node = trees.nodes[t, index]
     first = trees.num_edges[t]
+    # Compiled code checks no bounds.
+    assert first + mask.shape[0] <= trees.edges.shape[1], "more legal moves than max_legal"
     count = 0
     highest = -np.inf
     for action in range(mask.shape[0]):
@@ -232,7 +240,6 @@ def expand(trees, t, index, logits, mask, actions, value):
             highest = max(highest, logit)
             count += 1
     assert count > 0, "a position that is not over has no legal move"
-    assert first + count <= trees.edges.shape[1], "more legal moves than the game's max_legal"
     total = 0.0
     for i in range(count):
         trees.scratch[i] = math.exp(trees.scratch[i] - highest)

@@ -1,0 +1,357 @@
+"""The command line: `python -m alphazero COMMAND --help`.
+
+Every command imports what it needs when it runs, so that help and mistyped options answer at once.
+"""
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alphazero.bridges.commandline import INTERRUPTED, Parser, count, natural, run
+from alphazero.errors import UserError
+
+if TYPE_CHECKING:
+    from alphazero.arena.rating import Sprt
+    from alphazero.config import Config
+    from alphazero.game import Position
+
+Command = Callable[[argparse.Namespace], int]
+GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
+SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=32"
+PLAYER_HELP = "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH or human"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    return run("alphazero", lambda: options.command(options))
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """The options of a command. Settings and players may stand before and after its options."""
+    if arguments[:1] == ["bench"]:  # which reads its options itself, once it is imported
+        return argparse.Namespace(command=bench, arguments=arguments[1:])
+    everything = parser()
+    options, rest = everything.parse_known_args(arguments)
+    many = next((name for name in ("settings", "players") if hasattr(options, name)), None)
+    if rest and (many is None or any(argument.startswith("-") for argument in rest)):
+        everything.error(f"unrecognized arguments: {' '.join(rest)}")
+    if many is not None:
+        setattr(options, many, [*getattr(options, many), *rest])
+    return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = Parser(prog="alphazero", description="Train, measure and use players of board games.")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=summary, description=summary)
+        one.set_defaults(command=command)
+        return one
+
+    add_train(add("train", train, "learn a game by self-play"))
+    add_selfplay(add("selfplay", selfplay, "play games of a player against itself into a folder"))
+    add_match(add("match", match, "play players against each other and estimate their strength"))
+    one = add("check", check, "check that a game keeps to the contract")
+    one.add_argument("game", help=GAME_HELP)
+    one.add_argument("--games", type=count, default=100, metavar="N", help="random games (100)")
+    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of these games (0)")
+    one = add("prove", prove, "try every line that an opponent can play against a player")
+    one.add_argument("game", help=GAME_HELP)
+    one.add_argument("player", help=PLAYER_HELP)
+    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the player (0)")
+    one = add("export", export, "write the network of a checkpoint or run as one weights file")
+    one.add_argument("source", metavar="PATH", help="weights, checkpoint or run")
+    one.add_argument("target", metavar="FILE", help="the safetensors file to write")
+    one.add_argument("--game", help=f"if it is not the network's own: {GAME_HELP}")
+    one = add("show", show, "print records of games as text")
+    one.add_argument("path", metavar="PATH", help="a shard, a folder of them, or a saved game")
+    one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
+    one.add_argument("--top", type=count, metavar="N", help="only so many moves of a policy")
+    add("games", games, "list the games")
+    add("bench", bench, "measure how fast the engine is")
+    return top
+
+
+def add_train(one: argparse.ArgumentParser) -> None:
+    add_settings(one)
+    one.add_argument("--workers", metavar="N", help="Ray actors that play: a number, or auto")
+    one.add_argument("--local", action="store_true", help="do all in this process, without Ray")
+    one.add_argument("--address", help="a Ray cluster to join, such as auto")
+    one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
+    one.add_argument("--resume", metavar="DIR", help="go on with the run in DIR, as it was set up")
+    one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
+    one.add_argument("--dry-run", action="store_true", help="show the settings, train nothing")
+
+
+def add_selfplay(one: argparse.ArgumentParser) -> None:
+    add_settings(one)
+    one.add_argument("--game", help=GAME_HELP)
+    one.add_argument("--network", metavar="PATH", help="weights, checkpoint or run; else rollouts")
+    one.add_argument("--games", type=count, default=64, metavar="N", help="how many (64)")
+    one.add_argument("--out", required=True, metavar="DIR", help="the folder of the records")
+    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the games (0)")
+
+
+def add_match(one: argparse.ArgumentParser) -> None:
+    one.add_argument("players", nargs="*", metavar="PLAYER", help=PLAYER_HELP)
+    one.add_argument("--player", action="append", default=[], metavar="PLAYER", help="one more")
+    one.add_argument("--game", default="tic-tac-toe", help=GAME_HELP)
+    one.add_argument("--games", type=count, default=100, metavar="N", help="of each pair (100)")
+    one.add_argument(
+        "--openings", type=natural, default=2, metavar="PLIES", help="random plies (2)"
+    )
+    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the match (0)")
+    one.add_argument("--sprt", metavar="ELO0,ELO1", help="stop once one of the two is accepted")
+    one.add_argument("--round-robin", action="store_true", help="each against each, with ratings")
+    one.add_argument("--out", metavar="DIR", help="save games and results here")
+
+
+def add_settings(one: argparse.ArgumentParser) -> None:
+    one.add_argument("settings", nargs="*", metavar="CONFIG.toml | name=value", help=SETTINGS_HELP)
+
+
+def read_config(settings: list[str], more: list[str]) -> "Config":
+    """The settings of the file and of the command line, the later ones winning."""
+    from alphazero.config import load_config
+
+    changes = [setting for setting in settings if "=" in setting and not Path(setting).exists()]
+    files = [setting for setting in settings if setting not in changes]
+    if len(files) > 1:
+        raise UserError(f"one file of settings at a time, not {', '.join(files)}")
+    return load_config(files[0] if files else None, [*changes, *more])
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def train(options: argparse.Namespace) -> int:
+    directory, settings = options.run_dir, options.settings
+    if options.resume is not None:
+        if directory or options.fresh:
+            raise UserError("--resume names the run, so it does not go with --run-dir or --fresh")
+        directory = options.resume
+        saved = Path(directory).expanduser() / "config.toml"
+        if not saved.exists():
+            raise UserError(f"there is no run to resume in {directory}: it has no config.toml")
+        settings = [str(saved), *settings]
+    if options.local and (options.workers or options.address):
+        raise UserError("--local does without Ray, so it does not go with --workers or --address")
+    workers = "0" if options.local else options.workers
+    config = read_config(settings, [f"run.workers={workers}"] if workers else [])
+    if options.dry_run:
+        from alphazero.config import to_toml
+        from alphazero.game import load
+
+        load(config.game)
+        print(to_toml(config), end="")
+        return 0
+    from alphazero.training.loop import train as train_until_done
+
+    summary = train_until_done(
+        config, directory=directory, fresh=options.fresh, address=options.address
+    )
+    directory = nearby(summary.directory)
+    if not summary.finished:
+        print(f"stopped; the same command, or train --resume {directory}, goes on")
+        return INTERRUPTED
+    if summary.proof is not None:
+        proof = summary.proof
+        print(proof)
+        print(f"Every line an opponent can play: {proof.lines} lines, {proof.losses} lost.")
+    python = nearby(Path(sys.executable)) if sys.executable else "python"
+    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
+    return int(summary.proof is not None and not summary.proof.unbeaten)
+
+
+def nearby(path: Path) -> Path:
+    """A path as one types it here: relative where it lies below the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def selfplay(options: argparse.Namespace) -> int:
+    from alphazero.bridges.engine import find_evaluator
+    from alphazero.game import load
+    from alphazero.training.selfplay import SelfPlay
+    from alphazero.training.store import Store
+
+    config = read_config(options.settings, [f"game={options.game}"] if options.game else [])
+    game = load(config.game)
+    game.compile(report)
+    evaluator, source = find_evaluator(game, options.network)
+    store = Store(Path(options.out).expanduser())
+    worker = SelfPlay(game, evaluator, config.search, config.self_play)
+    first, done = len(store), 0
+    while done < options.games:
+        wanted = min(config.self_play.games_per_call, options.games - done)
+        store.append(worker.play(wanted, first_id=first + done, seed=options.seed))
+        done += wanted
+        report(f"{done} of {options.games} games of {game.title} with {source}")
+    stats = worker.stats
+    print(
+        f"{stats.games} games, {stats.plies} plies, "
+        f"{stats.simulations / max(stats.seconds, 1e-9):.0f} simulations/s: {store.directory}"
+    )
+    return 0
+
+
+def match(options: argparse.Namespace) -> int:
+    from alphazero.arena.match import play_match, round_robin
+    from alphazero.arena.player import make_player
+    from alphazero.game import load
+
+    game = load(options.game)
+    names = options.players + options.player
+    many = options.round_robin or len(names) > 2
+    if len(names) < 2:
+        raise UserError(f"a match needs two players, not {len(names)}: {PLAYER_HELP}")
+    if many and options.sprt:
+        raise UserError("--sprt compares two players, so it does not go with a round robin")
+    sprt = read_sprt(options.sprt) if options.sprt else None
+    players = [make_player(name, game, ask_person) for name in names]
+    game.compile(report)
+    shared = {"seed": options.seed, "opening_plies": options.openings}
+    if many:
+        table = round_robin(game, players, options.games, **shared, progress=report_match)
+        matches = table.matches
+        print(table)
+    else:
+        one, other = players
+        progress = functools.partial(report_match, f"{one.name} against {other.name}")
+        result = play_match(game, one, other, options.games, **shared, sprt=sprt, progress=progress)
+        matches = [result]
+        print(result)
+    if options.out:
+        for played in matches:
+            played.save(Path(options.out).expanduser())
+        print(f"saved in {options.out}")
+    return 0
+
+
+def read_sprt(text: str) -> "Sprt":
+    from alphazero.arena.rating import Sprt
+
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        raise UserError(f"--sprt takes two numbers as in 0,20, not {text!r}") from error
+    return Sprt(low, high)
+
+
+def check(options: argparse.Namespace) -> int:
+    from alphazero.check import check as check_game
+    from alphazero.game import load
+
+    failures = check_game(load(options.game), options.games, options.seed, print)
+    for failure in failures:
+        print(f"\n{failure}")
+    return int(any(not failure.warning for failure in failures))
+
+
+def prove(options: argparse.Namespace) -> int:
+    from alphazero.arena.player import make_player
+    from alphazero.arena.proof import prove_unbeaten
+    from alphazero.game import load
+
+    game = load(options.game)
+    player = make_player(options.player, game)
+    game.compile(report)
+    proof = prove_unbeaten(player, game, seed=options.seed)
+    print(proof)
+    print(f"{proof.lines} lines, {proof.losses} lost")
+    return int(not proof.unbeaten)
+
+
+def export(options: argparse.Namespace) -> int:
+    from alphazero.arena.player import find_weights
+    from alphazero.game import load
+    from alphazero.network.weights import load_weights, read_header, save_weights
+
+    source = find_weights(Path(options.source))
+    header = read_header(source)
+    parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
+    game = load(options.game or ":".join(filter(None, (header["game"], parameters))))
+    network, header = load_weights(source, game)
+    save_weights(Path(options.target).expanduser(), network, game, header["extra"])
+    print(f"{source} -> {options.target}: {header['network']['size']} for {game.spec}")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    from alphazero.training.record import read_shard
+
+    path = Path(options.path).expanduser()
+    if path.suffix == ".txt":
+        return show_text(path)
+    shards = sorted(path.rglob("shard-*.npz")) if path.is_dir() else [path]
+    shown = 0
+    for shard in shards:
+        for record in read_shard(shard):
+            if options.game_id in (None, record.game_id):
+                print(record.to_text(top=options.top))
+                shown += 1
+    if not shown:
+        which = "games" if options.game_id is None else f"game {options.game_id}"
+        raise UserError(f"no {which} in {path}")
+    return 0
+
+
+def show_text(path: Path) -> int:
+    from alphazero.bridges.gamefile import GameFile
+
+    file = GameFile.read(path)
+    board = file.position(file.load_game(str(path)), str(path)).render()
+    print(f"{file.to_text()}\n{board}")
+    return 0
+
+
+def games(options: argparse.Namespace) -> int:
+    from alphazero.game import available
+
+    for name, module in available().items():
+        print(f"{name:16}{module}")
+    print("or the path of a file such as ./mygame.py")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    from alphazero.bench import main as run_benchmarks
+
+    return run_benchmarks(options.arguments)
+
+
+# -- talking to people -----------------------------------------------------------------------------
+
+
+def report(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def report_match(name: str, finished: int, games: int) -> None:
+    """One line that is written again and again, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r{name}: {finished} of {games} games ", end="", file=sys.stderr, flush=True)
+        if finished == games:
+            print(file=sys.stderr)
+
+
+def ask_person(position: "Position") -> int:
+    """The move of a person who plays in a match. Raises UserError when the input ends."""
+    print(f"\n{position.render()}")
+    while True:
+        try:
+            text = input(f"{position.game.players[position.to_play]}: ")
+            return position.copy().play(text)
+        except EOFError as error:
+            raise UserError("the input has ended before the game") from error
+        except ValueError as error:
+            print(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
