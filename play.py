@@ -84,16 +84,12 @@ def play(options: argparse.Namespace) -> int:
     else:
         game = load(options.game or "tic-tac-toe")
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
-    session = Session(game, path=writable(options.save) if options.save else None)
-    if options.load:
-        session.load(options.load)
-    if options.color:
-        session.human = choose_side(options.color, game.players, seed)
+    human = choose_side(options.color, game.players, seed) if options.color else None
+    path = writable(options.save) if options.save else None
     watched: str | None = options.vs if options.vs != "human" else None
-    opponent = make_player(watched, game) if watched else None
     if watched and options.moves:
         raise UserError("--moves are yours, so they do not go with --vs")
-    game.compile(report)
+    opponent = make_player(watched, game) if watched else None
     engine = make_engine(
         game,
         options.network,
@@ -103,6 +99,13 @@ def play(options: argparse.Namespace) -> int:
         level=options.level,
         seed=seed,
     )
+    game.compile(report)
+    engine.warm_up(report)
+    session = Session(game, path=path)
+    if options.load:
+        session.load(options.load)
+    if human is not None:
+        session.human = human
     stdin, stdout = open_streams()
     terminal = TerminalGame(
         session,

@@ -182,9 +182,9 @@ def selfplay(options: argparse.Namespace) -> int:
 
     config = read_config(options.settings, [f"game={options.game}"] if options.game else [])
     game = load(config.game)
-    game.compile(report)
     evaluator, source = find_evaluator(game, options.network)
     store = Store(Path(options.out).expanduser())
+    game.compile(report)
     worker = SelfPlay(game, evaluator, config.search, config.self_play)
     first, done = len(store), 0
     while done < options.games:

@@ -233,7 +233,7 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
     "legal: changes the state": (
         {"legal": legal_by_a_side_effect},
         "leave the state as it is",
-        "changes the state's winner",
+        "legal changes the state's winner; after the actions [",
     ),
     "outcome: wrong sign": (
         {"outcome": outcome_of_the_loser},
@@ -250,7 +250,7 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
     "outcome: changes the state": (
         {"outcome": outcome_counts_down},
         "leave the state as it is",
-        "changes the state's ply",
+        "outcome changes the state's ply",
     ),
     "key: ignores a cell": (
         {"key": key_without_the_left},
@@ -354,8 +354,8 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
     ),
     "render: changes the state": (
         {"render": render_moves_a_stone},
-        "leave the state as it is",
-        "changes the state's board",
+        "render draws",
+        "drawing the board changes the state",
     ),
     "render: not ASCII": (
         {"render": lambda state, last: tictactoe.render(state, last).replace(".", "·")},

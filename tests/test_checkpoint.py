@@ -84,10 +84,10 @@ def test_there_is_none_before_the_first(tmp_path: Path) -> None:
 
 
 def test_the_latest_is_that_of_the_highest_step(tmp_path: Path) -> None:
-    for step in (90, 100, 123456789):
+    for step in (99_999_999, 100_000_000, 90):  # of different lengths as a name
         save_step(tmp_path, step)
     found = latest(tmp_path)
-    assert found is not None and load(found).step == 123456789
+    assert found is not None and load(found).step == 100_000_000
 
 
 def truncate(path: Path) -> None:
@@ -212,6 +212,9 @@ def test_killed_between_two_of_the_same_step_the_old_one_counts(tmp_path: Path) 
     save_step(tmp_path, 4)
     old = save_step(tmp_path, 5, counters={"games": 1}).rename(tmp_path / "step-00000005.old")
     assert latest(tmp_path) == old and load(old).counters == {"games": 1}
+    new = Path(shutil.copytree(old, old.with_suffix("")))
+    assert latest(tmp_path) == new, "and once the new one is there, that one does"
+    shutil.rmtree(new)
     save_step(tmp_path, 6, keep=2)
     assert old.exists(), "it has not been replaced yet"
     path = save_step(tmp_path, 5, counters={"games": 2})

@@ -349,7 +349,7 @@ def test_a_folder_of_another_run_is_refused_by_naming_the_difference(config, tmp
         choose_directory(config, base, run.path, fresh=True)
     run.config.unlink()
     run.records.mkdir()
-    with pytest.raises(UserError, match="games but no config.toml"):
+    with pytest.raises(UserError, match=r"games but no config\.toml"):
         choose_directory(config, base, run.path)
 
 
@@ -380,7 +380,7 @@ def test_only_one_process_trains_in_a_folder_and_a_dead_one_holds_nothing(tmp_pa
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(config, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write in .*file/run"):
+    with pytest.raises(UserError, match=r"cannot write in .*file/run"):
         quietly(config, directory=tmp_path / "file" / "run")
 
 

@@ -108,10 +108,19 @@ def test_a_perfect_player_does_not_lose():
 
 def test_sides_that_move_twice_and_split_points():
     # In this game the side to move is not the parity of the ply.
-    result = play_match(RANDOM, RandomPlayer(), RandomPlayer(), 20, opening_plies=1)
+    result = play_match(RANDOM, Listed("a"), Listed("b", -1), 20, opening_plies=1)
     assert result.total.games == 20
+    doubles = 0
     for number, record in enumerate(result.records):
-        assert replayed(RANDOM, record).is_over, number
+        position = RANDOM.position()
+        for ply, move in enumerate(record.moves.tolist()):
+            place = 0 if position.to_play == number % 2 else -1  # a has this seat, or b
+            assert ply < 1 or move == position.legal_actions()[place]
+            player = position.to_play
+            position.play(move)
+            doubles += position.to_play == player
+        assert position.is_over
+    assert doubles > 10
     # Any share of the point above a half is a win.
     won = sum(
         (record.result > 0) == (n % 2 == 0)
@@ -140,6 +149,11 @@ def test_the_same_seed_gives_the_same_match():
 
     assert moves(5) == moves(5)
     assert moves(5) != moves(6)
+    without = [
+        play_match(CONNECT4, RandomPlayer(), RandomPlayer(), 2, seed=seed, opening_plies=0)
+        for seed in (5, 6)
+    ]
+    assert without[0].records[0].moves.tolist() != without[1].records[0].moves.tolist()
 
 
 def test_all_games_are_played_in_batches():

@@ -153,6 +153,17 @@ def test_a_fast_layer_does_what_convolution_and_norm_do(
     assert torch.equal(other, before), "what is added must not change"
 
 
+def test_a_few_rows_are_multiplied_as_many_are() -> None:
+    layer = torch.nn.Linear(336, 7)
+    steady = SteadyLinear(torch.float32)
+    steady.take(layer)
+    x = torch.randn(16, 336)
+    x[3:] = 0
+    with torch.inference_mode():
+        assert torch.equal(steady(x[:3]), steady(x)[:3])
+        assert steady(x[:3]).shape == (3, 7)
+
+
 def test_the_fast_layers_are_where_they_should_be() -> None:
     def kinds(game: Game, dtype: torch.dtype = torch.float32) -> set[type]:
         source = trained(game, NetworkConfig(size="b1c16", squeeze_excitation=True))

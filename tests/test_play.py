@@ -12,7 +12,7 @@ import pytest
 
 from alphazero.bridges.gamefile import GameFile
 from alphazero.game import load
-from play import main
+from play import choose_side, main
 
 ROOT = Path(__file__).parent.parent
 PLAY = [sys.executable, str(ROOT / "play.py")]
@@ -146,23 +146,18 @@ def test_parameters_reach_the_game(environment):
     assert "a b c d e\n" in out and "4  .  .  .  .  .  4" in out
 
 
-@pytest.mark.parametrize(
-    ("color", "you"), [("second", "O"), ("O", "O"), ("x", "X"), ("first", "X")]
-)
-def test_color_chooses_the_side(environment, color, you):
-    out, _ = play(environment, "--color", color, "--simulations", "5", stdin="quit\n")
-    assert f"you are {you}, " in out
-    assert ("X plays" in out) == (you == "O")
+def test_color_gives_the_engine_the_first_move(environment):
+    out, _ = play(environment, "--color", "o", "--simulations", "5", stdin="quit\n")
+    assert "you are O, " in out and "X plays" in out
 
 
-def test_a_random_color_follows_the_seed(environment):
-    sides = []
-    for seed in "0012345":
-        out, _ = play(
-            environment, "--color", "random", "--seed", seed, "--level", "1", stdin="quit\n"
-        )
-        sides.append(re.findall("you are (.)", out)[0])
-    assert sides[0] == sides[1] and set(sides) == {"X", "O"}
+def test_sides_have_several_names():
+    names = ("first", "X", "x", "FIRST"), ("second", "O", "o")
+    for player, ways in enumerate(names):
+        assert all(choose_side(way, ("X", "O"), 0) == player for way in ways)
+    drawn = [choose_side("random", ("X", "O"), seed) for seed in range(20)]
+    assert set(drawn) == {0, 1}
+    assert drawn == [choose_side("random", ("X", "O"), seed) for seed in range(20)]
 
 
 def test_save_and_load_go_on_with_a_game(environment, tmp_path):

@@ -103,8 +103,7 @@ def test_killed_at_random_times_it_ends_with_the_same_weights_and_games(tmp_path
     kills = 0
     for _ in range(10):
         process = start(directory)
-        lock = directory / "lock"
-        wait_for(lambda: lock.exists() and f"process {process.pid}\n" == lock.read_text())
+        wait_for_lock(directory, process)
         time.sleep(chance.uniform(0.0, 1.0))
         process.kill()
         process.communicate()
@@ -121,10 +120,10 @@ def test_a_signal_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path,
     directory = tmp_path / "run"
     for number in (signal.SIGINT, signal.SIGTERM):
         process = start(directory, "stopped")
-        before = len(list((directory / "records").glob("shard-*")))
-        wait_for(lambda: len(list((directory / "records").glob("shard-*"))) > before + 2)
+        wait_for_lock(directory, process)
+        wait_for_games(directory, more=17)
         process.send_signal(number)
-        _, complaints = process.communicate(timeout=60)
+        _, complaints = process.communicate(timeout=300)
         assert process.returncode == 0, complaints
         newest = checkpoint.latest(directory / "checkpoints")
         assert newest is not None
@@ -135,7 +134,18 @@ def test_a_signal_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path,
     assert_same_run(directory, undisturbed)
 
 
-def wait_for(condition, seconds: float = 60.0) -> None:
+def wait_for_lock(directory: Path, process: subprocess.Popen) -> None:
+    """Until a process has got as far as to hold the folder."""
+    lock = directory / "lock"
+    wait_for(lambda: lock.exists() and lock.read_text() == f"process {process.pid}\n")
+
+
+def wait_for_games(directory: Path, more: int) -> None:
+    shards = len(list((directory / "records").glob("shard-*")))
+    wait_for(lambda: len(list((directory / "records").glob("shard-*"))) >= shards + more // 8)
+
+
+def wait_for(condition, seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"

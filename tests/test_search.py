@@ -362,9 +362,9 @@ def test_a_leaf_is_seen_in_all_its_symmetries_and_its_policy_turned_back() -> No
     for move in ("a3", "b3"):
         position.play(move)
     seen = set()
-    for seed in range(100):
+    for seed in range(60):
         spy = Spy(game)
-        search = searched(position, spy, budgets("puct", 0 + 1), seed=seed)
+        search = searched(position, spy, budgets("puct", 1), seed=seed)
         planes = spy.planes[0][0].reshape(2, 9)
         matching = [
             s
@@ -395,7 +395,7 @@ def test_a_turned_position_is_searched_as_the_position_turned(policy: str) -> No
         ]
         visits = [dict(zip(r.actions.tolist(), r.visits.tolist(), strict=True)) for r in results]
         assert visits[0] == {6 - action: count for action, count in visits[1].items()}
-        assert results[0].value == results[1].value
+        assert abs(results[0].value - results[1].value) < 0.01  # ties below fall to another side
 
 
 def test_random_playouts_visit_symmetric_moves_equally_often() -> None:
@@ -479,14 +479,14 @@ def test_a_kept_gumbel_root_halves_by_the_visits_of_its_own_search() -> None:
         before = read_tree(search).children[position.moves[-1]]
         inherited = {action: child.visits for action, child in before.children.items()}
         assert max(inherited.values()) > 10
-        search.advance(0, position, simulations=16)
+        search.advance(0, position, simulations=60)
         search.run()
         after = read_tree(search).children
         new = sorted(child.visits - inherited.get(action, 0) for action, child in after.items())
-        # Two rounds among four, then four rounds between two.
-        assert [count for count in new if count] == [2, 2, 6, 6]
+        # Seven rounds among four, then fifteen between two, and what is left over.
+        assert [count for count in new if count] == [7, 7, 23, 23]
         best = search.result(0).best
-        assert after[best].visits - inherited.get(best, 0) == 6
+        assert after[best].visits - inherited.get(best, 0) == 23
 
 
 def test_a_solved_root_that_is_kept_needs_no_more_simulations() -> None:
@@ -537,7 +537,7 @@ TACTICS = [
     # what it is called, position, the moves that do it, the result for the player to move
     ("win in one, rather than block", tic_tac_toe_after("a3 a1 b3 b1"), "c3", 1),
     ("block in one", tic_tac_toe_after("a3 b2 b3"), "c3", 0),
-    ("fork", tic_tac_toe_after("a3 b2 c1 c3 a1"), "a2", -1),
+    ("a fork is lost", tic_tac_toe_after("a3 b2 c1 c3 a1"), "b3 a2 c2 b1", -1),
     ("make a fork", tic_tac_toe_after("a3 c1 a1 a2"), "c3", 1),
     ("answer a corner in the centre", tic_tac_toe_after("a3"), "b2", 0),
     ("answer opposite corners on an edge", tic_tac_toe_after("a3 b2 c1"), "b3 b1 a2 c2", 0),
@@ -565,7 +565,9 @@ def test_tactics(
     assert position.text(result.best) in moves.split()
     assert result.proven in (None, value)
     assert value in (None, 0) or result.proven == value
-    assert result.policy[result.index(result.best)] >= 0.9 / len(moves.split())
+    if value is not None:
+        good = [result.index(position.action(move)) for move in moves.split()]
+        assert result.policy[good].sum() > 0.5
 
 
 def minimax(position: Position, memory: dict) -> float:
@@ -589,7 +591,7 @@ def value_of(position: Position, action: int, memory: dict) -> float:
     return value
 
 
-LATE = {"tic-tac-toe": 4, "connect4 4x4": 8, "double moves": 3, "repetition": 2}
+LATE = {"tic-tac-toe": 4, "connect4 4x4": 9, "double moves": 3, "repetition": 3}
 
 
 @policies
@@ -602,17 +604,15 @@ def test_proven_results_are_those_of_brute_force(name: str, policy: str) -> None
         memory = {} if name in ("double moves", "repetition") else memory  # another game each time
         value = minimax(position, memory)
         evaluator = HashEvaluator(position.game, salt=seed)
-        config = budgets(policy, 1500, leaves_per_tree=1 + seed % 4)
+        config = budgets(policy, 600, leaves_per_tree=1 + seed % 4)
         search = searched(position, evaluator, config)
         result = search.result(0)
-        if name != "double moves":  # where results of one half cannot be proven
-            assert result.proven is not None
         if result.proven is None:
+            assert result.simulations == 600
             continue
         solved += 1
         assert result.proven == result.value == value
         assert value_of(position, result.best, memory) == value
-        assert result.simulations < 1500 or result.proven is not None
         good = {a for a in position.legal_actions() if value_of(position, a, memory) == value}
         if value != 0 or name == "repetition":
             chosen = {int(a) for a in result.actions[result.policy > 0]}
@@ -626,14 +626,16 @@ def test_proven_results_are_those_of_brute_force(name: str, policy: str) -> None
     assert solved >= 10
 
 
-@games
 @policies
+@pytest.mark.parametrize("name", ["tic-tac-toe", "connect4", "double moves", "repetition"])
 def test_a_move_proven_to_lose_is_not_made_while_there_is_another(name: str, policy: str) -> None:
     avoided = 0
     for seed in range(60):
-        position = position_in(name, seed, 3 + seed % 6)
+        position = position_in(
+            name, seed, 3 + seed % 20 if name.startswith("connect4") else seed % 7
+        )
         evaluator = HashEvaluator(position.game, salt=seed, spread=4.0)
-        search = searched(position, evaluator, budgets(policy, 1 + seed % 40))
+        search = searched(position, evaluator, budgets(policy, 10 + seed % 40))
         result, root = search.result(0), read_tree(search)
         losing = {
             action
@@ -648,7 +650,7 @@ def test_a_move_proven_to_lose_is_not_made_while_there_is_another(name: str, pol
             rng = np.random.default_rng(seed)
             assert not losing & {result.sample(2.0, rng) for _ in range(20)}
         assert abs(result.policy.sum() - 1) < 1e-5
-    assert avoided >= 5 or name == "connect4"
+    assert avoided >= 4
 
 
 @policies
@@ -837,5 +839,5 @@ def test_memory_of_a_node_on_a_large_board() -> None:
     position = position_in("connect4", 1, 0)
     search = searched(position, UniformEvaluator(position.game), budgets("puct", 400))
     edges = 7 * 8
-    assert search.memory_per_node() <= 56 + position.game.state.itemsize + edges
+    assert search.memory_per_node() <= 48 + position.game.state.itemsize + edges
     assert 362 * search._trees.edges.itemsize + search._trees.nodes.itemsize < 3000

@@ -276,3 +276,43 @@ def test_kill_9_loses_no_acknowledged_game(tmp_path):
             assert record == random_record(TICTACTOE, record.game_id)
         assert not any(name.startswith(".tmp-") for name in names(tmp_path))
         assert not (tmp_path / "quarantine").exists()
+
+
+def test_a_damaged_shard_that_cannot_be_moved_is_named(tmp_path):
+    (tmp_path / "quarantine").write_text("in the way")
+    (tmp_path / "shard-000000000000-main-000000.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"are damaged: .*; cannot move it away: File exists"):
+        Store(tmp_path)
+
+
+def test_games_are_safe_without_an_index(tmp_path, caplog):
+    store = filled(tmp_path)
+    (tmp_path / "index.jsonl").unlink()
+    (tmp_path / "index.jsonl").mkdir()
+    store.append(random_records(TICTACTOE, 1, first_id=6))
+    assert "cannot add to the index of" in caplog.text
+    assert ids(store) == list(range(7))
+    (tmp_path / "index.jsonl").rmdir()
+    assert ids(Store(tmp_path)) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"ids": [0, 1]', '"ids": [0]'), ('"name": "shard-', '"name": "../shard-')]
+)
+def test_a_line_of_the_index_that_makes_no_sense_is_not_believed(tmp_path, caplog, old, new):
+    original = filled(tmp_path)
+    index = tmp_path / "index.jsonl"
+    text = index.read_text()
+    assert old in text
+    index.write_text(text.replace(old, new, 1))
+    store = Store(tmp_path)
+    assert "has a line that cannot be read" in caplog.text
+    assert store.shards == original.shards
+    assert index.read_text() == text
+
+
+def test_writers_that_tie_are_ordered_by_name(tmp_path):
+    one, two = Store(tmp_path, writer="a"), Store(tmp_path, writer="b")
+    two.append(random_records(TICTACTOE, 1, first_id=0))
+    one.append(random_records(TICTACTOE, 1, first_id=1))
+    assert ids(Store(tmp_path)) == [1, 0]

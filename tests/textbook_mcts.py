@@ -4,7 +4,7 @@ PUCT is AlphaZero's (Silver et al. 2018), Gumbel is Danihelka et al. 2022 with c
 and the mixed value of its appendix D, proven results are MCTS-solver (Winands et al. 2008) extended
 to draws. What the papers leave open follows the engine: ties go to the lowest action, priors are
 kept in 16 bits and root logits in float32, first-play urgency is the parent's value reduced by the
-root of the visited prior, and the priors of unvisited actions add up to what the visited ones leave.
+root of the visited prior, and the priors of unvisited actions sum to what the visited ones leave.
 """
 
 import math

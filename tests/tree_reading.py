@@ -133,7 +133,7 @@ def check_tree(search: Search, position: Position, tree: int = 0, *, fresh: bool
 def check_edges(node: Seen, here: Position) -> None:
     """A node's edges are its legal moves, once each, in the order that selection relies on."""
     assert sorted(node.priors) == here.legal_actions()
-    # Rounding to 16 bits shifts a root of a prior by half a step at most, twice where noise came in.
+    # Rounding to 16 bits shifts a root of a prior by half a step at most, twice under noise.
     slack = 2 * sum(prior**0.5 for prior in node.priors.values()) / 65535 + 1e-6
     assert abs(sum(node.priors.values()) - 1) <= slack
     assert list(node.children) == list(node.priors)[: len(node.children)]
@@ -144,7 +144,7 @@ def check_edges(node: Seen, here: Position) -> None:
 
 
 def draw_tree(root: Seen, names: dict[int, str]) -> str:
-    """A tree for people: one line per node, moves indented, best known last word at the end."""
+    """A tree for people: one line per node, its unvisited moves and their priors behind the bar."""
     lines = []
     for node in root.nodes():
         name = names[node.path[-1]] if node.path else "root"

@@ -1,6 +1,7 @@
 """The engine as a front end sees it: it thinks about one position at a time, within limits, and can
 be asked to move at once."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too bli
 CLOCK_SIMULATIONS = 4096  # after which a search that only a clock ends asks for more
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
 REPORT_SECONDS = 1.0
+# The folder of the package's networks, known here without torch, which takes seconds to import.
+PRETRAINED = Path(alphazero.__file__).parent / "pretrained"
+SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
 NETWORK_SIMULATIONS = (
     800  # AlphaZero's; a fraction of a second for the small networks of the package
 )
@@ -132,6 +136,20 @@ class Engine:
             raise UserError(f"the level must be a whole number from 1 to {len(LEVELS)}")
         self._level = level
 
+    def warm_up(self, report: Callable[[str], None]) -> None:
+        """Have the search compiled, so that the first move comes at once; `report` hears of it when
+        it takes a while."""
+        slow = threading.Timer(SLOW_SECONDS, report, ["compiling the search (once)…"])
+        slow.daemon = True
+        slow.start()
+        try:
+            search = Search(self.game, self._evaluator, search_config(2))
+            search.begin(0, self.game.position(), seed=0)
+            search.run()
+            search.result(0)
+        finally:
+            slow.cancel()
+
     def think(
         self,
         position: Position,
@@ -162,7 +180,7 @@ class Engine:
                 search.stop(0)
                 search.run()
                 break
-            if over and (limit.seconds is None or search.is_solved(0)):
+            if over and (limit.seconds is None):
                 break
             if over:
                 finished = simulations
@@ -261,8 +279,7 @@ def make_engine(
 
 def find_evaluator(game: Game, network: str | None) -> tuple[Evaluator, str]:
     """The evaluator for `make_engine`, and what people call it."""
-    packaged = Path(alphazero.__file__).parent / "pretrained" / f"{game.name}.safetensors"
-    if network is None and not packaged.exists():  # known without torch, which takes seconds
+    if network is None and not (PRETRAINED / f"{game.name}.safetensors").exists():
         return RolloutEvaluator(game), "random rollouts"
     from alphazero.network.evaluator import NetworkEvaluator
     from alphazero.network.weights import load_weights, pretrained

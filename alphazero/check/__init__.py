@@ -11,12 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alphazero.check.ground import declaration, interpreted_rules, permutations
+from alphazero.check.ground import (
+    declaration,
+    interpreted_rules,
+    permutations,
+    reading_changes_nothing,
+)
 from alphazero.check.identities import IDENTITIES, the_winner_moved_last
 from alphazero.check.sample import Check, Sample, Violation, board_text, moves_text, random_games
 from alphazero.game import Game
 
-GROUND: tuple[Check, ...] = (declaration, permutations, interpreted_rules)
+GROUND: tuple[Check, ...] = (
+    declaration,
+    permutations,
+    interpreted_rules,
+    reading_changes_nothing,
+)
 PLAYOUTS: tuple[Check, ...] = (random_games,)
 WARNINGS: tuple[Check, ...] = (the_winner_moved_last,)
 

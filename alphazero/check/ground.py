@@ -6,11 +6,13 @@ Python, where a wrong index is an error and not a crash.
 
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from alphazero.check.sample import Sample, Violation
+from alphazero.game import Game, State
 
 INTERPRETED_GAMES = 2
 INTERPRETED_PLIES = 60
@@ -73,40 +75,78 @@ def permutations(sample: Sample) -> None:
 
 def interpreted_rules(sample: Sample) -> None:
     """interpreted as plain Python, the rules stay within their arrays"""
-    for states, _ in interpreted_games(sample):
-        for field in states.dtype.names or ():
-            if states[field].dtype.kind == "f" and not np.isfinite(states[field]).all():
-                raise Violation(f"the state's {field} is not finite")
+    for _ in interpreted_games(sample):
+        pass
 
 
-def interpreted_games(sample: Sample) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
-    """States [N] of random games played without compiled rules, and what the rules say of each."""
+def reading_changes_nothing(sample: Sample) -> None:
+    """legal, outcome, key and observe leave the state as it is"""
+    for answers in interpreted_games(sample):
+        for n, answer in enumerate(answers):
+            if answer.changed:
+                moves = [before.action for before in answers[:n]]
+                raise Violation(f"{answer.changed}; after the actions {moves}")
+
+
+@dataclass
+class Answer:
+    """What interpreted rules say about one position of a game."""
+
+    over: bool
+    value: float
+    legal: np.ndarray  # uint8 [A]
+    planes: np.ndarray  # uint8 [C, H, W]
+    key: int
+    changed: str  # which rule changed the state that it should only read, and what in it
+    action: int = -1  # played there, -1 at the end
+
+
+def interpreted_games(sample: Sample) -> Iterator[list[Answer]]:
+    """Random games played without compiled rules."""
     game = sample.game
     rules = {name: interpreted(getattr(game, name)) for name in KERNELS}
     rng = np.random.default_rng(0)
     for _ in range(min(INTERPRETED_GAMES, sample.games)):
         states = game.empty_states(INTERPRETED_PLIES + 1)
         keys = np.zeros(INTERPRETED_PLIES + 1, np.uint64)
-        answers: list[dict[str, Any]] = []
+        answers: list[Answer] = []
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled code does
             rules["start"](states[0])
             for n in range(INTERPRETED_PLIES + 1):
-                over, value = rules["outcome"](states[n], keys, n)
-                mask = np.zeros(game.num_actions, np.uint8)
-                planes = np.zeros(game.planes, np.uint8)
-                if not over:
-                    rules["legal"](states[n], keys, n, mask)
-                rules["observe"](states[n], planes)
-                keys[n] = np.uint64(int(rules["key"](states[n])) % 2**64)
-                answer = {"over": bool(over), "value": value, "legal": mask, "planes": planes}
-                answers.append({**answer, "key": int(keys[n])})
-                if over or not mask.any() or n == INTERPRETED_PLIES:
+                answer = interpreted_answer(game, rules, states[n], keys, n)
+                answers.append(answer)
+                keys[n] = answer.key
+                if answer.over or not answer.legal.any() or n == INTERPRETED_PLIES:
                     break
-                action = int(rng.choice(np.flatnonzero(mask)))
-                answers[-1]["action"] = action
+                answer.action = int(rng.choice(np.flatnonzero(answer.legal)))
                 states[n + 1] = states[n]
-                rules["play"](states[n + 1], action)
-        yield states[: len(answers)], answers
+                rules["play"](states[n + 1], answer.action)
+        yield answers
+
+
+def interpreted_answer(
+    game: Game, rules: dict[str, Callable[..., Any]], state: State, keys: np.ndarray, n: int
+) -> Answer:
+    """Ask every rule about a copy of the state, and see whether the copy stays equal."""
+    mask, planes = np.zeros(game.num_actions, np.uint8), np.zeros(game.planes, np.uint8)
+    changed = ""
+
+    def ask(name: str, *arguments: Any) -> Any:
+        nonlocal changed
+        copy = game.empty_states(1)
+        copy[0] = state
+        answer = rules[name](copy[0], *arguments)
+        for field in game.state.names or ():
+            if not np.array_equal(copy[0][field], state[field]):
+                changed = changed or f"{name} changes the state's {field}"
+        return answer
+
+    over, value = ask("outcome", keys, n)
+    if not over:
+        ask("legal", keys, n, mask)
+    ask("observe", planes)
+    key = int(ask("key")) % 2**64
+    return Answer(bool(over), float(value), mask, planes, key, changed)
 
 
 def interpreted(kernel: Any, made: dict[Any, Any] | None = None) -> Callable[..., Any]:

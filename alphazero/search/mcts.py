@@ -11,6 +11,7 @@ so the batch stays full. With `pipelines=2` the trees are halved, and one half i
 evaluator works on the other.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -101,7 +102,7 @@ class Search:
         assert game.symmetries is not None
         self._points = np.ascontiguousarray(game.symmetries.points)
         self._inverse_actions = np.ascontiguousarray(game.symmetries.inverse_actions)
-        self._step_leaves = game.bind(leaf_kernels.step_leaves)
+        self._step_leaves = _step_leaves(game)
         self._no_answer = Evaluation(
             np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32)
         )
@@ -337,6 +338,12 @@ class _Row:
         self.q = np.zeros(num_actions, np.float32)
         self.prior = np.zeros(num_actions, np.float32)
         self.policy = np.zeros(num_actions, np.float64)
+
+
+@functools.cache
+def _step_leaves(game: Game) -> Callable[..., int]:
+    """Compiled once per game, and not for every search."""
+    return game.bind(leaf_kernels.step_leaves)
 
 
 def _rules(game: Game, config: SearchConfig) -> Rules:

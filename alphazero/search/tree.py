@@ -7,7 +7,7 @@
 
 An unvisited edge matters only through its prior, so selection looks at the visited edges and at
 the one best unvisited edge. Visits and values are kept once, in the child node. An edge is 8 bytes
-and a node 56 besides its state.
+and a node 48 besides its state.
 
 Values are for the player to move at the node they belong to; `value_for` is the one place where the
 sign changes, by comparing who is to move.
@@ -129,8 +129,8 @@ def borrow_trees(trees: Any) -> Any:
 
 @kernel
 def encode_prior(prior: float) -> Any:
-    """A probability as 16 bits: the square root keeps small ones apart (relative error < 1 % above
-    1e-6, < 1e-4 above 0.02)."""
+    """A probability as 16 bits: the square root keeps small ones apart (relative error < 2 % above
+    1e-6, < 2e-4 above 0.01)."""
     return np.uint16(math.sqrt(prior) * PRIOR_SCALE + 0.5)
 
 

@@ -286,7 +286,7 @@ def import_ray(address: str) -> Any:
         import ray.util.scheduling_strategies
     except ImportError as error:
         raise UserError(
-            "Ray is not installed: pip install 'alphazero[ray]', or train with --local in one process"
+            "Ray is not installed: pip install 'ray[default]', or train with --local in one process"
         ) from error
     return ray
 

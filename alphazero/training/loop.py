@@ -6,7 +6,7 @@
 Games count once they are on disk, and everything else follows from them: a run that was killed
 takes its last checkpoint and reads the games that came after it, in the order they were stored,
 instead of playing them. Without Ray the order of playing and learning depends on nothing but the
-settings, and then a run that was killed ends with the same weights, to the bit, as one that was not.
+settings, and a run that was killed ends with the same weights, to the bit, as one that was not.
 """
 
 import contextlib

@@ -4,13 +4,12 @@ It is only looked at: nothing that is learned depends on it.
 """
 
 import math
-from dataclasses import replace
 
 from alphazero.arena.match import play_match
 from alphazero.arena.player import SearchPlayer, make_player
 from alphazero.arena.proof import Proof, prove_unbeaten
 from alphazero.arena.rating import EloDifference
-from alphazero.config import Config
+from alphazero.config import Config, SearchConfig
 from alphazero.game import Game
 from alphazero.network.evaluator import NetworkEvaluator
 from alphazero.network.model import build
@@ -25,7 +24,8 @@ class Examiner:
         self.config = config
         self.opponents = [make_player(text, game) for text in config.evaluation.opponents]
         self.evaluator = NetworkEvaluator(build(game, config.network), config.run.device)
-        search = replace(config.search, simulations=config.evaluation.simulations)
+        # As `checkpoint:PATH,simulations=N` plays.
+        search = SearchConfig(policy="puct", simulations=config.evaluation.simulations)
         self.player = SearchPlayer(game, self.evaluator, search, "trained")
 
     def take(self, weights: Weights) -> None:

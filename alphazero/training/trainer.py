@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from alphazero.arena.proof import Proof
+from alphazero.arena.player import make_player
+from alphazero.arena.proof import Proof, prove_unbeaten
 from alphazero.config import Config, to_toml
 from alphazero.events import Reporter
 from alphazero.files import atomic_write
@@ -43,6 +44,8 @@ class Progress:
 
 
 class Trainer:
+    """One run under way: its games, its learner, and what is known of both."""
+
     def __init__(self, game: Game, config: Config, run: RunDirectory) -> None:
         """Begin a run, or find one where its newest checkpoint left it.
 
@@ -84,9 +87,7 @@ class Trainer:
 
     @property
     def progress(self) -> Progress:
-        return Progress(
-            self.replay.games, self.replay.positions, self.learner.steps, self.seconds
-        )
+        return Progress(self.replay.games, self.replay.positions, self.learner.steps, self.seconds)
 
     @property
     def has_games(self) -> bool:
@@ -172,18 +173,16 @@ class Trainer:
         if self.meter.seconds >= run.report_seconds:
             self.report(executor)
 
-    def examine(self) -> Proof | None:
+    def examine(self) -> None:
         """Look at the strength of the newest weights, and at a game."""
         self.examined_at = self.replay.games
         self.examiner.take(self.learner.weights())
         values = self.examiner.strength()
-        proof = self.examiner.proof() if self.config.run.prove else None
-        if proof is not None:
-            values["strength/lost_lines"] = proof.losses
+        if self.config.run.prove:
+            values["strength/lost_lines"] = self.examiner.proof().losses
         self.reporter.report(self.replay.games, values)
         for record in self.store.records(len(self.store) - 1):
             self._show(record)
-        return proof
 
     def _show(self, record: GameRecord) -> None:
         sheet = record.to_text(self.game, top=3)
@@ -266,11 +265,16 @@ class Trainer:
         return self.replay.games
 
     def finish(self) -> Proof | None:
-        """The last look and the last checkpoint of a run that has reached its limits."""
-        proof = self.examine()
+        """The last checkpoint and the last look of a run that has reached its limits.
+
+        What is proven is what people get: the player that `checkpoint:<folder of the run>` means.
+        """
         self.save()
-        result = asdict(self.progress)
-        if proof is not None:
+        self.examine()
+        result, proof = asdict(self.progress), None
+        if self.config.run.prove:
+            player = make_player(f"checkpoint:{self.run.path}", self.game)
+            proof = prove_unbeaten(player, self.game, seed=self.config.run.seed)
             result |= {"lines": proof.lines, "lost_lines": proof.losses}
         self.run.finish(result)
         return proof

@@ -1,0 +1,139 @@
+"""Whole runs as a person starts them, from the settings in configs/."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from alphazero.config import load_config
+from alphazero.game import load
+from alphazero.training import checkpoint
+from alphazero.training.store import Store
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+SMOKE = str(ROOT / "configs" / "smoke.toml")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts trainings in a folder of the test, and leaves none behind."""
+    started = []
+
+    def start_one(*arguments: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alphazero", "train", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, complaints = process.communicate(timeout=300)
+    assert "Traceback" not in complaints, complaints
+    return process.returncode, out, complaints
+
+
+def weights(directory: Path) -> bytes:
+    newest = checkpoint.latest(directory / "checkpoints")
+    assert newest is not None
+    return (newest / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_of_a_game_we_have(path):
+    config = load_config(path)
+    load(config.game)
+    assert config.run.games or config.run.minutes, "a run that never ends"
+    assert not config.run.directory, "a run that writes where another one may be"
+
+
+@pytest.mark.slow
+def test_the_smoke_run_twice_with_one_seed_gives_the_same_files(start, tmp_path):
+    for name in ("one", "two"):
+        code, out, progress = finish(start(SMOKE, "--local", "--run-dir", name))
+        assert code in (0, 1), "1 says that some lines are lost, which so short a run may be"
+        assert re.search(r"\d+ lines, \d+ lost", out)
+        assert "--network one" in out or name == "two", "how to play against it"
+        assert "games 160" in progress and "simulations" in progress and "loss" in progress
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+    shards = [
+        {path.name: path.read_bytes() for path in (tmp_path / name / "records").glob("*.npz")}
+        for name in ("one", "two")
+    ]
+    assert len(shards[0]) == 10
+    assert shards[0] == shards[1]
+
+
+@pytest.mark.slow
+def test_ray_actors_play_the_same_run_and_survive_a_kill_of_one_of_them(start, tmp_path):
+    """A whole run on two actors: one is killed, then the run is stopped and gone on with."""
+    more = ("--workers", "2", "run.games=4000", "run.report_seconds=1")
+    process = start(SMOKE, *more, "--run-dir", "run")
+    records = tmp_path / "run" / "records"
+    wait_for(lambda: len(list(records.glob("*.npz"))) > 3, process)
+    os.kill(actors_of(process.pid)[0], signal.SIGKILL)
+    before = len(list(records.glob("*.npz")))
+    wait_for(lambda: len(list(records.glob("*.npz"))) > before + 6, process)
+    process.send_signal(signal.SIGINT)
+    _, out, progress = finish(process)
+    assert "stopped" in out
+    assert "another one takes its games" in progress
+    played = Store(records)
+    stopped_at = len(played)
+    ids = [record.game_id for record in played]
+    assert len(ids) == len(set(ids)) == stopped_at < 4000
+
+    limit = stopped_at + 100
+    again = (SMOKE, "--workers", "1", f"run.games={limit}", "--run-dir", "run")
+    code, out, _ = finish(start(*again))
+    assert code in (0, 1) and re.search(r"\d+ lines, \d+ lost", out)
+    ids = [record.game_id for record in Store(records)]
+    assert len(ids) == len(set(ids)) >= limit
+    newest = checkpoint.load(checkpoint.latest(tmp_path / "run" / "checkpoints"))
+    assert newest.counters["games"] == len(ids)
+    assert newest.counters["steps"] > 0 and newest.state["version"] > 1
+    assert max(record.version for record in Store(records)) > 1, "actors never got new weights"
+
+
+def actors_of(driver: int) -> list[int]:
+    """The processes of Ray actors that a driver's cluster started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"ray::Actor" in (path / "cmdline").read_bytes() and driver in ancestors(path):
+                found.append(int(path.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def ancestors(path: Path) -> list[int]:
+    pids = []
+    while (parent := int((path / "stat").read_text().rpartition(")")[2].split()[1])) > 1:
+        pids.append(parent)
+        path = path.with_name(str(parent))
+    return pids
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 300.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
