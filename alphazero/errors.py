@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something a person typed, configured or pointed at is wrong; the message says how to mend it."""
+    """Something a person typed or pointed at is wrong; the message says how to mend it."""
 
 
 def closest(value: str, choices: Iterable[str]) -> str:

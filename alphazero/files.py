@@ -22,7 +22,8 @@ def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f"{TEMPORARY_PREFIX}{path.name}-", dir=path.parent)
+        prefix = f"{TEMPORARY_PREFIX}{path.name}-"
+        handle, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
@@ -43,7 +44,7 @@ def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]
 
 
 def sync_directory(path: Path) -> None:
-    """Make a rename in this folder durable (a no-op where folders cannot be opened, as on Windows)."""
+    """Make a rename in this folder durable (nothing to do where folders cannot be opened)."""
     with contextlib.suppress(PermissionError, IsADirectoryError):
         handle = os.open(path, os.O_RDONLY)
         try:

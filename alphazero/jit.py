@@ -38,7 +38,7 @@ ENGINE = Path(__file__).resolve().parent
 
 
 def cache_root() -> Path:
-    """Where compiled kernels are kept: ALPHAZERO_CACHE, NUMBA_CACHE_DIR, or the user's cache folder."""
+    """Where compiled kernels are kept: ALPHAZERO_CACHE, NUMBA_CACHE_DIR, or the user's cache."""
     for variable in ("ALPHAZERO_CACHE", "NUMBA_CACHE_DIR"):
         if os.environ.get(variable):
             return Path(os.environ[variable]).expanduser().absolute()
@@ -83,7 +83,7 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
 def _pure(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled code wraps
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled
             return function(*args, **kwargs)
 
     wrapper.py_func = function  # type: ignore[attr-defined]
@@ -263,8 +263,8 @@ else:
 
 
 # -- random numbers --------------------------------------------------------------------------------
-# SplitMix64 (Steele, Lea, Flood 2014): one uint64 of state per stream, so that thousands of trees can
-# each own a stream and a game does not depend on which others are played beside it.
+# SplitMix64 (Steele, Lea, Flood 2014): one uint64 of state per stream, so that thousands of trees
+# can each own a stream and a game does not depend on which others are played beside it.
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -104,7 +104,8 @@ def connect4(rows: int = 6, cols: int = 7) -> Game:
             return int(text) - 1
         if len(text) == 1 and text in COLUMNS[:cols]:
             return COLUMNS.index(text)
-        raise ValueError(f"{text!r} is not a column: write a to {COLUMNS[cols - 1]}, or 1 to {cols}")
+        last = COLUMNS[cols - 1]
+        raise ValueError(f"{text!r} is not a column: write a to {last}, or 1 to {cols}")
 
     def render(state, last_action):
         first, second = int(state["mine"]), int(state["theirs"])

@@ -25,7 +25,7 @@ LAYERS = [
     ["alphazero", "errors"],
     ["files", "jit", "settings", "picture"],
     ["config", "events", "kernels"],
-    ["game"],
+    ["game", "position"],
     ["check", "encode"],
     ["evaluate"],
     ["search"],

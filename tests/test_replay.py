@@ -372,6 +372,17 @@ def test_learning_starts_when_there_is_enough():
     assert replay.is_ready
 
 
+def test_one_position_is_enough_to_sample():
+    config = ReplayConfig(min_positions=1, window=1, holdout=0.0)
+    replay = filled(TICTACTOE, [record_of([4], 0.0)], config)
+    assert replay.is_ready and len(replay) == 1
+    assert replay.sample(3, np.random.default_rng(0)).planes.shape == (3, 2, 3, 3)
+    held_out = filled(
+        TICTACTOE, [record_of([4], 0.0)], dataclasses.replace(config, holdout=1 - 1e-9)
+    )
+    assert not held_out.is_ready and held_out.holdout_positions == 1
+
+
 def test_an_empty_window_cannot_be_sampled():
     with pytest.raises(AssertionError, match="holds no positions"):
         Replay(TICTACTOE, SMALL).sample(1, np.random.default_rng(0))
@@ -442,6 +453,8 @@ def test_a_store_that_lacks_games_is_named(tmp_path):
 
 
 def test_held_out_games_are_a_fixed_share():
+    # Never to change: a resumed run would train on what it held out.
+    assert [i for i in range(100) if is_held_out(i, 0.05)] == [10, 21, 48, 68, 83]
     held = [is_held_out(i, 0.05) for i in range(20_000)]
     assert 0.045 < np.mean(held) < 0.055
     assert not any(is_held_out(i, 0.0) for i in range(1000))

@@ -180,7 +180,7 @@ class Engine:
                 search.stop(0)
                 search.run()
                 break
-            if over and (limit.seconds is None):
+            if over and (limit.seconds is None or search.is_solved(0)):
                 break
             if over:
                 finished = simulations
@@ -231,7 +231,7 @@ class Engine:
             follows: list[int] = []
             after = position.copy()
             after.play(line.action)
-            if not line.pv and not after.is_over:
+            if not line.pv:
                 simulations = max(1, min(line.visits, LINE_SIMULATIONS))
                 search = Search(self.game, self._evaluator, search_config(simulations))
                 search.begin(0, after, seed=self._move_seed(after))

@@ -162,7 +162,7 @@ SMALLEST_SHARE = 1e-4  # a policy target's entries below this are left out of th
 
 
 def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
-    """A search's policy target as (actions uint16, weights float32), without its tiniest entries."""
+    """A search's policy target as actions uint16 and weights float32, without the tiniest."""
     keep = result.policy > SMALLEST_SHARE
     weights = result.policy[keep]
     return result.actions[keep].astype(np.uint16), weights / weights.sum()
