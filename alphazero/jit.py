@@ -30,6 +30,11 @@ from numba.core import types as numba_types
 from numba.core.caching import UserProvidedCacheLocator
 from numba.extending import intrinsic
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -53,7 +58,9 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     if not hasattr(function, "__kernel_sources__"):
         function.__kernel_sources__ = source_hash([function.__code__.co_filename])  # type: ignore[attr-defined]
     with _content_addressed_cache():
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        dispatcher = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    _save_one_at_a_time(dispatcher)
+    return dispatcher
 
 
 def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[..., Any]:
@@ -124,6 +131,31 @@ def _content_addressed_cache():
         yield
     finally:
         numba_config.CACHE_LOCATOR_CLASSES = before
+
+
+def _save_one_at_a_time(dispatcher: Any) -> None:
+    """Lock the kernel's folder while its index is read, changed and written. Without that, two
+    processes that compile for different arguments at once can leave an entry for one pointing at
+    the machine code of the other, which then runs."""
+    cache = dispatcher._cache
+    save = cache.save_overload
+
+    def locked_save(*arguments: Any) -> Any:
+        with _exclusive(Path(cache.cache_path)):
+            return save(*arguments)
+
+    cache.save_overload = locked_save
+
+
+@contextlib.contextmanager
+def _exclusive(directory: Path):
+    """One process at a time; no lock where the system has none of this kind (Windows)."""
+    if fcntl is None:
+        yield
+        return
+    with open(directory / "lock", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def source_hash(files: Iterable[str], extra: str = "") -> str:

@@ -4,12 +4,12 @@ Imports point one way, so that the engine can be read from the top of `LAYERS` d
 """
 
 import ast
+import functools
 import io
 import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,8 @@ SOURCES = [*ENGINE, *GAMES, ROOT / "play.py"]
 LAYERS = [
     ["alphazero", "errors"],
     ["files", "jit", "settings", "picture"],
-    ["config", "events", "kernels"],
-    ["game", "position"],
+    ["config", "events", "kernels", "position"],
+    ["game"],
     ["check", "encode"],
     ["evaluate"],
     ["search"],
@@ -85,21 +85,34 @@ def unit_of(module: str) -> str:
     return name
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Every module a file imports, wherever in the file, with the line."""
+@functools.cache
+def imports(path: Path) -> list[tuple[str, int]]:
+    """Every module a file imports, wherever in the file but for types alone, with the line."""
     known = {module_of(source) for source in SOURCES}
-    for node in ast.walk(tree_of(path)):
+    tree = tree_of(path)
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name_of(path)}:{node.lineno}: relative import"
             module = node.module or ""
             inner = [f"{module}.{alias.name}" for alias in node.names]
-            yield from ((name if name in known else module, node.lineno) for name in inner)
+            found += [(name if name in known else module, node.lineno) for name in inner]
+    return found
 
 
 def matches(path: Path, patterns: list[str]) -> bool:

@@ -22,6 +22,7 @@ GAMES = 4  # per call
 def _stand_ins_can_be_imported_by_workers(monkeypatch):
     folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # other tests run beside this one
 
 
 class StandIn:

@@ -185,8 +185,11 @@ def test_many_positions_are_searched_as_each_alone(monkeypatch):
         for position, seed in zip(positions, seeds, strict=True)
     ]
     assert chosen == alone
-    # Fewer positions than before, in the same trees.
+    # Fewer positions than before, in the same trees, and more in new ones.
     assert player.choose(positions[:3], np.random.default_rng(9)) == alone[:3]
+    other = make_player("mcts:25", CONNECT4)
+    other.choose(positions[:1], np.random.default_rng(0))
+    assert other.choose(positions, np.random.default_rng(9)) == alone
 
 
 def test_analyse_takes_other_simulations():

@@ -84,6 +84,7 @@ def test_step_5_the_check_passes(folder: Path) -> None:
     assert "symmetries commute with play" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_step_6_it_is_played_in_the_terminal(folder: Path) -> None:
     done = run(folder, "play.py", typed="b2b3\nc1c5\nlegal\nundo\nquit\n")
     assert "Breakthrough" in done.stdout

@@ -29,7 +29,7 @@ def start(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "alphazero", "train", *arguments],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -402,6 +402,7 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
         ("alphazero game 1\ngame: tic-tac-toe\n1. a1 z9\n", "move 2 (z9): 'z9' is not a cell"),
         ("alphazero game 1\ngame: tic-tac-toe\n1. a1 b1\n3. c1\n", 'line 4: expected "2."'),
         ("alphazero game 1\ngame: tic-tac-toe\n1. a1\n2. c1\n", 'line 4: expected "1."'),
+        ("alphazero game 1\ngame: tic-tac-toe\n1. a1\n1. c1\n", "line 4: expected"),
         ("alphazero game 1\ngame: tic-tac-toe\n1. a1 b1 c1\n", "expected one or two moves"),
         ("alphazero game 1\ngame: tic-tac-toe\n1.\n", "expected one or two moves"),
         ("alphazero game 1\ngame: tic-tac-toe\na1 b1\n", 'line 3: expected "1."'),
@@ -447,8 +448,8 @@ def test_the_text_of_a_file_reads_back_to_the_same_game():
     assert texts(file.position(CONNECT4, "a file")) == ["d", "d", "e"]
     with_comment = file.to_text().replace("1. d d", "# a comment\n1. d d")
     assert GameFile.from_text(with_comment, "a file") == file
-    broken = GameFile("go", (), headers={"X": "a\nresult: X wins"})
-    assert GameFile.from_text(broken.to_text(), "a file").result == "*"
+    broken = GameFile("go", (), headers={"X": "a\ngame: chess"})
+    assert GameFile.from_text(broken.to_text(), "a file").game == "go"
 
 
 def test_where_games_are_saved(tmp_path, monkeypatch):

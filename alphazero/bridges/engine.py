@@ -231,7 +231,7 @@ class Engine:
             follows: list[int] = []
             after = position.copy()
             after.play(line.action)
-            if not line.pv:
+            if not line.pv and not after.is_over:
                 simulations = max(1, min(line.visits, LINE_SIMULATIONS))
                 search = Search(self.game, self._evaluator, search_config(simulations))
                 search.begin(0, after, seed=self._move_seed(after))

@@ -14,6 +14,7 @@ Ray's habits that this module deals with (Ray 2.60):
 * since 2.59 a local cluster turns token authentication on for the next clusters of this user as
   well; both sides must say so (`RAY_AUTH_MODE`), before ray is imported;
 * `ray.init()` joins any cluster it finds on the machine; `address="local"` does not;
+* workers run at nice 15: `NICENESS`;
 * it replaces the handlers of signals: install others after `start`;
 * an exception in an actor's `__init__` looks like a dead actor: the first call makes the worker.
 """
@@ -32,6 +33,9 @@ from alphazero.training.executor import Call, Chunk, Weights, Worker
 
 log = logging.getLogger(__name__)
 
+# Below the learner, which the actors wait for, and below what a person does on the same machine. At
+# Ray's own 15 an actor gets 3 % of a core that one ordinary process uses as well; at 5 it is 25 %.
+NICENESS = "5"
 CALLS_IN_FLIGHT = 2  # per actor: the next one is there when one is finished
 POLL_SECONDS = 0.5  # how long collect waits at most, so that a signal is noticed
 DEATHS_PER_WORKER = 3  # without a finished call in between: something is wrong with all of them
@@ -277,7 +281,7 @@ def import_ray(address: str) -> Any:
         settings["RAY_AUTH_MODE"] = "token"
     if address == "local":
         settings["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # no second environment per worker
-        settings["RAY_worker_niceness"] = "15"  # the learner goes first, and the screen stays alive
+        settings["RAY_worker_niceness"] = NICENESS
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     try:

@@ -43,6 +43,9 @@ ARRAYS = {
 
 @dataclass(frozen=True, eq=False)
 class GameRecord:
+    """One finished game. Raises ValueError when its numbers make no sense together; whether its
+    moves follow the rules is checked where they are played."""
+
     game: str  # what `alphazero.game.load` takes
     game_id: int  # unique in a run: a second record with the same id is a copy
     seed: int

@@ -36,6 +36,8 @@ class Batch(NamedTuple):
 
 
 class Replay:
+    """A window over the games added last, from which batches are drawn."""
+
     def __init__(self, game: Game, config: ReplayConfig) -> None:
         self.game = game
         self.config = config
