@@ -6,8 +6,10 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -237,14 +239,8 @@ def test_games_that_come_twice_count_once(config, tmp_path):
     worker = SelfPlayWorker(config, "cpu")
     worker.load(0, state.players)
 
-    class Twice(InlineExecutor):
-        def collect(self, wait):
-            return worker.play(Call(8, 8))
-
-    executor = Twice(StandIn, calls(0, 8))
-    state.collect(executor)
-    state.collect(executor)
-    state.collect(executor)
+    for _ in range(3):
+        state.collect(lambda wait: worker.play(Call(8, 8)))
     assert state.replay.games == len(state.store) == 8
     assert state.next_game == 16
 
@@ -404,9 +400,27 @@ def test_the_first_signal_asks_and_the_second_kills():
     assert done.stdout == "asked\n" and done.returncode == -2
 
 
-def test_handlers_of_signals_are_put_back():
-    import signal
+def test_a_signal_ends_the_playing_of_games_but_nothing_else():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt() as interrupt:
+        chunk = Chunk(Call(0, 8), 0, [], {})
+        assert interrupt.giving_up(lambda wait: chunk)(True) is chunk
 
+        def play_for_ever(wait):
+            os.kill(os.getpid(), signal.SIGTERM)
+            while True:
+                time.sleep(0.01)
+
+        assert interrupt.giving_up(play_for_ever)(True) is None
+        assert interrupt.requested
+    with Interrupt() as interrupt:
+        interrupt.giving_up(lambda wait: None)(True)
+        os.kill(os.getpid(), signal.SIGTERM)  # what is not the playing of games goes on
+        assert interrupt.requested
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_handlers_of_signals_are_put_back():
     before = signal.getsignal(signal.SIGTERM)
     with Interrupt():
         assert signal.getsignal(signal.SIGTERM) != before

@@ -177,15 +177,15 @@ def test_children_come_first_and_the_best_of_the_rest_behind_them() -> None:
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, unique_by=lambda e: e[1])
 )
 def test_the_highest_prior_then_the_lowest_action_comes_forward(pairs: list) -> None:
-    block = np.zeros((1, len(pairs) + 2), np.dtype((np.record, EDGE)))
+    block = np.zeros(len(pairs) + 2, np.dtype((np.record, EDGE)))
     for i, (prior, action) in enumerate(pairs):
-        block[0, i + 1] = (prior, action, NOTHING)
+        block[i + 1] = (prior, action, NOTHING)
     before = block.copy()
-    bring_best_forward(block, 0, 1, len(pairs) + 1)
+    bring_best_forward(block, 1, len(pairs) + 1)
     best = max(pairs, key=lambda pair: (pair[0], -pair[1]))
-    assert tuple(block[0, 1])[:2] == best
-    assert sorted(block[0].tolist()) == sorted(before[0].tolist())
-    assert block[0, 0] == before[0, 0] and block[0, -1] == before[0, -1]
+    assert tuple(block[1])[:2] == best
+    assert sorted(block.tolist()) == sorted(before.tolist())
+    assert block[0] == before[0] and block[-1] == before[-1]
 
 
 def test_more_columns_keep_what_there_was() -> None:

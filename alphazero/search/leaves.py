@@ -159,15 +159,16 @@ def select_leaves(trees, t, batch, leaves, rules):
 def descend(trees, t, rules):
     """Follow the selection rule from the root to a node without edges to follow, which may be new;
     every node on the way counts one simulation under way."""
+    nodes, edges = trees.nodes[t], trees.edges[t]
     index = ROOT
     while True:
-        node = trees.nodes[t, index]
+        node = nodes[index]
         node.virtual += 1
         if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
         slot = select_edge(trees, t, index, rules)
         if slot < node.num_children:
-            index = np.int64(trees.edges[t, node.first_edge + slot].child)
+            index = np.int64(edges[node.first_edge + slot].child)
         else:
             index = np.int64(add_child(trees, t, index, slot))
 

@@ -150,7 +150,7 @@ def add_dirichlet_noise(trees, t, rules):
         prior = math.exp(np.float64(trees.root_logits[t, edge.action]))
         edge.prior = encode_prior((1.0 - rules.noise_weight) * prior + rules.noise_weight * noise)
     unvisited = root.first_edge + np.int64(root.num_children)
-    bring_best_forward(trees.edges, t, unvisited, root.first_edge + count)
+    bring_best_forward(trees.edges[t], unvisited, root.first_edge + count)
 
 
 @kernel

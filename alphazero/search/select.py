@@ -66,15 +66,17 @@ def child_value(node, child, virtual_loss):
 def select_puct(trees, t, index, rules):
     """argmax Q + c P sqrt(N) / (1 + n); ties go to the lowest action. Moves proven to lose are left
     alone, unless nothing else is there."""
-    node = trees.nodes[t, index]
+    nodes, edges = trees.nodes[t], trees.edges[t]
+    node = nodes[index]
+    first = np.int64(node.first_edge)
     visits = node.visits + node.virtual - 1  # without the simulation that is choosing
     c = rules.c_init + math.log((visits + rules.c_base + 1.0) / rules.c_base)
     explore = c * math.sqrt(visits)
     best, best_action, best_score = 0, 0, -np.inf
     visited_prior = 0.0
     for slot in range(node.num_children):
-        edge = trees.edges[t, node.first_edge + slot]
-        child = trees.nodes[t, edge.child]
+        edge = edges[first + slot]
+        child = nodes[edge.child]
         prior = decode_prior(edge.prior)
         visited_prior += prior
         q = child_value(node, child, rules.virtual_loss)
@@ -85,7 +87,7 @@ def select_puct(trees, t, index, rules):
             best, best_action, best_score = slot, edge.action, score
     if node.num_children < node.num_edges:
         slot = np.int64(node.num_children)
-        edge = trees.edges[t, node.first_edge + slot]
+        edge = edges[first + slot]
         reduction = rules.root_fpu_reduction if index == ROOT else rules.fpu_reduction
         q = node.value_sum / max(node.visits, 1) - reduction * math.sqrt(visited_prior)
         score = q + explore * decode_prior(edge.prior)
@@ -98,14 +100,16 @@ def select_puct(trees, t, index, rules):
 def mixed_value(trees, t, index, virtual_loss):
     """The value given to unvisited actions: the node's raw value mixed with the visited actions'
     prior-weighted Q (Danihelka et al. 2022, appendix D), and the visits of the most visited."""
-    node = trees.nodes[t, index]
+    nodes, edges = trees.nodes[t], trees.edges[t]
+    node = nodes[index]
+    first = np.int64(node.first_edge)
     visits = 0
     most = 0
     prior_sum = 0.0
     weighted = 0.0
     for slot in range(node.num_children):
-        edge = trees.edges[t, node.first_edge + slot]
-        child = trees.nodes[t, edge.child]
+        edge = edges[first + slot]
+        child = nodes[edge.child]
         count = child.visits + child.virtual
         prior = decode_prior(edge.prior) + 1e-12
         visits += count
@@ -127,20 +131,22 @@ def boost(q, most, rules):
 def select_improved(trees, t, index, rules):
     """Below the root: argmax pi'(a) - N(a) / (1 + sum N), where pi' is the prior policy improved by
     completed Q values. All unvisited actions share one boost, so only the best of them can win."""
-    node = trees.nodes[t, index]
+    nodes, edges = trees.nodes[t], trees.edges[t]
+    node = nodes[index]
+    first = np.int64(node.first_edge)
     mixed, most = mixed_value(trees, t, index, rules.virtual_loss)
     rest_boost = boost(mixed, most, rules)
     highest = rest_boost
     for slot in range(node.num_children):
-        child = trees.nodes[t, trees.edges[t, node.first_edge + slot].child]
+        child = nodes[edges[first + slot].child]
         trees.scratch[slot] = boost(child_value(node, child, rules.virtual_loss), most, rules)
         highest = max(highest, trees.scratch[slot])
     total = 0.0
     visits = 0
     rest_prior = 1.0
     for slot in range(node.num_children):
-        edge = trees.edges[t, node.first_edge + slot]
-        child = trees.nodes[t, edge.child]
+        edge = edges[first + slot]
+        child = nodes[edge.child]
         prior = decode_prior(edge.prior)
         rest_prior -= prior
         visits += child.visits + child.virtual
@@ -150,8 +156,8 @@ def select_improved(trees, t, index, rules):
     total += max(rest_prior, 0.0) * rest_weight
     best, best_action, best_score = 0, 0, -np.inf
     for slot in range(node.num_children):
-        edge = trees.edges[t, node.first_edge + slot]
-        child = trees.nodes[t, edge.child]
+        edge = edges[first + slot]
+        child = nodes[edge.child]
         if child.proven != UNKNOWN and value_for(node.to_play, child, child.proven) == LOSS:
             continue
         share = (child.visits + child.virtual) / (1.0 + visits)
@@ -160,7 +166,7 @@ def select_improved(trees, t, index, rules):
             best, best_action, best_score = slot, edge.action, score
     if node.num_children < node.num_edges:
         slot = np.int64(node.num_children)
-        edge = trees.edges[t, node.first_edge + slot]
+        edge = edges[first + slot]
         score = decode_prior(edge.prior) * rest_weight / total
         if score > best_score or (score == best_score and edge.action < best_action):
             best = slot

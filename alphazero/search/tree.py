@@ -173,15 +173,16 @@ def add_child(trees, t, parent, slot):
 
     The edge moves to the end of the visited ones; the best of the rest moves up behind it.
     """
-    node = trees.nodes[t, parent]
-    first = node.first_edge
+    nodes, edges = trees.nodes[t], trees.edges[t]
+    node = nodes[parent]
+    first = np.int64(node.first_edge)
     place = np.int64(node.num_children)
     if slot != place:
-        swap_edges(trees.edges, t, first + slot, first + place)
+        swap_edges(edges, first + slot, first + place)
     index = trees.num_nodes[t]
     trees.num_nodes[t] = index + 1
-    trees.edges[t, first + place].child = index
-    child = trees.nodes[t, index]
+    edges[first + place].child = index
+    child = nodes[index]
     child.value_sum = 0.0
     child.raw_value = 0.0
     child.visits = 0
@@ -193,30 +194,31 @@ def add_child(trees, t, parent, slot):
     child.status = NEW
     child.proven = UNKNOWN
     node.num_children = place + 1
-    bring_best_forward(trees.edges, t, first + place + 1, first + np.int64(node.num_edges))
+    bring_best_forward(edges, first + place + 1, first + np.int64(node.num_edges))
     return index
 
 
 @kernel
-def swap_edges(edges, t, i, j):
-    """Exchange two edges."""
-    one, other = edges[t, i], edges[t, j]
+def swap_edges(edges, i, j):
+    """Exchange two of one tree's edges [E]."""
+    one, other = edges[i], edges[j]
     prior, action, child = one.prior, one.action, one.child
     one.prior, one.action, one.child = other.prior, other.action, other.child
     other.prior, other.action, other.child = prior, action, child
 
 
 @kernel
-def bring_best_forward(edges, t, first, end):
+def bring_best_forward(edges, first, end):
     """Move the edge with the highest prior (then the lowest action) of [first, end) to `first`."""
     best = first
     for i in range(first + 1, end):
-        if edges[t, i].prior > edges[t, best].prior or (
-            edges[t, i].prior == edges[t, best].prior and edges[t, i].action < edges[t, best].action
+        edge, highest = edges[i], edges[best]
+        if edge.prior > highest.prior or (
+            edge.prior == highest.prior and edge.action < highest.action
         ):
             best = i
     if best != first:
-        swap_edges(edges, t, first, best)
+        swap_edges(edges, first, best)
 
 
 @kernel
@@ -226,51 +228,51 @@ def expand(trees, t, index, logits, mask, actions, value):
     logits float32 [A] are under a symmetry that `actions` [A] maps back: action a is logits[
     actions[a]]. `value` is the evaluator's, for the player to move.
     """
-    node = trees.nodes[t, index]
-    first = trees.num_edges[t]
+    node, edges, weights = trees.nodes[t, index], trees.edges[t], trees.scratch
+    first = np.int64(trees.num_edges[t])
     # Compiled code checks no bounds.
-    assert first + mask.shape[0] <= trees.edges.shape[1], "more legal moves than max_legal"
+    assert first + mask.shape[0] <= edges.shape[0], "more legal moves than max_legal"
     count = 0
     highest = -np.inf
     for action in range(mask.shape[0]):
         if mask[action]:
             logit = np.float64(logits[actions[action]])
-            trees.scratch[count] = logit
-            trees.edges[t, first + count].action = action
+            weights[count] = logit
+            edges[first + count].action = action
             highest = max(highest, logit)
             count += 1
     assert count > 0, "a position that is not over has no legal move"
     total = 0.0
     for i in range(count):
-        trees.scratch[i] = math.exp(trees.scratch[i] - highest)
-        total += trees.scratch[i]
+        weights[i] = math.exp(weights[i] - highest)
+        total += weights[i]
     assert total >= 1.0, "the evaluator's logits are not numbers"
     for i in range(count):
-        edge = trees.edges[t, first + i]
-        edge.prior = encode_prior(trees.scratch[i] / total)
+        edge = edges[first + i]
+        edge.prior = encode_prior(weights[i] / total)
         edge.child = NOTHING
         if index == ROOT:
-            trees.root_logits[t, edge.action] = math.log(max(trees.scratch[i] / total, 1e-12))
+            trees.root_logits[t, edge.action] = math.log(max(weights[i] / total, 1e-12))
     node.first_edge = first
     node.num_edges = count
     node.status = EXPANDED
     node.raw_value = value
     trees.num_edges[t] = first + count
-    bring_best_forward(trees.edges, t, first, first + count)
+    bring_best_forward(edges, first, first + count)
 
 
 @kernel
 def backup(trees, t, leaf, value):
     """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
     nodes on its path, and pass proven results up (MCTS-solver, Winands et al. 2008)."""
-    nodes = trees.nodes
+    nodes, edges = trees.nodes[t], trees.edges[t]
     index = leaf
-    player = nodes[t, leaf].to_play
+    player = nodes[leaf].to_play
     child_proven = False
     while index != NOTHING:
-        node = nodes[t, index]
+        node = nodes[index]
         if child_proven and node.proven == UNKNOWN:
-            prove(trees, t, index)
+            prove(nodes, edges, index)
         child_proven = node.proven != UNKNOWN
         if child_proven:
             value = np.float64(node.proven)
@@ -282,14 +284,14 @@ def backup(trees, t, leaf, value):
 
 
 @kernel
-def prove(trees, t, index):
+def prove(nodes, edges, index):
     """Set a node's proven result if its children decide it: one win is enough, otherwise all must
     be proven."""
-    node = trees.nodes[t, index]
+    node = nodes[index]
     best = LOSS
     complete = node.num_children == node.num_edges
     for i in range(node.num_children):
-        child = trees.nodes[t, trees.edges[t, node.first_edge + i].child]
+        child = nodes[edges[node.first_edge + i].child]
         if child.proven == UNKNOWN:
             complete = False
             continue
@@ -309,27 +311,27 @@ def reroot(trees, t, new_root, kept):
     kept int32 [N] receives the old index of every node kept, in order. Nodes and edge blocks lie in
     order of creation, so each moves to the front of where it was and nothing is overwritten.
     """
-    nodes, edges = trees.nodes, trees.edges
+    nodes, edges = trees.nodes[t], trees.edges[t]
     moved_to = np.full(trees.num_nodes[t], NOTHING, np.int32)
     count = 0
     num_edges = 0
     for index in range(new_root, trees.num_nodes[t]):
-        parent = nodes[t, index].parent
+        parent = nodes[index].parent
         if index != new_root and moved_to[parent] == NOTHING:
             continue
         moved_to[index] = count
         kept[count] = index
-        nodes[t, count] = nodes[t, index]
-        node = nodes[t, count]
+        nodes[count] = nodes[index]
+        node = nodes[count]
         for i in range(node.num_edges):
-            edges[t, num_edges + i] = edges[t, node.first_edge + i]
+            edges[num_edges + i] = edges[node.first_edge + i]
         node.first_edge = num_edges
         num_edges += node.num_edges
         if index == new_root:
             node.parent = NOTHING
         else:
             node.parent = moved_to[parent]
-            edges[t, nodes[t, node.parent].first_edge + node.slot].child = count
+            edges[nodes[node.parent].first_edge + node.slot].child = count
         count += 1
     trees.num_nodes[t] = count
     trees.num_edges[t] = num_edges

@@ -140,9 +140,14 @@ class RayExecutor:
         try:
             knock(self.address)
             self.ray.init(self.address, **options)
-        except OSError as error:  # ConnectionError is one
+        except Exception as error:  # Ray raises just that when the machine is too busy
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            if self.address == "local":
+                raise UserError(
+                    f"Ray cannot start here: {reason} (--local does without it)"
+                ) from error
             raise UserError(
-                f'cannot join the Ray cluster "{self.address}": {str(error).splitlines()[0]}'
+                f'cannot join the Ray cluster "{self.address}": {reason}'
                 " (a cluster is taken from --address or RAY_ADDRESS)"
             ) from error
         resources = self.ray.cluster_resources()

@@ -39,6 +39,9 @@ class Chunk:
     stats: dict[str, float] = field(default_factory=dict)  # counters: seconds, simulations, …
 
 
+Collect = Callable[[bool], Chunk | None]  # as Executor.collect
+
+
 class Worker(Protocol):
     """Plays calls with the weights it was given last; lives in this process or in an actor."""
 

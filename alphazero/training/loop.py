@@ -28,7 +28,14 @@ from alphazero.evaluate import UniformEvaluator
 from alphazero.events import make_reporter
 from alphazero.game import load
 from alphazero.training.directory import choose_directory, locked
-from alphazero.training.executor import Executor, InlineExecutor, SelfPlayWorker, calls
+from alphazero.training.executor import (
+    Chunk,
+    Collect,
+    Executor,
+    InlineExecutor,
+    SelfPlayWorker,
+    calls,
+)
 from alphazero.training.replay import Replay
 from alphazero.training.selfplay import SelfPlay
 from alphazero.training.trainer import Progress, Trainer
@@ -69,6 +76,8 @@ def train(
         trainer = Trainer(game, config, run)
         reporter = make_reporter(run.path, stream, f"training {game.title}", trainer.resumed_at)
         stack.callback(reporter.close)
+        verb = "going on with" if len(trainer.store) else "writing to"
+        reporter.message(f"{verb} {run.path}: {len(trainer.store):,} games")
         warm_up(config, reporter.message)
         executor = make_executor(config, trainer.next_game, address)
         stack.callback(executor.close)
@@ -76,7 +85,7 @@ def train(
         with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
             trainer.start(reporter)
             while not (interrupt.requested or trainer.is_done):
-                trainer.collect(executor)
+                trainer.collect(interrupt.giving_up(executor.collect))
                 if trainer.may_learn and trainer.learn():
                     executor.publish(trainer.version, trainer.players)
                 trainer.attend(executor)
@@ -128,6 +137,10 @@ def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None
     slow.cancel()
 
 
+class GivenUp(BaseException):
+    """Raised by a signal's handler to end the playing of games that will not be finished."""
+
+
 class Interrupt:
     """While it is entered, Ctrl-C and SIGTERM only ask to stop; the second time they end the
     process at once."""
@@ -136,6 +149,21 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.requested = False
+        self._may_give_up = False
+
+    def giving_up(self, collect: Collect) -> Collect:
+        """The same, but a signal ends it: the games under way are played again another time."""
+
+        def collect_or_give_up(wait: bool) -> Chunk | None:
+            with contextlib.suppress(GivenUp):
+                self._may_give_up = True
+                try:
+                    return collect(wait)
+                finally:
+                    self._may_give_up = False
+            return None
+
+        return collect_or_give_up
 
     def __enter__(self) -> "Interrupt":
         self._before = {}
@@ -153,3 +181,5 @@ class Interrupt:
         self.requested = True
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        if self._may_give_up:
+            raise GivenUp

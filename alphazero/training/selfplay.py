@@ -113,9 +113,7 @@ class SelfPlay:
         game.policies = [NO_POLICY] * len(position.moves)
         simulations = self._choose_budget(game)
         tree_seed = int(rng.integers(2**63))
-        self._search.begin(
-            tree, position, seed=tree_seed, simulations=simulations, noise=game.full
-        )
+        self._search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
         return game
 
     def _choose_budget(self, game: _Game) -> int:

@@ -20,7 +20,7 @@ from alphazero.game import Game, Position
 from alphazero.picture import board_picture
 from alphazero.training import checkpoint
 from alphazero.training.directory import RunDirectory
-from alphazero.training.executor import Executor, Weights
+from alphazero.training.executor import Collect, Executor, Weights
 from alphazero.training.learner import Learner
 from alphazero.training.meter import Meter, validation
 from alphazero.training.pace import Pace
@@ -105,7 +105,7 @@ class Trainer:
 
     # -- what is learned ---------------------------------------------------------------------------
 
-    def collect(self, executor: Executor) -> None:
+    def collect(self, collect: Collect) -> None:
         """Count the next games, if there are any: those on disk that the checkpoint has not seen,
         then new ones, which go to the disk first."""
         if self.has_games:
@@ -114,7 +114,7 @@ class Trainer:
             if not self.may_learn:  # as when they were played
                 self._count_from_disk()
             return
-        chunk = executor.collect(wait=not self.may_learn)
+        chunk = collect(not self.may_learn)
         if chunk is not None:
             new = [record for record in chunk.records if record.game_id not in self.store]
             self.store.append(new)
