@@ -291,6 +291,8 @@ def _make(made: Any, spec: str, parameters: dict[str, Any]) -> Game:
         if parameters:
             raise UserError(f"game {spec!r} takes no parameters, not {', '.join(parameters)}")
         return made
+    if not callable(made):
+        raise UserError(f"game {spec!r}: GAME must be a Game or a function that returns one")
     known = inspect.signature(made).parameters
     for name in parameters:
         if name not in known:

@@ -25,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import config as numba_config
+from numba.core import config
 from numba.core import types as numba_types
 from numba.core.caching import UserProvidedCacheLocator
 from numba.extending import intrinsic
@@ -37,6 +37,8 @@ except ImportError:  # not on Windows
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+numba_config: Any = config  # its settings are made when it is loaded
 
 PURE_PYTHON = bool(numba_config.DISABLE_JIT)
 ENGINE = Path(__file__).resolve().parent
@@ -82,6 +84,7 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
     files = [template.__code__.co_filename] + [f.__code__.co_filename for f in functions]
     identity = [name] + [f"{key}={value!r}" for key, value in names.items() if not callable(value)]
     for function in functions:  # a callee's constants are compiled into the copy
+        identity += [f"{function.__qualname__} {function.__code__.co_firstlineno}"]
         identity += [repr(cell.cell_contents) for cell in function.__closure__ or ()]
     copy.__kernel_sources__ = source_hash(files, extra="\n".join(identity))  # type: ignore[attr-defined]
     return kernel(copy)
@@ -188,7 +191,7 @@ def _collect_sources(path: Path, found: set[Path]) -> None:
 @functools.cache
 def _engine_hash() -> str:
     """Hash of the engine's own files that hold kernels, of numba's version and of the processor."""
-    digest = hashlib.sha256(f"{numba.__version__} {numba.core.config.CPU_NAME} ".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {numba_config.CPU_NAME} ".encode())
     with contextlib.suppress(RuntimeError):
         import llvmlite.binding
 
@@ -280,6 +283,8 @@ def _without_owner(typing_context, array):
     return array(array), codegen
 
 
+_owner_free: Any = _without_owner  # numba supplies the first argument
+
 if PURE_PYTHON:
 
     def borrow(array: Any) -> Any:
@@ -291,7 +296,7 @@ else:
     @kernel
     def borrow(array: Any) -> Any:
         """The same array without reference counting, valid while the caller holds the original."""
-        return _without_owner(array)
+        return _owner_free(array)
 
 
 # -- random numbers --------------------------------------------------------------------------------
@@ -327,6 +332,6 @@ def random_float(rng: Any, i: int) -> Any:
 
 
 @kernel
-def random_below(rng: Any, i: int, n: int) -> int:
+def random_below(rng: Any, i: int, n: int) -> Any:
     """An int in [0, n) from stream `i`; the bias of the remainder is below n / 2**64."""
     return np.int64(next_random(rng, i) % np.uint64(n))

@@ -1,6 +1,7 @@
 """Positions, the kernels over many positions, and finding games by name, parameters and file."""
 
 import functools
+import os
 import pickle
 import re
 import subprocess
@@ -290,6 +291,34 @@ def test_a_state_must_say_whose_move_it_is() -> None:
         replace(game, state=np.dtype(np.int64))
 
 
+@pytest.mark.xfail(strict=True, reason="state.size is 1 in plain Python, the field when compiled")
+@pytest.mark.parametrize("field", ["size", "shape", "data", "flags", "T", "max"])
+def test_a_field_named_as_an_attribute_of_all_records_is_refused(field: str) -> None:
+    game = load("tic-tac-toe")
+    fields = [(name, game.state[name]) for name in game.state.names or ()]
+    with pytest.raises(ValueError, match=field):
+        replace(game, state=np.dtype([*fields, (field, np.int8)]))
+
+
+@pytest.mark.xfail(strict=True, reason="keys are written behind the end of their array")
+def test_a_playout_longer_than_max_plies_is_caught() -> None:
+    code = """
+        from dataclasses import replace
+        import numpy as np
+        from toy_games import RING, position_of
+        liar = replace(RING, max_plies=2)
+        states = np.repeat(position_of(liar, size=12).state_array, 20)
+        try:
+            liar.playout_batch(states, np.arange(20, dtype=np.uint64), np.zeros(20, np.float32))
+        except AssertionError:
+            print("caught")
+    """
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ran.stdout.strip() == "caught"
+
+
 def test_what_a_game_need_not_say() -> None:
     game = toy_games.RANDOM
     assert game.max_legal == game.num_actions == 3
@@ -415,29 +444,28 @@ def test_two_files_of_the_same_name(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("x = 1", "does not define GAME"),
-        ("GAME = 5", None),
+        pytest.param(
+            "GAME = 5",
+            "GAME must be a Game or a function that returns one",
+            marks=pytest.mark.xfail(
+                strict=True, raises=TypeError, reason="not one line but a traceback"
+            ),
+        ),
         ("def GAME(): return 5", "GAME must be a Game or a function that returns one"),
         ("def GAME(:", "SyntaxError"),
         ("import no_such_module", "No module named 'no_such_module'"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_a_file_that_is_no_game(tmp_path: Path, text: str, message: str | None) -> None:
+def test_a_file_that_is_no_game(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
-    if message is None:
-        pytest.xfail("GAME = 5 ends in a TypeError with a traceback, not in one line")
     with pytest.raises(UserError, match=re.escape(message)):
         load_anew(str(path))
-    assert "alphazero_game_mygame" not in sys.modules or message == "does not define GAME" or (
-        "must be a Game" in message
-    )  # fmt: skip
 
 
+@pytest.mark.xfail(strict=True, raises=UserError, reason="imports do not search the file's folder")
 def test_a_game_of_two_files(tmp_path: Path) -> None:
     """A file loaded by its path finds the module that lies beside it."""
     write(tmp_path, "CENTRE = 4\n", "beside_it.py")
     path = write(tmp_path, "from beside_it import CENTRE\n" + EXAMPLE.read_text(), "twofold.py")
-    try:
-        load_anew(str(path))
-    except UserError as error:
-        pytest.xfail(f"the folder of a game file is not searched for its imports: {error}")
+    assert load_anew(str(path)).title == "Tic-tac-toe"

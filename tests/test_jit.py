@@ -384,6 +384,7 @@ def divide(a, b):
     return a / b
 
 
+@compiled
 def test_division_is_as_in_c() -> None:
     assert divide(1.0, 0.0) == np.inf and np.isnan(divide(0.0, 0.0))
 

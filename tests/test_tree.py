@@ -281,7 +281,7 @@ def test_what_children_prove(results: list, players: list[int], expected: int) -
     for action, (result, player) in enumerate(zip(results, players, strict=True)):
         index = child(trees, ROOT, action, to_play=player)
         trees.nodes[0, index].proven = UNKNOWN if result is None else result
-    prove(trees, 0, ROOT)
+    prove(trees.nodes[0], trees.edges[0], ROOT)
     assert trees.nodes[0, ROOT].proven == expected
 
 
@@ -290,7 +290,7 @@ def test_a_move_without_a_child_proves_nothing() -> None:
     add_root(trees, 0, 0)
     grow(trees, ROOT, [0.5, 0.5, 0, 0])
     trees.nodes[0, child(trees, ROOT, 0, to_play=1)].proven = WIN
-    prove(trees, 0, ROOT)
+    prove(trees.nodes[0], trees.edges[0], ROOT)
     assert trees.nodes[0, ROOT].proven == UNKNOWN
 
 

@@ -51,7 +51,11 @@ PRIOR_SCALE = 65535.0
 
 
 class Trees(NamedTuple):
-    """All trees of a search."""
+    """All trees of a search.
+
+    Kernels with a loop first take out `nodes, edges = trees.nodes[t], trees.edges[t]`: to index the
+    forest in the loop costs a fifth of all simulations per second.
+    """
 
     nodes: np.ndarray  # NODE [T, N]
     edges: np.ndarray  # EDGE [T, E]
