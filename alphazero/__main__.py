@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("source", metavar="PATH", help="weights, checkpoint or run")
     one.add_argument("target", metavar="FILE", help="the safetensors file to write")
     one.add_argument("--game", help=f"if it is not the network's own: {GAME_HELP}")
+    one.add_argument("--half", action="store_true", help="16 bits a number: half the space")
     one = add("show", show, "print records of games as text")
     one.add_argument("path", metavar="PATH", help="a shard, a folder of them, or a saved game")
     one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
@@ -277,7 +278,7 @@ def export(options: argparse.Namespace) -> int:
     parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
     game = load(options.game or ":".join(filter(None, (header["game"], parameters))))
     network, header = load_weights(source, game)
-    save_weights(Path(options.target).expanduser(), network, game, header["extra"])
+    save_weights(Path(options.target).expanduser(), network, game, header["extra"], half=options.half)
     print(f"{source} -> {options.target}: {header['network']['size']} for {game.spec}")
     return 0
 

@@ -257,3 +257,17 @@ def test_pretrained_networks_are_found_where_they_fit(
     assert pretrained(GAME) == tmp_path / "made-up.safetensors"
     assert pretrained(replace(GAME, parameters={"size": 5, "komi": 0.5})) is None
     assert pretrained(replace(GAME, name="other")) is None
+
+
+def test_half_precision_takes_half_the_space_and_keeps_the_answers(tmp_path):
+    network = trained(GAME, CONFIG)
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    save_weights(full, network, GAME)
+    save_weights(half, network, GAME, half=True)
+    assert half.stat().st_size < 0.65 * full.stat().st_size
+    planes = torch.randint(0, 2, (8, *GAME.planes)).float()
+    loaded, _ = load_weights(half, GAME)
+    with torch.inference_mode():
+        expected, answered = network.eval()(planes), loaded(planes)
+    assert torch.allclose(expected.policy, answered.policy, atol=0.02)
+    assert not torch.equal(expected.policy, answered.policy)

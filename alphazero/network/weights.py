@@ -73,9 +73,20 @@ def copy_weights(weights: Mapping[str, np.ndarray], network: Network) -> None:
         state[name].copy_(torch.tensor(weights[name]))
 
 
-def pack_weights(network: Network, game: Game, extra: Mapping[str, Any] | None = None) -> bytes:
-    """The content of a weights file; `extra` is anything JSON can hold."""
+def pack_weights(
+    network: Network, game: Game, extra: Mapping[str, Any] | None = None, *, half: bool = False
+) -> bytes:
+    """The content of a weights file; `extra` is anything JSON can hold.
+
+    `half` stores matrices and convolutions as float16, in half the space; that rounds less than
+    the bfloat16 in which many machines evaluate.
+    """
     weights = weights_of(network)
+    if half:
+        weights = {
+            name: array.astype(np.float16) if array.ndim > 1 else array
+            for name, array in weights.items()
+        }
     header = {
         "version": VERSION,
         "game": game.name,
@@ -91,10 +102,15 @@ def pack_weights(network: Network, game: Game, extra: Mapping[str, Any] | None =
 
 
 def save_weights(
-    path: Path | str, network: Network, game: Game, extra: Mapping[str, Any] | None = None
+    path: Path | str,
+    network: Network,
+    game: Game,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    half: bool = False,
 ) -> None:
-    """Write a weights file, atomically. Raises UserError."""
-    atomic_write(path, pack_weights(network, game, extra))
+    """Write a weights file, atomically; see `pack_weights`. Raises UserError."""
+    atomic_write(path, pack_weights(network, game, extra, half=half))
 
 
 def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]:
