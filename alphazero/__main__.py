@@ -278,7 +278,9 @@ def export(options: argparse.Namespace) -> int:
     parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
     game = load(options.game or ":".join(filter(None, (header["game"], parameters))))
     network, header = load_weights(source, game)
-    save_weights(Path(options.target).expanduser(), network, game, header["extra"], half=options.half)
+    save_weights(
+        Path(options.target).expanduser(), network, game, header["extra"], half=options.half
+    )
     print(f"{source} -> {options.target}: {header['network']['size']} for {game.spec}")
     return 0
 
