@@ -58,7 +58,9 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     if PURE_PYTHON:
         return _pure(function)
     if not hasattr(function, "__kernel_sources__"):
-        function.__kernel_sources__ = source_hash([function.__code__.co_filename])  # type: ignore[attr-defined]
+        sources = source_hash([function.__code__.co_filename])
+        function.__kernel_sources__ = sources  # type: ignore[attr-defined]
+        function.__qualname__ += _distinction(function, sources)
     with _content_addressed_cache():
         dispatcher = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     _save_one_at_a_time(dispatcher)
@@ -88,6 +90,18 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
         identity += [repr(cell.cell_contents) for cell in function.__closure__ or ()]
     copy.__kernel_sources__ = source_hash(files, extra="\n".join(identity))  # type: ignore[attr-defined]
     return kernel(copy)
+
+
+def _distinction(function: Any, sources: str) -> str:
+    """A suffix for the name of a game's kernel that no other code of the same name has.
+
+    Machine code is linked by name, and numba numbers equal names per process: without this the
+    rules of connect4:rows=4 loaded from disk could be linked to those of rows=6 just compiled.
+    """
+    if Path(function.__code__.co_filename).resolve().is_relative_to(ENGINE):
+        return ""
+    constants = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
+    return "__" + hashlib.sha256("\n".join([sources, *constants]).encode()).hexdigest()[:8]
 
 
 def _pure(function: Callable[P, R]) -> Callable[P, R]:

@@ -150,6 +150,32 @@ def test_a_worker_that_cannot_be_made_ends_the_start(tmp_path):
         players.close()
 
 
+@pytest.mark.slow
+def test_a_cluster_is_joined_warmed_up_per_machine_and_left_alone_afterwards(tmp_path):
+    ray = cluster.import_ray("local")
+    from ray.cluster_utils import Cluster
+
+    machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        machines.add_node(num_cpus=2)
+        machines.wait_for_nodes(timeout=120)
+        players = executor(tmp_path, workers=0)
+        players.address = machines.address
+        players.warm_up = functools.partial(_append_line, tmp_path / "compiled")
+        try:
+            players.start(1, weights(1.0))
+            assert players.workers == 3, "one for every core of the cluster"
+            assert len((tmp_path / "compiled").read_text().splitlines()) == 2, "once per machine"
+            assert len({chunk.stats["pid"] for chunk in collect(players, 12)}) > 1
+        finally:
+            players.close()
+        ray.init(machines.address, logging_level="ERROR", log_to_driver=False)
+        assert sum(node["Alive"] for node in ray.nodes()) == 2, "the cluster is not ours to end"
+    finally:
+        ray.shutdown()
+        machines.shutdown()
+
+
 def test_missing_ray_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'ray\[default\]'.*--local"):

@@ -1,4 +1,4 @@
-"""The engine behind the front ends: limits, levels, reports, where its network comes from."""
+"""The engine behind the front ends: limits, levels, reports, and where its network comes from."""
 
 import itertools
 import threading

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,34 +82,55 @@ def test_the_smoke_run_twice_with_one_seed_gives_the_same_files(start, tmp_path)
 
 
 @pytest.mark.slow
-def test_ray_actors_play_the_same_run_and_survive_a_kill_of_one_of_them(start, tmp_path):
-    """A whole run on two actors: one is killed, then the run is stopped and gone on with."""
-    more = ("--workers", "2", "run.games=4000", "run.report_seconds=1")
-    process = start(SMOKE, *more, "--run-dir", "run")
+def test_a_run_on_ray_survives_what_may_happen_to_its_processes(start, tmp_path):
+    """An actor is killed, then the driver; then the run is stopped by Ctrl-C, then it finishes."""
     records = tmp_path / "run" / "records"
-    wait_for(lambda: len(list(records.glob("*.npz"))) > 3, process)
-    os.kill(actors_of(process.pid)[0], signal.SIGKILL)
-    before = len(list(records.glob("*.npz")))
-    wait_for(lambda: len(list(records.glob("*.npz"))) > before + 6, process)
+    endless = (SMOKE, "--workers", "2", "run.games=1000000", "--run-dir", "run")
+
+    process = start(*endless)
+    wait_for_shards(records, 4, process)
+    actors = actors_of(process.pid)
+    assert len(actors) == 2
+    os.kill(actors[0], signal.SIGKILL)
+    wait_for_shards(records, 8, process)
+    replaced = actors_of(process.pid)
+    assert len(replaced) == 2 and actors[0] not in replaced and actors[1] in replaced
+    process.kill()
+    _, _, progress = finish(process)
+    assert "another one takes its games" in progress
+    wait_for(lambda: not any(Path(f"/proc/{actor}").exists() for actor in replaced))
+
+    acknowledged = unique_games(records)
+    process = start(*endless)
+    wait_for_shards(records, 4, process)
     process.send_signal(signal.SIGINT)
     _, out, progress = finish(process)
-    assert "stopped" in out
-    assert "another one takes its games" in progress
-    played = Store(records)
-    stopped_at = len(played)
-    ids = [record.game_id for record in played]
-    assert len(ids) == len(set(ids)) == stopped_at < 4000
+    assert (
+        "stopped" in out and f"going on with {tmp_path / 'run'}: {acknowledged} games" in progress
+    )
+    stopped_at = unique_games(records)
+    assert stopped_at > acknowledged
+    assert newest_checkpoint(tmp_path).counters["games"] == stopped_at
 
     limit = stopped_at + 100
     again = (SMOKE, "--workers", "1", f"run.games={limit}", "--run-dir", "run")
     code, out, _ = finish(start(*again))
     assert code in (0, 1) and re.search(r"\d+ lines, \d+ lost", out)
-    ids = [record.game_id for record in Store(records)]
-    assert len(ids) == len(set(ids)) >= limit
-    newest = checkpoint.load(checkpoint.latest(tmp_path / "run" / "checkpoints"))
-    assert newest.counters["games"] == len(ids)
-    assert newest.counters["steps"] > 0 and newest.state["version"] > 1
+    assert newest_checkpoint(tmp_path).counters["games"] == unique_games(records) >= limit
+    assert newest_checkpoint(tmp_path).state["version"] > 1
     assert max(record.version for record in Store(records)) > 1, "actors never got new weights"
+
+
+def unique_games(records: Path) -> int:
+    ids = [record.game_id for record in Store(records)]
+    assert len(ids) == len(set(ids)), "a game was counted twice"
+    return len(ids)
+
+
+def newest_checkpoint(folder: Path) -> checkpoint.Checkpoint:
+    path = checkpoint.latest(folder / "run" / "checkpoints")
+    assert path is not None
+    return checkpoint.load(path)
 
 
 def actors_of(driver: int) -> list[int]:
@@ -131,9 +153,18 @@ def ancestors(path: Path) -> list[int]:
     return pids
 
 
-def wait_for(condition, process: subprocess.Popen, seconds: float = 300.0) -> None:
+def wait_for_shards(records: Path, more: int, process: subprocess.Popen) -> None:
+    before = len(list(records.glob("*.npz")))
+
+    def arrived() -> bool:
+        assert process.poll() is None, process.communicate()
+        return len(list(records.glob("*.npz"))) >= before + more
+
+    wait_for(arrived)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)

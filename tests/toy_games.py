@@ -39,7 +39,15 @@ def make_game(name, state, num_actions, max_plies, start, play, legal, outcome, 
 # hash of the seed, the ply and the sum of the moves made, so that lines transpose.
 
 RANDOM_STATE = np.dtype(
-    [("seed", np.uint64), ("total", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
+    [
+        ("seed", np.uint64),
+        ("last_ply", np.int64),  # at which every game is over
+        ("ends", np.uint64),  # one in so many positions ends it before
+        ("total", np.int64),
+        ("to_play", np.int8),
+        ("ply", np.int16),
+    ],
+    align=True,
 )
 FIVE, THREE, SEVEN, ONE = np.uint64(5), np.uint64(3), np.uint64(7), np.uint64(1)
 SHIFT = np.uint64(20)
@@ -53,6 +61,8 @@ def random_hash(state):
 @kernel
 def random_start(state):
     state.seed = np.uint64(0)
+    state.last_ply = 9
+    state.ends = SEVEN
     state.total = 0
     state.to_play = 0
     state.ply = 0
@@ -76,7 +86,7 @@ def random_legal(state, keys, n, mask):
 @kernel
 def random_outcome(state, keys, n):
     drawn = random_hash(state) >> np.uint64(40)
-    if state.ply >= 9 or (state.ply >= 2 and drawn % SEVEN == 0):
+    if state.ply >= state.last_ply or (state.ply >= 2 and drawn % state.ends == 0):
         return True, np.float64(np.int64((drawn >> THREE) % FIVE) - 2) / 2.0
     return False, 0.0
 
@@ -87,7 +97,7 @@ def random_key(state):
 
 
 RANDOM = make_game(
-    "random-game", RANDOM_STATE, 3, 9,
+    "random-game", RANDOM_STATE, 3, 14,
     random_start, random_play, random_legal, random_outcome, random_key, False,
 )  # fmt: skip
 
