@@ -106,6 +106,9 @@ class Game:
         for name in ("to_play", "ply"):
             if name not in (self.state.names or ()):
                 raise ValueError(f"{self.name}: the state dtype lacks the field {name!r}")
+        for name in self.state.names or ():
+            if hasattr(np.record, name):  # state.size would mean something else in plain Python
+                raise ValueError(f"{self.name}: a state field cannot be called {name!r}")
         # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
         object.__setattr__(self, "state", np.dtype((np.record, self.state)))
         object.__setattr__(self, "max_legal", self.max_legal or self.num_actions)
@@ -320,9 +323,12 @@ def _import_file(path: Path) -> ModuleType:
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))  # a game may keep its tables in a file beside it
     try:
         specification.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise UserError(f"cannot load the game {path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
     return module

@@ -200,6 +200,7 @@ def _collect_sources(path: Path, found: set[Path]) -> None:
             continue
         for module in modules:
             _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found)
+            _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found)
 
 
 @functools.cache
@@ -233,8 +234,8 @@ def _has_cached_code(dispatcher: Any) -> bool:
 # -- bit operations --------------------------------------------------------------------------------
 
 
-def _llvm_unary(name: str, *flags: int) -> Any:
-    """An LLVM intrinsic of one uint64, with constant flag arguments."""
+def _bit_operation(emit: Callable[[Any, Any], Any]) -> Any:
+    """A function of one uint64 that is a single instruction."""
 
     @intrinsic
     def operation(typing_context, x):
@@ -243,17 +244,15 @@ def _llvm_unary(name: str, *flags: int) -> Any:
 
         def codegen(context, builder, signature, args):
             value = context.cast(builder, args[0], signature.args[0], numba_types.uint64)
-            function = builder.module.declare_intrinsic(name, [ir.IntType(64)])
-            constants = [ir.Constant(ir.IntType(1), flag) for flag in flags]
-            return builder.call(function, [value, *constants])
+            return emit(builder, value)
 
         return numba_types.int64(x), codegen
 
     return operation
 
 
-_ctpop = _llvm_unary("llvm.ctpop")
-_cttz = _llvm_unary("llvm.cttz", 0)
+_ctpop = _bit_operation(lambda builder, value: builder.ctpop(value))
+_cttz = _bit_operation(lambda builder, value: builder.cttz(value, ir.Constant(ir.IntType(1), 0)))
 
 if PURE_PYTHON:
 

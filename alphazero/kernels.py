@@ -99,16 +99,17 @@ def playout_batch(states, seeds, values):
         player = state.to_play
         rng[0] = mix(seeds[b])
         n = 0
-        finished, value = outcome(state, keys, n)
+        finished, value = outcome(state, keys, n if USES_KEYS else 0)
         while not finished:
             mask[:] = 0
-            legal(state, keys, n, mask)
+            legal(state, keys, n if USES_KEYS else 0, mask)
             action = random_legal(mask, rng)
+            assert n < MAX_PLIES, "a game is longer than its max_plies"
             if USES_KEYS:
                 keys[n] = key(state)
-                n += 1
+            n += 1
             play(state, action)
-            finished, value = outcome(state, keys, n)
+            finished, value = outcome(state, keys, n if USES_KEYS else 0)
         values[b] = value if state.to_play == player else -value
 
 

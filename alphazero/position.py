@@ -1,5 +1,6 @@
 """A position of a game with the moves that led to it: what people and front ends handle."""
 
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,7 +101,7 @@ class Position:
         if not self.is_over:
             return None
         value = self.value_to_move()
-        first = value if self.to_play == 0 else -value
+        first = value if self.to_play == 0 else 0.0 - value
         winner = None if first == 0 else int(first < 0)
         return Outcome(winner, (first, 0.0 - first))
 
@@ -118,7 +119,7 @@ class Position:
         Raises ValueError with the reason when the move cannot be read or is illegal; the position
         is then unchanged.
         """
-        action = self.action(move) if isinstance(move, str) else int(move)
+        action = self.action(move) if isinstance(move, str) else operator.index(move)
         if not self.is_legal(action):
             raise ValueError(self._why_illegal(action))
         n = len(self.moves)

@@ -97,7 +97,7 @@ def test_every_position_of_tictactoe():
 def test_tictactoe_is_a_draw():
     finding = AlphaBeta(TICTACTOE).search(TICTACTOE.position())
     assert (finding.value, finding.proven, finding.plies) == (0, True, None)
-    assert 1000 < finding.nodes < 50_000  # the whole tree has 549 946
+    assert 1000 < finding.nodes < 33_000  # the whole tree has 549 946
     assert finding.nodes_per_second > 0
 
 

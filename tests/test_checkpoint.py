@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(
 def save_for_ever(directory: Path, ready: int) -> None:
     """Saves one checkpoint after another, telling the steps to a pipe, until it is killed."""
     newest = latest(directory)
-    step = load(newest).step if newest else 0
+    step = load(newest).step if newest else 1
     state = {"numbers": torch.full((50_000,), float(step))}
     while True:
         # Sometimes the same step again, which replaces a checkpoint.

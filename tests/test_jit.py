@@ -92,7 +92,6 @@ def test_neighbours_of_neighbours_count_and_circles_end(tmp_path: Path) -> None:
     assert source_hash([path]) != before
 
 
-@pytest.mark.xfail(strict=True, reason="only modules in the same folder are followed")
 def test_a_helper_in_a_package_below_counts(tmp_path: Path) -> None:
     """A game `shogi.py` may keep its tables in `shogi_rules/tables.py`."""
     path = write(tmp_path, game="from rules.tables import x")
@@ -343,9 +342,6 @@ def test_number_of_bits(x: int) -> None:
     assert popcount(np.uint64(x)) == x.bit_count()
 
 
-@pytest.mark.xfail(
-    strict=not PURE_PYTHON, reason="compiling it crashes: cttz declared without flag"
-)
 def test_lowest_bit() -> None:
     code = """
         import numpy as np

@@ -42,7 +42,7 @@ def position_in(name: str, seed: int, plies: int) -> Position:
     if game is toy_games.RANDOM:
         position = toy_games.position_of(game, seed=seed)
     elif game is toy_games.RING:
-        position = toy_games.position_of(game, size=5 + seed % 8)
+        position = toy_games.position_of(game, length=5 + seed % 8)
     for _ in range(plies):
         position.play(int(rng.choice(position.legal_actions())))
         if position.is_over:

@@ -106,13 +106,13 @@ RANDOM = make_game(
 # who cannot move has lost. The key is the place alone: the value depends on the past.
 
 RING_STATE = np.dtype(
-    [("size", np.int64), ("place", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
+    [("length", np.int64), ("place", np.int64), ("to_play", np.int8), ("ply", np.int16)], align=True
 )
 
 
 @kernel
 def ring_start(state):
-    state.size = 7
+    state.length = 7
     state.place = 0
     state.to_play = 0
     state.ply = 0
@@ -120,14 +120,14 @@ def ring_start(state):
 
 @kernel
 def ring_play(state, action):
-    state.place = (state.place + action + 1) % state.size
+    state.place = (state.place + action + 1) % state.length
     state.to_play = 1 - state.to_play
     state.ply += 1
 
 
 @kernel
 def ring_is_open(state, keys, n, action):
-    place = (state.place + action + 1) % state.size
+    place = (state.place + action + 1) % state.length
     visited = place == state.place
     for i in range(n):
         visited = visited or keys[i] == mix(np.uint64(place))

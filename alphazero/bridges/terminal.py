@@ -19,6 +19,7 @@ from alphazero.bridges.style import Style, paint, paint_cells, percent, rotate, 
 from alphazero.errors import UserError
 
 HINTS = 3
+LINE_MOVES = 8  # shown of what is expected to follow
 
 
 class Command(NamedTuple):
@@ -222,10 +223,10 @@ class TerminalGame:
     def _hint(self, _: str) -> None:
         thought = self._think(in_earnest=True, lines=HINTS)
         for number, line in enumerate(thought.lines[:HINTS], start=1):
-            move, *follows = self.session.texts(line.pv)
+            moves = self.session.texts(line.pv[:LINE_MOVES])
             self._say(
-                f"{number}. {move:6}{percent(line.share):>4}  {line.visits:>6} visits   "
-                + " ".join([move, *follows])
+                f"{number}. {moves[0]:6}{percent(line.share):>4}  {line.visits:>6} visits   "
+                + " ".join(moves)
             )
 
     def _eval(self, _: str) -> None:
@@ -323,7 +324,7 @@ class TerminalGame:
             f"{you} ({self._players[human]}) {percent(shares[human])}",
             f"{first} {percent(shares[0])}, {second} {percent(shares[1])}",
             f"{thought.simulations} simulations, {thought.rate:.0f}/s, {thought.seconds:.2f} s",
-            "line: " + " ".join(self.session.texts(thought.lines[0].pv)),
+            "line: " + " ".join(self.session.texts(thought.lines[0].pv[:LINE_MOVES])),
         ]
         if thought.proven is not None:
             winner = thought.to_play if thought.proven > 0 else 1 - thought.to_play
