@@ -163,7 +163,7 @@ def test_values_that_depend_on_the_past():
     search = AlphaBeta(RING)
     results = set()
     for size in range(4, 8 if PURE_PYTHON else 16):
-        position = position_of(RING, size=size)
+        position = position_of(RING, length=size)
         while (
             not position.is_over and position.ply < 4
         ):  # from ply 1 there is a past before the root

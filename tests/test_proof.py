@@ -73,9 +73,9 @@ def test_lines_of_a_game_where_a_side_may_move_twice(seed):
 def test_lines_that_differ_only_in_their_past_are_kept_apart():
     for size in (7, 9):
         player = Listed(size)
-        game = started_elsewhere(RING, size=size)
+        game = started_elsewhere(RING, length=size)
         for seat, lines in enumerate(prove_unbeaten(player, game)):
-            counted = walk(position_of(RING, size=size), seat, player.move)
+            counted = walk(position_of(RING, length=size), seat, player.move)
             assert (lines.wins, lines.draws, lines.losses) == counted
 
 

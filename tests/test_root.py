@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textbook_mcts import HashEvaluator, considered_visits
-from tree_reading import read_tree
+from tree_reading import read_tree, run_to_the_end
 
 from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.evaluate import UniformEvaluator
@@ -33,7 +33,7 @@ def connect_four(moves: str = "") -> Position:
 def search_of(position: Position, config: SearchConfig, **begin) -> Search:
     search = Search(position.game, HashEvaluator(position.game), config)
     search.begin(0, position, **({"seed": 1} | begin))
-    search.run()
+    run_to_the_end(search)
     return search
 
 
@@ -49,7 +49,7 @@ def noises(position: Position, weight: float, count: int = 3000) -> np.ndarray:
     search = Search(position.game, HashEvaluator(position.game), config, count)
     for tree in range(count):
         search.begin(tree, position, seed=tree, simulations=0, noise=True)
-    search.run()
+    run_to_the_end(search)
     rows = [read_tree(search, tree).priors for tree in range(count)]
     return np.array([[row[action] for action in sorted(row)] for row in rows])
 
@@ -102,7 +102,7 @@ def test_noise_does_not_pile_up_when_a_search_is_extended() -> None:
     prior = dict(enumerate(search.result(0).prior))
     for _ in range(20):
         search.extend(0, 2)
-        search.run()
+        run_to_the_end(search)
         priors = read_tree(search).priors
         assert all(priors[action] >= 0.75 * prior[action] - 1e-4 for action in priors)
 
@@ -139,7 +139,7 @@ def test_gumbel_noise_draws_moves_from_the_prior() -> None:
     search = Search(position.game, HashEvaluator(position.game), config, count)
     for tree in range(count):
         search.begin(tree, position, seed=tree, simulations=2, noise=True)
-    search.run()
+    run_to_the_end(search)
     best = np.array([search.result(tree).best for tree in range(count)])
     shares = np.bincount(best, minlength=7) / count
     prior = search.result(0).prior
@@ -342,7 +342,7 @@ def test_results_do_not_change_when_the_search_goes_on() -> None:
     result = search.result(0)
     before = [array.copy() for array in (result.actions, result.visits, result.q, result.policy)]
     search.extend(0, 30)
-    search.run()
+    run_to_the_end(search)
     search.result(0)
     after = [result.actions, result.visits, result.q, result.policy]
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
@@ -365,7 +365,7 @@ def test_equal_visits_are_decided_by_the_value_then_by_the_lowest_action() -> No
     position = connect_four()
     uniform = Search(position.game, UniformEvaluator(position.game), SearchConfig(policy="puct"))
     uniform.begin(0, position, seed=1, simulations=7)
-    uniform.run()
+    run_to_the_end(uniform)
     assert uniform.result(0).visits.tolist() == [1] * 7 and uniform.result(0).best == 0
     for simulations in range(4, 40):
         result = search_of(position, SearchConfig(policy="puct"), simulations=simulations).result(0)

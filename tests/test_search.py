@@ -13,7 +13,7 @@ import toy_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from textbook_mcts import HashEvaluator, TextbookSearch, assert_same_tree
-from tree_reading import check_tree, read_tree
+from tree_reading import check_tree, read_tree, run_to_the_end
 
 from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator, UniformEvaluator
@@ -54,7 +54,7 @@ def position_in(name: str, seed: int, plies: int) -> Position:
 def searched(position: Position, evaluator: Evaluator, config: SearchConfig, **begin) -> Search:
     search = Search(position.game, evaluator, config)
     search.begin(0, position, **({"seed": 1} | begin))
-    search.run()
+    run_to_the_end(search)
     return search
 
 
@@ -125,7 +125,7 @@ def test_visit_for_visit_as_the_textbook_over_a_whole_game(
         action = moves[choice % len(moves)]
         position.play(action)
         search.advance(0, position, simulations=30)
-        search.run()
+        run_to_the_end(search)
         textbook.advance(action)
         textbook.run(30)
         assert_same_tree(read_tree(search), textbook.root)
@@ -183,7 +183,7 @@ def test_invariants_hold_from_move_to_move(name: str, policy: str) -> None:
             if position.is_over:
                 break
             search.advance(0, position, simulations=20, noise=True)
-            search.run()
+            run_to_the_end(search)
             check_tree(search, position, fresh=False)
 
 
@@ -239,7 +239,7 @@ def test_two_pipelines_overlap_and_change_nothing(policy: str) -> None:
     search = Search(game, evaluator, config, 5, pipelines=2)
     for tree, position in enumerate(positions):
         search.begin(tree, position, seed=tree)
-    search.run()
+    run_to_the_end(search)
     assert evaluator.most_under_way == 2
     for tree, position in enumerate(positions):
         check_tree(search, position, tree)
@@ -251,7 +251,7 @@ def test_more_pipelines_than_trees_are_idle() -> None:
     search = Search(game, UniformEvaluator(game), budgets("puct", 10), 2, pipelines=5)
     for tree in range(2):
         search.begin(tree, game.position(), seed=0)
-    search.run()
+    run_to_the_end(search)
     assert [search.simulations(tree) for tree in range(2)] == [10, 10]
 
 
@@ -303,7 +303,8 @@ class Equivariant(Evaluator):
     def __init__(self, game: Game) -> None:
         _, height, width = game.planes
         rng = np.random.default_rng(5)
-        weights = rng.integers(-60, 60, (2, 3, 64, 64)) / 256  # by channel and two distances
+        # By channel, use and two distances; so fine that no two sums are equal by accident.
+        weights = rng.integers(-(2**14), 2**14, (2, 3, 64, 64)) / 2**16
         row, column = np.divmod(np.arange(height * width), width)
         middle = abs(2 * row - height + 1), abs(2 * column - width + 1)
         square = game.num_actions == height * width
@@ -438,11 +439,11 @@ def test_a_move_keeps_exactly_its_subtree(name: str, policy: str) -> None:
             action = expanded[seed % len(expanded)]
             position.play(action)
             search.advance(0, position, simulations=0)
-            search.run()
+            run_to_the_end(search)
             after = check_tree(search, position, fresh=False)
             assert after.whole() == before.subtree(action)
             search.extend(0, 20)
-            search.run()
+            run_to_the_end(search)
             check_tree(search, position, fresh=False)
 
 
@@ -453,7 +454,7 @@ def test_a_move_that_was_not_searched_begins_a_fresh_tree(name: str) -> None:
     search = searched(position, evaluator, budgets("puct", 30), simulations=0)
     position.play(position.legal_actions()[-1])
     search.advance(0, position)
-    search.run()
+    run_to_the_end(search)
     fresh = searched(position, evaluator, budgets("puct", 30))
     assert read_tree(search).whole() == read_tree(fresh).whole()
 
@@ -466,7 +467,7 @@ def test_without_reuse_every_move_begins_a_fresh_tree(policy: str) -> None:
     search = searched(position, evaluator, config)
     position.play(search.result(0).best)
     search.advance(0, position)
-    search.run()
+    run_to_the_end(search)
     assert read_tree(search).whole() == read_tree(searched(position, evaluator, config)).whole()
 
 
@@ -480,7 +481,7 @@ def test_a_kept_gumbel_root_halves_by_the_visits_of_its_own_search() -> None:
         inherited = {action: child.visits for action, child in before.children.items()}
         assert max(inherited.values()) > 10
         search.advance(0, position, simulations=60)
-        search.run()
+        run_to_the_end(search)
         after = read_tree(search).children
         new = sorted(child.visits - inherited.get(action, 0) for action, child in after.items())
         # Seven rounds among four, then fifteen between two, and what is left over.
@@ -495,12 +496,12 @@ def test_a_solved_root_that_is_kept_needs_no_more_simulations() -> None:
     assert search.result(0).proven == 1
     position.play(search.result(0).best)
     search.advance(0, position)
-    search.run()
+    run_to_the_end(search)
     result = search.result(0)
     assert (result.proven, result.value, result.simulations) == (-1, -1.0, 0)
     check_tree(search, position, fresh=False)
     search.extend(0, 50)
-    search.run()
+    run_to_the_end(search)
     assert search.simulations(0) == 0
 
 
@@ -509,7 +510,7 @@ def test_the_tree_grows_beyond_what_was_planned() -> None:
     evaluator = HashEvaluator(position.game)
     search = searched(position, evaluator, budgets("puct", 5))
     search.extend(0, 700)
-    search.run()
+    run_to_the_end(search)
     check_tree(search, position)
     assert search.result(0).visits.sum() == 705
     whole = searched(position, evaluator, budgets("puct", 5), simulations=705)
@@ -713,13 +714,13 @@ def test_stop_ends_a_search_with_what_it_has_begun(policy: str) -> None:
     search = Search(position.game, HashEvaluator(position.game), budgets(policy, 100))
     search.begin(0, position, seed=1)
     search.stop(0)
-    search.run()
+    run_to_the_end(search)
     assert search.simulations(0) == 0 and len(read_tree(search).priors) == 7
     search.extend(0, 100)
     for _ in range(20):
         assert search.step() == []
     search.stop(0)
-    search.run()
+    run_to_the_end(search)
     assert 15 <= search.simulations(0) <= 20
     check_tree(search, position)
     search.stop(0)  # a tree at rest does not mind
@@ -731,7 +732,7 @@ def test_extended_puct_is_as_one_longer_search() -> None:
     evaluator = HashEvaluator(position.game)
     parts = searched(position, evaluator, budgets("puct", 20))
     parts.extend(0, 35)
-    parts.run()
+    run_to_the_end(parts)
     assert parts.simulations(0) == 35, "counted from where it was extended"
     whole = searched(position, evaluator, budgets("puct", 55))
     assert read_tree(parts).whole() == read_tree(whole).whole()
@@ -777,7 +778,7 @@ def test_a_tree_that_is_searching_cannot_be_begun_anew() -> None:
         with pytest.raises(ValueError, match="still searching"):
             ask()
     assert search.simulations(0) == before
-    search.run()
+    run_to_the_end(search)
     check_tree(search, game.position())
 
 
@@ -791,9 +792,9 @@ def test_a_search_that_was_interrupted_says_so() -> None:
     search = Search(game, Failing(game), budgets("puct", 30))
     search.begin(0, game.position(), seed=1)
     with pytest.raises(KeyboardInterrupt):
-        search.run()
+        run_to_the_end(search)
     with pytest.raises(AssertionError, match="begin with a new Search"):
-        search.run()
+        run_to_the_end(search)
 
 
 class Wrong(Evaluator):
@@ -829,7 +830,7 @@ def test_a_game_that_breaks_its_word_is_caught() -> None:
     with pytest.raises(AssertionError, match="more legal moves than max_legal"):
         searched(liar.position(), UniformEvaluator(liar), budgets("puct", 50))
     endless = replace(toy_games.RING, max_plies=2)
-    position = toy_games.position_of(endless, size=12)
+    position = toy_games.position_of(endless, length=12)
     with pytest.raises(AssertionError, match="longer than its max_plies"):
         searched(position, HashEvaluator(endless), budgets("puct", 200))
 

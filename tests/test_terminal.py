@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -283,6 +284,21 @@ def test_hint_shows_three_moves_in_earnest_and_plays_none(tmp_path):
     assert lines[1] == "2. b3     30%      10 visits   b3 a3"
     assert lines[2].startswith("3. c3") and lines[3] == "X(1): "
     assert engine.earnest == [True] and not session.position.moves
+
+
+def test_long_lines_are_cut(tmp_path):
+    engine = ScriptedEngine()
+    think = engine.think
+
+    def think_far(position, **options):
+        thought = think(position, **options)
+        return replace(
+            thought, lines=[replace(thought.lines[0], pv=(0, 1, 2, 3, 4, 5, 6, 0, 1, 2))]
+        )
+
+    engine.think = think_far  # type: ignore[method-assign]
+    out, _ = play("hint eval", tmp_path, engine=engine, game=CONNECT4)
+    assert "visits   a b c d e f g a\n" in out and "line: a b c d e f g a\n" in out
 
 
 def test_eval_names_the_person_and_both_sides(tmp_path):

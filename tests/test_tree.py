@@ -357,7 +357,7 @@ def connect_four() -> tuple:
 
 
 def repetition() -> tuple:
-    return toy_games.position_of(toy_games.RING, size=6), {a: f"+{a + 1}" for a in range(3)}
+    return toy_games.position_of(toy_games.RING, length=6), {a: f"+{a + 1}" for a in range(3)}
 
 
 PICTURES = {

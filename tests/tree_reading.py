@@ -53,6 +53,15 @@ class Seen:
         return self.visits, self.value_sum, self.raw_value, self.status, self.proven, self.state
 
 
+def run_to_the_end(search: Search) -> None:
+    """`search.run()`, but a search that would never end is a failure and not a wait."""
+    for _ in range(20_000):
+        search.step()
+        if not search._trees.active.any():
+            return
+    raise AssertionError("the search does not end")
+
+
 def read_tree(search: Search, tree: int = 0) -> Seen:
     """The whole tree of a search."""
     trees = search._trees
