@@ -9,7 +9,7 @@ example to copy):
     outcome(state, keys, n)             -> (over, value): value for the player to move in [-1, 1],
                                         0 unless over
     key(state)                          -> uint64, equal exactly for equal positions
-    observe(state, planes)              set zeroed uint8 planes [C, H, W], for the player to move
+    observe(state, keys, n, planes)     set zeroed uint8 planes [C, H, W], for the player to move
 
 `keys[:n]` are the keys of all earlier positions of the game, for superko and repetition. The state
 has at least the fields `to_play` (0 the first player, 1 the second) and `ply` (moves made).
@@ -36,7 +36,17 @@ from alphazero.errors import UserError, closest
 from alphazero.jit import bind, is_warm
 from alphazero.position import Outcome, Position
 
-__all__ = ["Auxiliary", "Game", "Outcome", "Position", "State", "Symmetries", "available", "load"]
+__all__ = [
+    "Auxiliary",
+    "Game",
+    "Outcome",
+    "Position",
+    "State",
+    "Stones",
+    "Symmetries",
+    "available",
+    "load",
+]
 
 State = Any  # one record of a game's state dtype
 
@@ -74,6 +84,31 @@ class Auxiliary:
     loss: str = "mse"  # or "bce", for targets in [0, 1]
 
 
+@dataclass(frozen=True)
+class Stones:
+    """What a game of stones on a grid, as Go, tells programs that know such games (GTP, SGF, the
+    terminal). Plain Python, never called by a search.
+
+    Boards are int8 [H, W], row 0 on top: 0 empty, 1 the first player's, 2 the second's. A board of
+    dead stones is bool [H, W]. The functions that change a state do so in place.
+    """
+
+    board: Callable[[State], np.ndarray]
+    captures: Callable[[State], tuple[int, int]]  # stones that each player has taken
+    komi: Callable[[State], float]  # points for the second player, without compensation of handicap
+    set_komi: Callable[[State, float], None]
+    # (state, board, to_play): this board instead, without history, captures or handicap.
+    # Raises ValueError when a chain has no liberty.
+    set_up: Callable[[State, np.ndarray, int], None]
+    # (state, count): the second player is compensated, as the rules say, for so many stones.
+    set_handicap: Callable[[State, int], None]
+    area: Callable[[State, np.ndarray | None], np.ndarray]  # (state, dead): owners, as a board
+    score: Callable[
+        [State, np.ndarray | None], float
+    ]  # (state, dead): for the first player, in all
+    pass_alive: Callable[[State], np.ndarray]  # owners of stones and eyes that no attack can take
+
+
 @dataclass(frozen=True, eq=False)
 class Game:
     """One game with its parameters fixed. Compiled parts are made when first used."""
@@ -99,6 +134,13 @@ class Game:
     symmetries: Symmetries | None = None
     auxiliary: tuple[Auxiliary, ...] = ()
     uses_keys: bool = True  # False: neither `legal` nor `outcome` looks at earlier positions
+    plane_scale: tuple[float, ...] = ()  # what the network multiplies each plane by; (): 1
+    board_plane: int | None = None  # the plane that marks points on the board, if some may be off
+    vary: Callable[[State, np.random.Generator], None] | None = None  # make a start another one
+    prune: Callable[..., Any] | None = (
+        None  # kernel (state, mask): drop moves no playout should make
+    )
+    stones: Stones | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     fully_convolutional: bool = False  # actions are the points [H * W], or these and then a pass
 

@@ -20,7 +20,7 @@ def play(state: Any, action: Any) -> None: ...
 def legal(state: Any, keys: Any, n: Any, mask: Any) -> None: ...
 def outcome(state: Any, keys: Any, n: Any) -> tuple[bool, float]: ...  # type: ignore[empty-body]
 def key(state: Any) -> Any: ...
-def observe(state: Any, planes: Any) -> None: ...
+def observe(state: Any, keys: Any, n: Any, planes: Any) -> None: ...
 
 
 def start_batch(states):
@@ -50,11 +50,12 @@ def outcome_batch(states, keys, lengths, over, values):
         values[b] = value
 
 
-def observe_batch(states, planes):
-    """Fill uint8 planes [B, C, H, W], seen by the player to move."""
+def observe_batch(states, keys, lengths, planes):
+    """Fill uint8 planes [B, C, H, W], seen by the player to move; keys [B, L] and lengths [B] are
+    the keys of earlier positions."""
     for b in range(states.shape[0]):
         planes[b] = 0
-        observe(states[b], planes[b])
+        observe(states[b], keys[b], lengths[b], planes[b])
 
 
 def key_batch(states, keys):

@@ -1,6 +1,7 @@
 """A position of a game with the moves that led to it: what people and front ends handle."""
 
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +109,8 @@ class Position:
     def planes(self) -> np.ndarray:
         """What the network sees: uint8 [C, H, W], for the player to move."""
         planes = np.zeros((1, *self.game.planes), np.uint8)
-        self.game.observe_batch(self.state_array, planes)
+        lengths = np.array([len(self.moves)], np.int32)
+        self.game.observe_batch(self.state_array, self._keys[None], lengths, planes)
         return planes[0]
 
     # -- moving ------------------------------------------------------------------------------------
@@ -139,6 +141,20 @@ class Position:
         action = self.moves.pop()
         self._examine()
         return action
+
+    def set_to_play(self, player: int) -> None:
+        """Let this player make the next move, for programs that may move twice (GTP, handicap)."""
+        self.state["to_play"] = player
+        self._examine()
+
+    def amend(self, change: Callable[[State], None]) -> None:
+        """Apply `change` to the state before and after every move, for what holds for a whole game
+        and is not known from its start, such as komi."""
+        moves, self.moves = self.moves, []
+        for n in range(len(moves) + 1):
+            self.moves = moves[:n]
+            change(self.state)
+            self._examine()
 
     def copy(self) -> "Position":
         """An independent position with the same history."""

@@ -86,7 +86,7 @@ def connect4(rows: int = 6, cols: int = 7) -> Game:
         return mix(state.mine + mix(state.theirs + np.uint64(state.to_play)))
 
     @kernel
-    def observe(state, planes):
+    def observe(state, keys, n, planes):
         for column in range(cols):
             for row in range(rows):
                 bit = ONE << np.uint64(column * height + row)

@@ -68,7 +68,7 @@ def key(state):
 
 
 @kernel
-def observe(state, planes):
+def observe(state, keys, n, planes):
     mine = state.to_play + 1
     for cell in range(9):
         stone = state.board[cell]

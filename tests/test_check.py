@@ -141,13 +141,13 @@ def key_of_the_first_player(state):
 
 
 @kernel
-def observe_adds_up(state, planes):
+def observe_adds_up(state, keys, n, planes):
     for cell in range(9):
         planes[0, cell // 3, cell % 3] += state.board[cell]
 
 
 @kernel
-def observe_transposed(state, planes):
+def observe_transposed(state, keys, n, planes):
     mine = state.to_play + 1
     for cell in range(9):
         stone = state.board[cell]
@@ -156,8 +156,8 @@ def observe_transposed(state, planes):
 
 
 @kernel
-def observe_too_many_planes(state, planes):
-    tictactoe.observe(state, planes)
+def observe_too_many_planes(state, keys, n, planes):
+    tictactoe.observe(state, keys, n, planes)
     planes[2, 0, 0] = 1
 
 

@@ -137,7 +137,7 @@ GAME = """
         state.ply += 1
 
     @kernel
-    def nothing(state, planes):
+    def nothing(state, keys, n, planes):
         pass
 
     @kernel

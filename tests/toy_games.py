@@ -12,7 +12,7 @@ def no_text(*_):
 
 def make_game(name, state, num_actions, max_plies, start, play, legal, outcome, key, uses_keys):
     @kernel
-    def observe(state, planes):
+    def observe(state, keys, n, planes):
         planes[0, 0, 0] = 1
 
     return Game(

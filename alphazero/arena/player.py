@@ -134,8 +134,7 @@ class PolicyPlayer(Player):
         if not positions:
             return []
         states = np.concatenate([position.state_array for position in positions])
-        planes = np.zeros((len(positions), *self.game.planes), np.uint8)
-        self.game.observe_batch(states, planes)
+        planes = np.stack([position.planes() for position in positions])
         seeds = rng.integers(2**63, size=len(positions)).astype(np.uint64)
         logits = self._evaluator.evaluate(Leaves(planes, states, seeds)).logits.copy()
         legal = np.stack([position.legal_mask() for position in positions])

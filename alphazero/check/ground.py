@@ -144,7 +144,7 @@ def interpreted_answer(
     over, value = ask("outcome", keys, n)
     if not over:
         ask("legal", keys, n, mask)
-    ask("observe", planes)
+    ask("observe", keys, n, planes)
     key = int(ask("key")) % 2**64
     return Answer(bool(over), float(value), mask, planes, key, changed)
 

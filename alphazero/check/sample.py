@@ -144,7 +144,7 @@ def ask(positions: Sequence[Position]) -> Answers:
     )
     game.outcome_batch(states, earlier, lengths, answers.over, answers.values)
     game.legal_batch(states, earlier, lengths, answers.legal)
-    game.observe_batch(states, answers.planes)
+    game.observe_batch(states, earlier, lengths, answers.planes)
     game.key_batch(states, answers.keys)
     return answers
 

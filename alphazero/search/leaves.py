@@ -228,10 +228,10 @@ def step_leaves(
         if want_planes:
             batch.planes[rows] = 0
             if symmetry == 0:
-                observe(state, batch.planes[rows])
+                observe(state, history[t], n, batch.planes[rows])
             else:
                 view[:] = 0
-                observe(state, view)
+                observe(state, history[t], n, view)
                 transform_planes(view, points[symmetry], batch.planes[rows])
         if want_states:
             leaf_states[rows] = state

@@ -133,9 +133,10 @@ class Replay:
             chosen = rng.integers(len(points), size=batch_size)
 
         planes = np.zeros((batch_size, *game.planes), np.uint8)
-        game.observe_batch(states, planes)
+        earlier = positions.earlier_keys(rows)
+        game.observe_batch(states, *earlier, planes)
         legal = np.zeros((batch_size, game.num_actions), np.uint8)
-        game.legal_batch(states, *positions.earlier_keys(rows), legal)
+        game.legal_batch(states, *earlier, legal)
         auxiliary = {}
         for item in game.auxiliary:
             flat = np.zeros((batch_size, math.prod(item.shape)), np.float32)
