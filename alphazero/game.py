@@ -142,6 +142,7 @@ class Game:
     )
     stones: Stones | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    in_planes: tuple[str, ...] = ()  # parameters that a network sees: it serves all their values
     fully_convolutional: bool = False  # actions are the points [H * W], or these and then a pass
 
     def __post_init__(self) -> None:

@@ -66,7 +66,12 @@ def trained(game: Game, config: Any, seed: int = 0) -> Network:
 
 
 def random_planes(game: Game, rows: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 2, (rows, *game.planes), np.uint8)
+    """Zeros and ones; where planes are scaled, numbers up to 255."""
+    rng = np.random.default_rng(seed)
+    planes = rng.integers(0, 2, (rows, *game.planes), np.uint8)
+    for plane in np.flatnonzero(np.array(game.plane_scale) != 1):
+        planes[:, plane] = rng.integers(0, 256, (rows, 1, 1))
+    return planes
 
 
 def random_batch(game: Game, rows: int, seed: int = 0) -> Batch:

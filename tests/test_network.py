@@ -242,6 +242,19 @@ def test_players_ask_for_policy_and_value_alone() -> None:
     assert torch.equal(policy, output.policy) and torch.equal(wdl, output.wdl)
 
 
+def test_planes_are_multiplied_by_their_scale() -> None:
+    game, plain = point_game(5, plane_scale=(1.0, 0.025, 0.5)), point_game(5)
+    network = trained(game, SMALL)
+    other = build(plain, SMALL).eval()
+    copy_weights(weights_of(network), other)  # the scale is no weight
+    planes = floats(game, 3)
+    scaled = planes * torch.tensor(game.plane_scale)[:, None, None]
+    assert torch.equal(network(planes).policy, other(scaled).policy)
+    assert not torch.equal(network(planes).policy, other(planes).policy)
+    with pytest.raises(AssertionError, match="a scale for every plane"):
+        build(point_game(5, plane_scale=(1.0, 0.5)), SMALL)
+
+
 def test_a_game_whose_actions_are_not_points_cannot_be_fully_convolutional() -> None:
     game = made_up_game((2, 6, 7), 7, fully_convolutional=True)
     with pytest.raises(AssertionError, match="points"):

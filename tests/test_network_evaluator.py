@@ -50,6 +50,14 @@ CASES = {
     "alexnet": (point_game(7), NetworkConfig(size="b2c16", trunk="convolutional")),
     "alexnet on a small board": (point_game(3), NetworkConfig(size="b2c16", trunk="convolutional")),
     "chess": (chess_like(), NetworkConfig(size="b1c32")),
+    "scaled planes": (
+        point_game(5, has_pass=True, plane_scale=(1.0, 1 / 40, 0.5)),
+        NetworkConfig(size="b2c16", global_pooling=True),
+    ),
+    "scaled planes on a small board": (
+        point_game(3, plane_scale=(0.1, 1.0, 1.0)),
+        NetworkConfig(size="b1c16"),
+    ),
     "a long board": (made_up_game((4, 5, 3), 11), NetworkConfig(size="b1c16", global_pooling=True)),
 }
 SEVERAL = pytest.mark.parametrize(("game", "config"), CASES.values(), ids=CASES)

@@ -228,6 +228,40 @@ def test_a_parameter_that_was_as_large_as_the_board_is_not_taken_for_its_size(
     assert "length=5, not with size=9, length=6" in refused(path, five_in_a_row(9, 6))
 
 
+def test_parameters_that_the_planes_tell_may_differ(tmp_path: Path) -> None:
+    def go(size: int, **parameters: Any) -> Game:
+        parameters = {"size": size, **parameters}
+        return point_game(size, has_pass=True, parameters=parameters, in_planes=("komi", "rules"))
+
+    path, game = tmp_path / "net.safetensors", go(9, komi=7, rules="aga")
+    save_weights(path, build(game, CONFIG), game)
+    for other in (go(9, komi=0.5), go(9), go(13, komi=0.5, rules="aga")):
+        load_weights(path, other)
+    assert "with size=9, komi=7, rules=aga, not with" in refused(path, go(9, ladders=True))
+
+
+def test_planes_of_another_meaning_are_refused(tmp_path: Path) -> None:
+    path, scale = tmp_path / "net.safetensors", (1.0, 0.025, 1.0)
+    for game in (GAME, replace(GAME, plane_scale=scale), replace(GAME, board_plane=1)):
+        save_weights(path, build(game, CONFIG), game)
+        assert load_weights(path, game)[1]["board_plane"] == game.board_plane
+        for other in (
+            replace(GAME, plane_scale=(1.0, 0.5, 1.0)),
+            replace(GAME, plane_scale=scale, board_plane=0),
+        ):
+            assert "planes of another meaning" in refused(path, other)
+
+
+def test_a_file_without_scale_and_board_plane_is_of_a_game_without(path: Path) -> None:
+    content = path.read_bytes()
+    header = json.loads(safetensors.safe_open(path, "numpy").metadata()["alphazero"])
+    del header["plane_scale"], header["board_plane"]
+    weights = safetensors.numpy.load(content)
+    safetensors.numpy.save_file(weights, path, {"alphazero": json.dumps(header)})
+    load_weights(path, GAME)
+    assert "another meaning" in refused(path, replace(GAME, board_plane=0))
+
+
 def test_another_board_size_is_refused_for_columns(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     game = column_game(parameters={"rows": 6, "cols": 7})

@@ -17,6 +17,7 @@ H x W board, A actions.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,18 +57,36 @@ class Convolution(nn.Module):
     replace it by something faster with the same `forward` (`alphazero/network/inference.py`).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, rectify: bool = True) -> None:
+    scale: Tensor | None  # of the inputs [C, 1, 1]; part of the game's planes, not of the weights
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        rectify: bool = True,
+        scale: Sequence[float] = (),
+    ) -> None:
+        """`scale` is what each input is multiplied by first; (): 1."""
         super().__init__()
         self.rectify = rectify
         self.convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
+        factors = torch.tensor(scale)[:, None, None] if any(s != 1 for s in scale) else None
+        self.register_buffer("scale", factors, persistent=False)
         nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        x = self.norm(self.convolution(x))
+        x = self.linear(x)
         if skip is not None:
             x = x + skip
         return torch.relu(x) if self.rectify else x
+
+    def linear(self, x: Tensor) -> Tensor:
+        """What comes before skip and rectifier."""
+        if self.scale is not None:
+            x = x * self.scale
+        return self.norm(self.convolution(x))
 
 
 class SqueezeExcitation(nn.Module):
@@ -202,7 +221,10 @@ class ValueHead(nn.Module):
 
 
 class Network(nn.Module):
-    """The network of one game; `forward` takes float planes [B, C, H, W] of zeros and ones."""
+    """The network of one game; `forward` takes float planes [B, C, H, W] as the game made them.
+
+    Planes that are not of zeros and ones are scaled in the first layer (`Game.plane_scale`).
+    """
 
     def __init__(self, game: Game, config: NetworkConfig) -> None:
         super().__init__()
@@ -212,7 +234,9 @@ class Network(nn.Module):
         inputs, height, width = game.planes
         points = height * width
         blocks, channels = parse_size(config.size)
-        self.stem = Convolution(inputs, channels, 3 if config.trunk == "residual" else 5)
+        assert len(game.plane_scale) in (0, inputs), f"{game.name}: a scale for every plane"
+        kernel = 3 if config.trunk == "residual" else 5
+        self.stem = Convolution(inputs, channels, kernel, scale=game.plane_scale)
         self.blocks = nn.Sequential(
             *(
                 Block(channels, config, config.global_pooling and pools(index, blocks))

@@ -4,7 +4,7 @@ The file's metadata has one entry, "alphazero", a JSON header:
 
     {"version": 1, "game": "go", "parameters": {"size": 9, "komi": 7.5}, "planes": [17, 9, 9],
      "num_actions": 82, "fully_convolutional": true, "network": {"size": "b6c96", …},
-     "checksum": …, "extra": {…}}
+     "plane_scale": [1.0, …], "board_plane": 0, "checksum": …, "extra": {…}}
 
 so that a network is never used for a game it was not made for, and nothing is ever unpickled.
 """
@@ -94,6 +94,8 @@ def pack_weights(
         "planes": list(game.planes),
         "num_actions": game.num_actions,
         "fully_convolutional": game.fully_convolutional,
+        "plane_scale": list(game.plane_scale),
+        "board_plane": game.board_plane,
         "network": asdict(network.config),
         "checksum": checksum(weights),
         "extra": dict(extra or {}),
@@ -191,7 +193,11 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
     """Why a network cannot be used for a game, to be read after the file's name; None if it can."""
     if header["game"] != game.name:
         return f'holds a network for "{header["game"]}", not for "{game.name}"'
-    if header["parameters"] != game.parameters:
+    # Files from before there were such things have neither.
+    was_read = (tuple(header.get("plane_scale", ())), header.get("board_plane"))
+    if was_read != (game.plane_scale, game.board_plane):
+        return f"is for {game.name} with planes of another meaning: the game has changed since"
+    if told_apart(header["parameters"], game) != told_apart(game.parameters, game):
         if serves_other_board(header, game):
             return None
         return (
@@ -210,7 +216,8 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
 
 def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
     """Whether only the size of the board differs, and no layer of the network depends on it."""
-    before, after = header["parameters"], game.parameters
+    before = told_apart(header["parameters"], game)
+    after = told_apart(game.parameters, game)
     planes, *board = header["planes"]
     if not (header["fully_convolutional"] and game.fully_convolutional):
         return False
@@ -223,6 +230,11 @@ def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
         before[name] == after[name] or (before[name] in board and after[name] in game.planes[1:])
         for name in before
     )
+
+
+def told_apart(parameters: Mapping[str, Any], game: Game) -> dict[str, Any]:
+    """The parameters that make it another game for a network, which sees the others in planes."""
+    return {name: value for name, value in parameters.items() if name not in game.in_planes}
 
 
 def checksum(weights: Mapping[str, np.ndarray]) -> int:
