@@ -72,6 +72,9 @@ class SelfPlayConfig:
     )
     fast_simulations: int = setting(16, "simulations of the other moves", low=1)
     opening_plies: int = setting(0, "most random plies before the first search", low=0)
+    varied_starts: float = setting(
+        0.0, "share of games with another start: for Go komi and board size", low=0, high=1
+    )
 
     def __post_init__(self) -> None:
         check(self, "self_play")

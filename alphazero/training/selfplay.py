@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alphazero.config import SearchConfig, SelfPlayConfig
+from alphazero.errors import UserError
 from alphazero.evaluate import CachedEvaluator, Evaluator
-from alphazero.game import Game, Position
+from alphazero.game import Game, Position, State
 from alphazero.search.mcts import Search, SearchResult
 from alphazero.training.record import GameRecord
 
@@ -43,6 +44,7 @@ class _Game:
     seed: int
     position: Position
     rng: np.random.Generator
+    start: bytes | None  # the state it began from, if that is not the game's own
     full: bool = True  # whether the search under way trains the policy
     values: list[float] = field(default_factory=list)
     policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
@@ -57,6 +59,12 @@ class SelfPlay:
     def __init__(
         self, game: Game, evaluator: Evaluator, search: SearchConfig, self_play: SelfPlayConfig
     ) -> None:
+        """Raises UserError when the settings ask for what the game does not have."""
+        if self_play.varied_starts > 0 and game.vary is None:
+            raise UserError(
+                f"self_play.varied_starts = {self_play.varied_starts:g}: {game.name} always begins"
+                " from the same position; must be 0"
+            )
         self.game = game
         self.config = self_play
         self.search_config = search
@@ -107,14 +115,26 @@ class SelfPlay:
 
     def _begin(self, tree: int, game_id: int, seed: int) -> _Game:
         rng = np.random.default_rng([seed, game_id])
-        position = random_opening(self.game, int(rng.integers(self.config.opening_plies + 1)), rng)
-        game = _Game(game_id, seed, position, rng)
+        start = self._choose_start(rng)
+        plies = int(rng.integers(self.config.opening_plies + 1))
+        position = random_opening(self.game, plies, rng, start)
+        game = _Game(game_id, seed, position, rng, None if start is None else start.tobytes())
         game.values = [np.nan] * len(position.moves)
         game.policies = [NO_POLICY] * len(position.moves)
         simulations = self._choose_budget(game)
         tree_seed = int(rng.integers(2**63))
         self._search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
         return game
+
+    def _choose_start(self, rng: np.random.Generator) -> State | None:
+        """The state that a game begins from; None for the game's own start."""
+        share = self.config.varied_starts
+        if share == 0 or rng.random() >= share:
+            return None
+        assert self.game.vary is not None
+        state = Position(self.game).state
+        self.game.vary(state, rng)
+        return state
 
     def _choose_budget(self, game: _Game) -> int:
         """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
@@ -145,7 +165,7 @@ class SelfPlay:
             game_id=game.game_id,
             seed=game.seed,
             version=version,
-            start=None,
+            start=game.start,
             moves=np.array(game.position.moves, np.uint16),
             root_values=np.clip(np.array(game.values, np.float32), -1.0, 1.0),
             policy_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
@@ -166,10 +186,13 @@ def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
     return result.actions[keep].astype(np.uint16), weights / weights.sum()
 
 
-def random_opening(game: Game, plies: int, rng: np.random.Generator) -> Position:
-    """A position after so many random legal moves from the start that is not over."""
+def random_opening(
+    game: Game, plies: int, rng: np.random.Generator, start: State | None = None
+) -> Position:
+    """A position after so many random legal moves from a start (None: the game's own) that is not
+    over."""
     while True:
-        position = game.position()
+        position = Position(game, start)
         while len(position.moves) < plies and not position.is_over:
             position.play(int(rng.choice(position.legal_actions())))
         if not position.is_over:

@@ -24,7 +24,7 @@ from alphazero.training.executor import Collect, Executor, Weights
 from alphazero.training.learner import Learner
 from alphazero.training.meter import Meter, validation
 from alphazero.training.pace import Pace
-from alphazero.training.record import GameRecord
+from alphazero.training.record import GameRecord, start_states
 from alphazero.training.replay import Replay
 from alphazero.training.store import Store
 from alphazero.training.strength import Examiner
@@ -186,7 +186,7 @@ class Trainer:
 
     def _show(self, record: GameRecord) -> None:
         sheet = record.to_text(self.game, top=3)
-        position = Position(self.game)
+        position = Position(self.game, start_states(record.start, self.game)[0])
         for action in record.moves.tolist():
             position.play(action)
         atomic_write(self.run.games / f"game-{record.game_id:08d}.txt", sheet.encode())

@@ -1,0 +1,72 @@
+"""Self-play from other starts than the game's own: chosen, recorded, read back and replayed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alphazero.config import ReplayConfig, SearchConfig, SelfPlayConfig
+from alphazero.errors import UserError
+from alphazero.evaluate import UniformEvaluator
+from alphazero.game import Game, State, load
+from alphazero.training.record import GameRecord, read_shard, start_states, write_shard
+from alphazero.training.replay import Replay
+from alphazero.training.selfplay import SelfPlay
+
+
+def set_a_stone(state: State, rng: np.random.Generator) -> None:
+    """The second player begins with a stone on the board."""
+    state["board"][rng.integers(9)] = 2
+    state["ply"] = 1
+
+
+GAME = replace(load("tic-tac-toe"), vary=set_a_stone)
+
+
+def play(games: int, game: Game = GAME, **settings: object) -> list[GameRecord]:
+    search = SearchConfig(simulations=4)
+    self_play = SelfPlayConfig(parallel_games=5, **settings)  # type: ignore[arg-type]
+    worker = SelfPlay(game, UniformEvaluator(game), search, self_play)
+    return worker.play(games, first_id=0, seed=3)
+
+
+def test_a_share_of_the_games_begins_elsewhere() -> None:
+    records = play(200, varied_starts=0.3, opening_plies=2)
+    varied = [record for record in records if record.start is not None]
+    assert 40 < len(varied) < 80
+    first = [start_states(record.start, GAME)[0]["board"].tobytes() for record in varied]
+    assert len(set(first)) == 9
+    # Random openings begin there as well.
+    assert {int(np.isnan(record.root_values).sum()) for record in varied} == {0, 1, 2}
+    for record in varied:
+        board = start_states(record.start, GAME)[0]["board"]
+        assert board.sum() == 2 and board[record.moves].sum() == 0
+
+
+def test_all_or_none_can_begin_elsewhere_and_none_is_as_it_always_was() -> None:
+    assert all(record.start is not None for record in play(10, varied_starts=1))
+    plain = play(10)
+    assert all(record.start is None for record in plain)
+    assert plain == play(10, replace(GAME, vary=None))
+
+
+def test_games_from_elsewhere_are_the_same_for_the_same_seed() -> None:
+    assert play(20, varied_starts=0.5) == play(20, varied_starts=0.5)
+
+
+def test_a_start_survives_text_shard_and_window(tmp_path) -> None:
+    records = play(20, varied_starts=0.5)
+    assert [GameRecord.from_text(record.to_text(GAME), GAME) for record in records] == records
+    write_shard(tmp_path / "games.npz", records)
+    assert read_shard(tmp_path / "games.npz") == records
+    replay = Replay(GAME, ReplayConfig(min_positions=1, window=1000, holdout=0))
+    for record in records:
+        replay.add(record)
+    batch = replay.sample(64, np.random.default_rng(0), symmetry=False)
+    stones = batch.planes[:, :2].sum((1, 2, 3))
+    assert np.array_equal(batch.legal.sum(1), 9 - stones)
+
+
+def test_a_game_without_other_starts_says_so() -> None:
+    with pytest.raises(UserError, match=r"self_play\.varied_starts = 0\.5: tic-tac-toe always"):
+        play(1, load("tic-tac-toe"), varied_starts=0.5)
