@@ -81,7 +81,7 @@ class Auxiliary:
     name: str
     shape: tuple[int, ...]
     target: Callable[..., Any]
-    loss: str = "mse"  # or "bce", for targets in [0, 1]
+    loss: str = "mse"  # or "bce" for targets in [0, 1], "tanh" for targets in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ class Stones:
     captures: Callable[[State], tuple[int, int]]  # stones that each player has taken
     komi: Callable[[State], float]  # points for the second player, without compensation of handicap
     set_komi: Callable[[State, float], None]
+    rules: tuple[str, ...]  # names of rulesets
+    set_rules: Callable[[State, str], None]  # ValueError for an unknown one
     # (state, board, to_play): this board instead, without history, captures or handicap.
     # Raises ValueError when a chain has no liberty.
     set_up: Callable[[State, np.ndarray, int], None]
@@ -188,13 +190,14 @@ class Game:
         """A template of kernels with this game's functions and constants as its globals."""
         return bind(
             template,
-            f"{self.name}_{'_'.join(f'{k}{v}' for k, v in self.parameters.items())}",
+            self.name,
             start=self.start,
             play=self.play,
             legal=self.legal,
             outcome=self.outcome,
             key=self.key,
             observe=self.observe,
+            prune=self.prune or kernels.prune_nothing,
             USES_KEYS=self.uses_keys,
             MAX_PLIES=self.max_plies,
             NUM_ACTIONS=self.num_actions,

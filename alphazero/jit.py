@@ -70,15 +70,14 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[..., Any]:
     """A kernel made from a plain function whose globals `names` are replaced.
 
-    `name` tells copies of one template apart in the disk cache and in profiles, for example the
-    game with its parameters.
+    `name` is for people who read profiles, for example the game's. What the template does not use
+    makes no difference: games that differ elsewhere share one compilation.
     """
+    names = {key: names[key] for key in sorted(names) if key in template.__code__.co_names}
     namespace = {**template.__globals__, **names}
     copy = types.FunctionType(
         template.__code__, namespace, template.__name__, template.__defaults__, template.__closure__
     )
-    safe = "".join(character if character.isalnum() else "_" for character in name)
-    copy.__qualname__ = f"{template.__qualname__}__{safe}"
     copy.__doc__ = template.__doc__
     copy.__module__ = template.__module__
     functions = [getattr(value, "py_func", value) for value in names.values()]
@@ -88,7 +87,10 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
     for function in functions:  # a callee's constants are compiled into the copy
         identity += [f"{function.__qualname__} {function.__code__.co_firstlineno}"]
         identity += [repr(cell.cell_contents) for cell in function.__closure__ or ()]
-    copy.__kernel_sources__ = source_hash(files, extra="\n".join(identity))  # type: ignore[attr-defined]
+    sources = source_hash(files, extra="\n".join(identity))
+    safe = "".join(character if character.isalnum() else "_" for character in name)
+    copy.__qualname__ = f"{template.__qualname__}__{safe}_{sources[:8]}"
+    copy.__kernel_sources__ = sources  # type: ignore[attr-defined]
     return kernel(copy)
 
 
@@ -234,7 +236,7 @@ def _has_cached_code(dispatcher: Any) -> bool:
 # -- bit operations --------------------------------------------------------------------------------
 
 
-def _bit_operation(emit: Callable[[Any, Any], Any]) -> Any:
+def _bit_operation(emit: Callable[[Any, Any], Any], result: Any = numba_types.int64) -> Any:
     """A function of one uint64 that is a single instruction."""
 
     @intrinsic
@@ -246,13 +248,14 @@ def _bit_operation(emit: Callable[[Any, Any], Any]) -> Any:
             value = context.cast(builder, args[0], signature.args[0], numba_types.uint64)
             return emit(builder, value)
 
-        return numba_types.int64(x), codegen
+        return result(x), codegen
 
     return operation
 
 
 _ctpop = _bit_operation(lambda builder, value: builder.ctpop(value))
 _cttz = _bit_operation(lambda builder, value: builder.cttz(value, ir.Constant(ir.IntType(1), 0)))
+_bswap = _bit_operation(lambda builder, value: builder.bswap(value), numba_types.uint64)
 
 if PURE_PYTHON:
 
@@ -263,6 +266,10 @@ if PURE_PYTHON:
     def lowest_bit(x: Any) -> int:
         """Index of the lowest set bit of a uint64; 64 for zero."""
         return (int(x) & -int(x)).bit_length() - 1 if x else 64
+
+    def byte_swap(x: Any) -> Any:
+        """The bytes of a uint64 in reverse order: a chess board with its ranks turned round."""
+        return np.uint64(int.from_bytes(int(x).to_bytes(8, "little"), "big"))
 
 else:
 
@@ -275,6 +282,11 @@ else:
     def lowest_bit(x: Any) -> int:
         """Index of the lowest set bit of a uint64; 64 for zero."""
         return _cttz(x)
+
+    @kernel
+    def byte_swap(x: Any) -> Any:
+        """The bytes of a uint64 in reverse order: a chess board with its ranks turned round."""
+        return _bswap(x)
 
 
 # -- arrays without reference counts ---------------------------------------------------------------

@@ -23,6 +23,14 @@ def key(state: Any) -> Any: ...
 def observe(state: Any, keys: Any, n: Any, planes: Any) -> None: ...
 
 
+def prune(state: Any, mask: Any) -> None: ...
+
+
+@kernel
+def prune_nothing(state, mask):
+    """For games whose random playouts make any legal move."""
+
+
 def start_batch(states):
     """Fill states [B] with the initial position."""
     for b in range(states.shape[0]):
@@ -87,7 +95,8 @@ def examine(states, keys, n, mask, verdict):
 
 
 def playout_batch(states, seeds, values):
-    """Play random legal moves from states [B] to the end; states are left at the final positions.
+    """Play random moves from states [B] to the end, legal ones that the game does not prune; states
+    are left at the final positions.
 
     values float32 [B] are for the player to move in the position given. Repetition is judged within
     the playout only. Each row depends on its own seed [B] alone.
@@ -104,6 +113,7 @@ def playout_batch(states, seeds, values):
         while not finished:
             mask[:] = 0
             legal(state, keys, n if USES_KEYS else 0, mask)
+            prune(state, mask)
             action = random_legal(mask, rng)
             assert n < MAX_PLIES, "a game is longer than its max_plies"
             if USES_KEYS:
