@@ -144,7 +144,10 @@ class LearnerConfig:
     gradient_clip: float = setting(1.0, "largest norm of the gradient (0 = any)", low=0)
     policy_weight: float = setting(1.0, "weight of the policy loss", low=0)
     value_weight: float = setting(1.0, "weight of the value loss", low=0)
-    auxiliary_weight: float = setting(1.0, "weight of the game's auxiliary losses", low=0)
+    auxiliary_weight: float = setting(1.0, "weight of each of the game's auxiliary losses", low=0)
+    auxiliary_weights: tuple[str, ...] = setting(
+        (), 'weights of some of them instead, as in ["ownership=1.5", "score=0.5"]'
+    )
     root_value_mix: float = setting(
         0.0, "share of the search's value in the value target", low=0, high=1
     )
@@ -162,6 +165,11 @@ class LearnerConfig:
 
     def __post_init__(self) -> None:
         check(self, "learner")
+        for text in self.auxiliary_weights:
+            if not re.fullmatch(r"\w+=(\d+\.?\d*|\.\d+)", text, re.ASCII):
+                complain(
+                    "learner.auxiliary_weights", text, "must be a name and a weight: ownership=1.5"
+                )
         if self.samples_per_position > 16 and not self.allow_high_reuse:
             complain(
                 "learner.samples_per_position",

@@ -48,6 +48,12 @@ class Evaluator:
         evaluation = self.evaluate(leaves)
         return lambda: evaluation
 
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of the game's auxiliary targets, by name: float32 [B, *shape] for planes
+        uint8 [B, C, H, W], seen by the player to move. Not for the inside of a search: it is slow.
+        """
+        return {}
+
 
 class UniformEvaluator(Evaluator):
     """Equal priors and value 0: the free evaluator of tests and benchmarks."""
@@ -150,6 +156,9 @@ class CachedEvaluator(Evaluator):
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        return self.inner.auxiliary(planes)
 
 
 _STEP_1 = np.uint64(0x9E3779B97F4A7C15)

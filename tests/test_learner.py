@@ -13,7 +13,12 @@ from network_games import auxiliary, column_game, point_game, random_batch
 from alphazero.config import LearnerConfig, NetworkConfig
 from alphazero.errors import UserError
 from alphazero.network.weights import weights_of
-from alphazero.training.learner import Learner, calibration_error, learning_rate
+from alphazero.training.learner import (
+    Learner,
+    auxiliary_loss,
+    calibration_error,
+    learning_rate,
+)
 from alphazero.training.replay import Batch
 
 # Nine points: everything is float32 on every machine.
@@ -90,6 +95,36 @@ def test_losses_are_what_numpy_says() -> None:
     measured = learner.validate(batch)
     for name, value in expected.items():
         assert measured[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def test_auxiliary_targets_have_weights_of_their_own() -> None:
+    batch = random_batch(GAME, 16)
+    plain = make_learner(auxiliary_weight=0.5).validate(batch)
+    weighed = make_learner(auxiliary_weight=0.5, auxiliary_weights=("owner=1.5",)).validate(batch)
+    assert weighed["loss/total"] - plain["loss/total"] == pytest.approx(
+        plain["loss/owner"], rel=1e-4
+    )
+    with pytest.raises(UserError, match=r'"ownr=2": made-up has owner, score'):
+        make_learner(auxiliary_weights=("ownr=2",))
+    for text in ("owner", "owner=", "owner=-1", "owner=x"):
+        with pytest.raises(UserError, match="must be a name and a weight"):
+            make_learner(auxiliary_weights=(text,))
+
+
+def test_the_loss_of_targets_between_minus_one_and_one_is_a_cross_entropy() -> None:
+    output, target = torch.randn(4, 2, 3), torch.rand(4, 2, 3) * 2 - 1
+    loss = auxiliary_loss("tanh", output, target)
+    share = (1 + target) / 2
+    chance = (1 + output.tanh()) / 2
+    expected = -(share * chance.log() + (1 - share) * (1 - chance).log()).mean((1, 2))
+    torch.testing.assert_close(loss, expected)
+    mask = torch.ones(4, 2, 3)
+    mask[1, 0] = 0
+    masked = auxiliary_loss("tanh", output, target, mask)
+    torch.testing.assert_close(masked[0], loss[0])
+    torch.testing.assert_close(
+        masked[1:2], auxiliary_loss("tanh", output[1:2, 1:], target[1:2, 1:])
+    )
 
 
 def test_metrics_have_stable_names_and_are_finite() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from alphazero.bench.evaluator import clock_of, evaluating, make_evaluator
 from alphazero.bench.measure import Clock, Effort, Measurement, rate
 from alphazero.config import SearchConfig, SelfPlayConfig
@@ -55,6 +57,9 @@ class TimedEvaluator(Evaluator):
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        return self._inner.auxiliary(planes)
 
 
 def selfplay_suite(effort: Effort) -> Iterator[Measurement]:

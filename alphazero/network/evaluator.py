@@ -63,6 +63,17 @@ class NetworkEvaluator(Evaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
 
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        """What the network makes of the game's auxiliary targets: the plain network in float32."""
+        if not self._plain.auxiliary:
+            return {}
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(planes), self._largest):
+                batch = torch.from_numpy(planes[first : first + self._largest]).to(self.device)
+                parts.append(self._plain.expected(batch.float()))
+        return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+
     def update(self, weights: Mapping[str, np.ndarray]) -> None:
         """Go on with other weights of the same network.
 
@@ -81,7 +92,7 @@ class NetworkEvaluator(Evaluator):
         with torch.inference_mode():
             batch = self._input[: padded(rows)]  # what is left beyond the rows does no harm
             batch[:rows].copy_(torch.from_numpy(planes))
-            logits, value = self._decide(batch)
+            logits, value = self._decide(batch, self._is_whole(planes))
             evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
         return lambda: evaluation
 
@@ -95,7 +106,8 @@ class NetworkEvaluator(Evaluator):
             source[:rows].copy_(torch.from_numpy(planes))
             source[rows:].zero_()
             batch = source.to(self.device, non_blocking=True)
-            logits, value = self._decide(batch.to(self.dtype, memory_format=torch.channels_last))
+            floats = batch.to(self.dtype, memory_format=torch.channels_last)
+            logits, value = self._decide(floats, self._is_whole(planes))
             answers = [
                 torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(
                     part, non_blocking=True
@@ -112,9 +124,15 @@ class NetworkEvaluator(Evaluator):
 
         return answer
 
-    def _decide(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _is_whole(self, planes: np.ndarray) -> bool:
+        """Whether no board of a batch is smaller than the planes, which spares all masks."""
+        plane = self._plain.board_plane
+        return plane is None or bool(planes[:, plane].all())
+
+    def _decide(self, batch: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
         """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
-        logits, wdl = self._fast.network.decide(batch)
+        network = self._fast.network
+        logits, wdl = network.decide(batch, None if whole else network.mask(batch))
         chances = torch.softmax(wdl, dim=1)
         return logits, chances[:, 0] - chances[:, 2]
 

@@ -53,7 +53,19 @@ class FastLayer(nn.Module):
         raise NotImplementedError
 
 
-class PlainConvolution(FastLayer):
+class FastConvolution(FastLayer):
+    """What the three kinds of convolution share."""
+
+    def forward(self, x: Tensor, skip: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        y = self.convolve(x, skip)
+        return y if mask is None else y.mul_(mask)
+
+    def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        """A new tensor: convolution, skip and rectifier."""
+        raise NotImplementedError
+
+
+class PlainConvolution(FastConvolution):
     """Convolution, skip and rectifier by torch's own operators."""
 
     def __init__(self, layer: Convolution | nn.Conv2d, dtype: torch.dtype) -> None:
@@ -68,14 +80,14 @@ class PlainConvolution(FastLayer):
         self.weight = weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
         self.bias = bias.to(self.dtype)
 
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+    def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
         x = F.conv2d(x, self.weight, self.bias, padding=self.padding)
         if skip is not None:
             x += skip
         return x.relu_() if self.rectify else x
 
 
-class PackedConvolution(FastLayer):
+class PackedConvolution(FastConvolution):
     """Convolution by oneDNN, with the weights in its own order and everything else done on the way.
 
     The operators are those that `torch.compile` emits; nothing public in torch reaches them.
@@ -100,7 +112,7 @@ class PackedConvolution(FastLayer):
         )
         self.bias = bias.to(self.dtype)
 
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+    def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
         if skip is None:
             return torch.ops.mkldnn._convolution_pointwise(
                 x,
@@ -125,7 +137,7 @@ class PackedConvolution(FastLayer):
         )
 
 
-class DenseConvolution(FastLayer):
+class DenseConvolution(FastConvolution):
     """A convolution as one matrix over all points of a small board."""
 
     def __init__(
@@ -146,7 +158,7 @@ class DenseConvolution(FastLayer):
         self.matrix = matrix.to(self.dtype).contiguous()
         self.bias = bias.to(self.dtype).repeat(points)
 
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+    def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
         y = torch.addmm(self.bias, flatten(x), self.matrix)
         if skip is not None:
             y += flatten(skip)

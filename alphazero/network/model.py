@@ -11,8 +11,13 @@ trunk is the older line from AlexNet (Krizhevsky et al. 2012) to the first Alpha
 filters, then layer upon layer without skips; batch norm is the one thing added.
 
 Where a game is `fully_convolutional` no layer depends on the size of the board, and one set of
-weights serves all sizes. Letters in shapes: B positions, C planes, F channels of the trunk,
-H x W board, A actions.
+weights serves all sizes. Boards smaller than the planes are marked in one of these
+(`Game.board_plane`). Then everything beyond the board is zero before every convolution, as it is
+beyond the planes, and pooling counts points of the board alone, so that a board gives the same
+answers in planes of any size (Wu 2019). A batch of whole boards has the mask None and pays nothing.
+
+Letters in shapes: B positions, C planes, F channels of the trunk, H x W board, A actions. Masks are
+floats [B, 1, H, W], 1 on the board.
 """
 
 import math
@@ -29,6 +34,7 @@ from alphazero.game import Game
 
 SIZES = ("b1c16", "b2c32", "b4c32", "b6c96", "b10c128", "b15c192", "b20c256")
 FINAL_SCALE = 0.1  # of the last layers' first weights: nearly equal policy, value near 0
+SQUASH = {"bce": torch.sigmoid, "tanh": torch.tanh}  # what makes a target of an output, by loss
 POOLING_PERIOD = 3  # every third block pools (KataGo)
 
 
@@ -47,7 +53,7 @@ class NetworkOutput(NamedTuple):
 
     policy: Tensor  # logits [B, A], of illegal actions too
     wdl: Tensor  # logits [B, 3] of win, draw, loss
-    auxiliary: dict[str, Tensor]  # [B, *shape] by name; logits where the loss is "bce"
+    auxiliary: dict[str, Tensor]  # [B, *shape] by name; see `Auxiliary.loss` for what they are
 
 
 class Convolution(nn.Module):
@@ -76,17 +82,35 @@ class Convolution(nn.Module):
         self.register_buffer("scale", factors, persistent=False)
         nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        x = self.linear(x)
+    def forward(self, x: Tensor, skip: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        x = self.linear(x, mask)
         if skip is not None:
             x = x + skip
-        return torch.relu(x) if self.rectify else x
+        return cut(torch.relu(x) if self.rectify else x, mask)
 
-    def linear(self, x: Tensor) -> Tensor:
+    def linear(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """What comes before skip and rectifier."""
         if self.scale is not None:
             x = x * self.scale
-        return self.norm(self.convolution(x))
+        x = self.convolution(x)
+        return self.norm(x) if mask is None or not self.training else self.masked_norm(x, mask)
+
+    def masked_norm(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Batch norm in training, by the mean and variance of points on the board alone."""
+        norm, mask = self.norm, mask.float()
+        points = mask.sum()
+        mean = (x * mask).sum((0, 2, 3), dtype=torch.float32) / points
+        centred = x.float() - mean[:, None, None]
+        variance = (centred.square() * mask).sum((0, 2, 3)) / points
+        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.momentum is not None and norm.num_batches_tracked is not None
+        with torch.no_grad():
+            norm.num_batches_tracked += 1
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance * points / (points - 1), norm.momentum)
+        factor = norm.weight * torch.rsqrt(variance + norm.eps)
+        y = centred * factor[:, None, None] + norm.bias[:, None, None]
+        return y.to(x.dtype)
 
 
 class SqueezeExcitation(nn.Module):
@@ -97,21 +121,41 @@ class SqueezeExcitation(nn.Module):
         self.squeeze = nn.Linear(channels, max(4, channels // 4))
         self.excite = nn.Linear(max(4, channels // 4), channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        means = x.mean((2, 3), dtype=torch.float32)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        means = mean_of_points(x, mask)
         shares = torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
         return x * shares[:, :, None, None].to(x.dtype)
 
 
-def pool(x: Tensor) -> Tensor:
+def cut(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Zero beyond the board."""
+    return x if mask is None else x * mask.to(x.dtype)
+
+
+def mean_of_points(x: Tensor, mask: Tensor | None) -> Tensor:
+    """[B, F, H, W] -> float32 [B, F]: the mean over the board; x is zero beyond it."""
+    if mask is None:
+        return x.mean((2, 3), dtype=torch.float32)
+    return x.sum((2, 3), dtype=torch.float32) / count_points(mask)
+
+
+def count_points(mask: Tensor) -> Tensor:
+    """[B, 1]; 1 where there is no board at all, as in the rows that fill up a batch."""
+    return mask.sum((2, 3), dtype=torch.float32).clamp_min(1)
+
+
+def pool(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """Every channel's mean, its mean scaled by the board's width, and its maximum.
 
     [B, F, H, W] -> float32 [B, 3 F]. The scale (width - 14) / 10 is KataGo's: it lets a network
-    tell board sizes apart, which means alone do not.
+    tell board sizes apart, which means alone do not. x is at least 0, and 0 beyond the board.
     """
-    mean = x.mean((2, 3), dtype=torch.float32)
-    width = math.sqrt(x.shape[2] * x.shape[3])
-    return torch.cat([mean, mean * ((width - 14) / 10), x.amax((2, 3)).float()], dim=1)
+    mean = mean_of_points(x, mask)
+    if mask is None:
+        scaled = mean * ((math.sqrt(x.shape[2] * x.shape[3]) - 14) / 10)
+    else:
+        scaled = mean * ((count_points(mask).sqrt() - 14) / 10)
+    return torch.cat([mean, scaled, x.amax((2, 3)).float()], dim=1)
 
 
 class PooledBias(nn.Module):
@@ -122,8 +166,9 @@ class PooledBias(nn.Module):
         self.gather = Convolution(inputs, pooled, 1)
         self.bias = nn.Linear(3 * pooled, channels, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bias(pool(self.gather(x)))[:, :, None, None].to(x.dtype)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        gathered = self.gather(x, mask=mask)
+        return self.bias(pool(gathered, mask))[:, :, None, None].to(x.dtype)
 
 
 class Block(nn.Module):
@@ -139,13 +184,13 @@ class Block(nn.Module):
         self.squeeze_excitation = SqueezeExcitation(channels) if config.squeeze_excitation else None
         self.second = Convolution(channels, channels, 3, rectify=not config.squeeze_excitation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.first(x)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        y = self.first(x, mask=mask)
         if self.pooled_bias is not None:
-            y = torch.relu(y + self.pooled_bias(x))
+            y = cut(torch.relu(y + self.pooled_bias(x, mask)), mask)
         if self.squeeze_excitation is None:
-            return self.second(y, x) if self.residual else self.second(y)
-        y = self.squeeze_excitation(self.second(y))
+            return self.second(y, x if self.residual else None, mask)
+        y = self.squeeze_excitation(self.second(y, mask=mask), mask)
         return torch.relu(y + x) if self.residual else torch.relu(y)
 
 
@@ -167,15 +212,15 @@ class PointHead(nn.Module):
         if self.passing is not None:
             shrink(self.passing)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.hidden(x)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        hidden = self.hidden(x, mask=mask)
         if self.pooled_bias is not None:
-            hidden = torch.relu(hidden + self.pooled_bias(x))
+            hidden = cut(torch.relu(hidden + self.pooled_bias(x, mask)), mask)
         hidden = hidden.float()
         points = flatten(self.points(hidden))
         if self.passing is None:
             return points
-        return torch.cat([points, self.passing(pool(hidden))], dim=1)
+        return torch.cat([points, self.passing(pool(hidden, mask))], dim=1)
 
 
 class FlatHead(nn.Module):
@@ -187,8 +232,8 @@ class FlatHead(nn.Module):
         self.outputs = nn.Linear(head_width(channels) * points, outputs)
         shrink(self.outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(flatten(self.hidden(x)).float())
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.outputs(flatten(self.hidden(x, mask=mask)).float())
 
 
 class BoardLinear(nn.Linear):
@@ -214,9 +259,10 @@ class ValueHead(nn.Module):
         self.wdl = nn.Linear(self.features, 3)
         shrink(self.wdl)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.hidden(x)
-        features = torch.relu(self.mix(flatten(hidden) if self.flat else pool(hidden))).float()
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        hidden = self.hidden(x, mask=mask)
+        mixed = self.mix(flatten(hidden) if self.flat else pool(hidden, mask))
+        features = torch.relu(mixed).float()
         return self.wdl(features), features
 
 
@@ -230,6 +276,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.planes = game.planes
+        self.board_plane = game.board_plane
         self.num_actions = game.num_actions
         inputs, height, width = game.planes
         points = height * width
@@ -237,11 +284,9 @@ class Network(nn.Module):
         assert len(game.plane_scale) in (0, inputs), f"{game.name}: a scale for every plane"
         kernel = 3 if config.trunk == "residual" else 5
         self.stem = Convolution(inputs, channels, kernel, scale=game.plane_scale)
-        self.blocks = nn.Sequential(
-            *(
-                Block(channels, config, config.global_pooling and pools(index, blocks))
-                for index in range(blocks)
-            )
+        self.blocks = nn.ModuleList(
+            Block(channels, config, config.global_pooling and pools(index, blocks))
+            for index in range(blocks)
         )
         outputs, rest = divmod(game.num_actions, points)
         has_pass = game.fully_convolutional and rest == 1
@@ -255,6 +300,7 @@ class Network(nn.Module):
             self.policy = FlatHead(channels, points, game.num_actions)
         self.value = ValueHead(channels, None if game.fully_convolutional else points)
         self.auxiliary_shapes = {item.name: tuple(item.shape) for item in game.auxiliary}
+        self.auxiliary_losses = {item.name: item.loss for item in game.auxiliary}
         self.auxiliary = nn.ModuleDict(
             {
                 name: self._auxiliary_head(channels, shape)
@@ -271,26 +317,48 @@ class Network(nn.Module):
         return layer
 
     def forward(self, planes: Tensor) -> NetworkOutput:
-        return self.heads(self.trunk(planes))
+        mask = self.mask(planes)
+        return self.heads(self.trunk(planes, mask), mask)
 
-    def trunk(self, planes: Tensor) -> Tensor:
+    def mask(self, planes: Tensor) -> Tensor | None:
+        """The points on the board of planes [B, C, H, W]; None if all of them are."""
+        if self.board_plane is None:
+            return None
+        mask = planes[:, self.board_plane : self.board_plane + 1]
+        return None if bool((mask != 0).all()) else mask
+
+    def trunk(self, planes: Tensor, mask: Tensor | None) -> Tensor:
         """[B, C, H, W] -> [B, F, H, W], where most of the work is."""
-        return self.blocks(self.stem(planes))
+        x = self.stem(cut(planes, mask), mask=mask)
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
 
-    def heads(self, x: Tensor) -> NetworkOutput:
-        wdl, features = self.value(x)
+    def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
+        wdl, features = self.value(x, mask)
         auxiliary = {
-            name: head(x if isinstance(head, PointHead) else features).reshape(
+            name: (head(x, mask) if isinstance(head, PointHead) else head(features)).reshape(
                 len(x), *self.auxiliary_shapes[name]
             )
             for name, head in self.auxiliary.items()
         }
-        return NetworkOutput(self.policy(x), wdl, auxiliary)
+        return NetworkOutput(self.policy(x, mask), wdl, auxiliary)
 
-    def decide(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+    def expected(self, planes: Tensor) -> dict[str, Tensor]:
+        """The auxiliary targets [B, *shape] themselves, as expected; 0 for points off the board."""
+        mask, found = self.mask(planes), {}
+        for name, output in self(planes).auxiliary.items():
+            loss = self.auxiliary_losses[name]
+            target = SQUASH[loss](output) if loss in SQUASH else output
+            if mask is not None and self.auxiliary_shapes[name] == self.planes[1:]:
+                target = target * mask[:, 0]
+            found[name] = target
+        return found
+
+    def decide(self, planes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits of policy [B, A] and win, draw, loss [B, 3]: all that a player needs."""
-        x = self.trunk(planes)
-        return self.policy(x), self.value(x)[0]
+        x = self.trunk(planes, mask)
+        return self.policy(x, mask), self.value(x, mask)[0]
 
 
 def flatten(x: Tensor) -> Tensor:

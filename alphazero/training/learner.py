@@ -2,9 +2,10 @@
 
     loss = policy_weight    * cross-entropy of the policy among legal actions
          + value_weight     * cross-entropy of win, draw and loss
-         + auxiliary_weight * sum of the game's auxiliary losses
+         + sum of the game's auxiliary losses, each times its weight
 
-The policy's is a mean over the samples that have a policy target, the others' over all samples.
+The policy's is a mean over the samples that have a policy target, the others' over all samples. A
+target with a number for every point counts points on the board alone, as their mean.
 All that a step does follows from the state before it and the batch: a learner loaded from its
 `state_dict` goes on exactly as if it had never stopped, given the same batches on a machine of the
 same kind. Letters in shapes: B samples, A actions.
@@ -63,6 +64,7 @@ class Learner:
         self._network = build(game, network, seed).to(self._device)
         self._optimizer = make_optimizer(self._network, config)
         self._average = AVERAGES[config.averaging](self._network, config)
+        self._auxiliary_weights = auxiliary_weights(game, config)
         self._precision = choose_precision("auto", self._device, self._network)
         # What a checkpoint must agree on, for it holds nothing for anything else.
         self._fixed = {
@@ -158,17 +160,25 @@ class Learner:
         if self._device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         planes = torch.from_numpy(batch.planes).to(self._device)
+        mask = self._mask(batch.planes)
         targets = self._targets(batch)
         with torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16
         ):
             trunk = self._network.trunk(
-                planes.float().contiguous(memory_format=torch.channels_last)
+                planes.float().contiguous(memory_format=torch.channels_last), mask
             )
-        output = self._network.heads(trunk.float())
+        output = self._network.heads(trunk.float(), mask)
         # Illegal actions take no part: neither in the loss nor in what is measured of the policy.
         output = output._replace(policy=output.policy.masked_fill(~targets.legal, ILLEGAL))
-        return {**self._losses(output, targets), **quality(output, targets)}
+        return {**self._losses(output, targets, mask), **quality(output, targets)}
+
+    def _mask(self, planes: np.ndarray) -> Tensor | None:
+        """Points on the board, float [B, 1, H, W]; None where all are."""
+        plane = self._game.board_plane
+        if plane is None or planes[:, plane].all():
+            return None
+        return torch.from_numpy(planes[:, plane, None] != 0).to(self._device).float()
 
     def _targets(self, batch: Batch) -> Targets:
         def tensor(array: np.ndarray) -> Tensor:
@@ -184,7 +194,9 @@ class Learner:
             weight=weight,
         )
 
-    def _losses(self, output: NetworkOutput, targets: Targets) -> dict[str, Tensor]:
+    def _losses(
+        self, output: NetworkOutput, targets: Targets, mask: Tensor | None
+    ) -> dict[str, Tensor]:
         policy = cross_entropy(output.policy, targets.policy)
         value = cross_entropy(output.wdl, targets.wdl)
         losses = {
@@ -196,11 +208,15 @@ class Learner:
             + self._config.value_weight * losses["loss/value"]
         )
         for item in self._game.auxiliary:
+            on_points = item.shape == self._game.planes[1:]
             loss = auxiliary_loss(
-                item.loss, output.auxiliary[item.name], targets.auxiliary[item.name]
+                item.loss,
+                output.auxiliary[item.name],
+                targets.auxiliary[item.name],
+                mask[:, 0] if mask is not None and on_points else None,
             )
             losses[f"loss/{item.name}"] = weighted_mean(loss, targets.weight)
-            total = total + self._config.auxiliary_weight * losses[f"loss/{item.name}"]
+            total = total + self._auxiliary_weights[item.name] * losses[f"loss/{item.name}"]
         return {"loss/total": total, **losses}
 
 
@@ -241,14 +257,34 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
 
 
-def auxiliary_loss(kind: str, output: Tensor, target: Tensor) -> Tensor:
-    """[B, *shape], [B, *shape] -> [B]: the mean over the shape."""
+def auxiliary_weights(game: Game, config: LearnerConfig) -> dict[str, float]:
+    """The weight of every auxiliary target. Raises UserError for one that the game lacks."""
+    weights = {item.name: config.auxiliary_weight for item in game.auxiliary}
+    for text in config.auxiliary_weights:
+        name, _, weight = text.partition("=")
+        if name not in weights:
+            has = f"has {', '.join(weights)}" if weights else "has none"
+            raise UserError(f'learner.auxiliary_weights = "{text}": {game.name} {has}')
+        weights[name] = float(weight)
+    return weights
+
+
+def auxiliary_loss(kind: str, output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """[B, *shape], [B, *shape] -> [B]: the mean over the shape, or over what mask [B, *shape]
+    has a 1 for."""
     if kind == "bce":
         loss = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+    elif kind == "tanh":  # the sigmoid of 2x is (1 + tanh x) / 2
+        share = (1 + target) / 2
+        loss = F.binary_cross_entropy_with_logits(2 * output, share, reduction="none")
     else:
-        assert kind == "mse", f"auxiliary loss {kind!r} is neither mse nor bce"
+        assert kind == "mse", f"auxiliary loss {kind!r} is none of mse, bce and tanh"
         loss = F.mse_loss(output, target, reduction="none")
-    return loss.flatten(1).mean(dim=1) if loss.ndim > 1 else loss
+    if loss.ndim == 1:
+        return loss
+    if mask is None:
+        return loss.flatten(1).mean(dim=1)
+    return (loss * mask).flatten(1).sum(dim=1) / mask.flatten(1).sum(dim=1)
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
