@@ -1,0 +1,37 @@
+"""Chess: counting the leaves of the tree of legal moves, the usual test of a move generator."""
+
+import numpy as np
+
+from alphazero.jit import borrow, kernel
+from games.chess_attacks_rules import BOARD
+from games.chess_moves_rules import list_moves, make_move
+
+MAX_MOVES = 218
+DEEPEST = 32
+BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
+
+
+@kernel
+def count_leaves(boards, moves, counts, depth):
+    """Lines of `depth` plies from boards[0]; every move of every line is made.
+
+    boards [D + 1], int16 moves [D, 218] and int64 counts [D] are scratch, D at least `depth`.
+    """
+    boards, moves, counts = borrow(boards), borrow(moves), borrow(counts)
+    if depth == 0:
+        return 1
+    leaves, ply = 0, 0
+    counts[0] = list_moves(boards[0], moves[0])
+    while ply >= 0:
+        if counts[ply] == 0:
+            ply -= 1
+            continue
+        counts[ply] -= 1
+        boards[ply + 1] = boards[ply]
+        make_move(boards[ply + 1], moves[ply, counts[ply]])
+        if ply + 1 == depth:
+            leaves += 1
+        else:
+            ply += 1
+            counts[ply] = list_moves(boards[ply], moves[ply])
+    return leaves
