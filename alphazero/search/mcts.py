@@ -12,7 +12,7 @@ evaluator works on the other.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,6 +26,8 @@ from alphazero.search import root as root_kernels
 from alphazero.search import tree as tree_kernels
 from alphazero.search.select import Rules
 from alphazero.search.tree import EXPANDED, NOTHING, ROOT, UNKNOWN
+
+LONGEST_LINE = 64  # moves of an expected continuation
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,18 @@ class Search:
         root_kernels.restore_logits(trees, tree)
         self._want(tree, simulations, noise)
 
+    def restrict(self, tree: int, actions: Iterable[int]) -> None:
+        """Have the coming search of a tree consider only these moves of its root, which has been
+        evaluated (`begin` with 0 simulations, and `run`) and not searched yet.
+
+        Raises ValueError if none of them is legal, or the tree is still searching.
+        """
+        self._require_idle(tree)
+        allowed = np.zeros(self.game.num_actions, np.uint8)
+        allowed[list(actions)] = 1
+        if not root_kernels.restrict_root(self._trees, tree, allowed):
+            raise ValueError("none of the moves to consider is legal here")
+
     def _require_idle(self, tree: int, position: Position | None = None) -> None:
         """Leaves under way would be backed up in a tree that is no longer theirs."""
         if self._trees.active[tree]:
@@ -306,7 +320,7 @@ class Search:
         )
         proven = None if root["proven"] == UNKNOWN else int(root["proven"])
         value = float(root["value_sum"]) / max(int(root["visits"]), 1)
-        line = np.empty(64, np.int32)
+        line = np.empty(LONGEST_LINE, np.int32)
         length = root_kernels.principal_variation(trees, tree, self.rules, line)
         return SearchResult(
             actions=row.actions[:count].copy(),
@@ -320,6 +334,13 @@ class Search:
             pv=line[:length].tolist(),
             simulations=int(trees.done[tree]),
         )
+
+    def line(self, tree: int, action: int) -> list[int]:
+        """What the search of a tree expects to be played, beginning with this move of the root;
+        empty if it is not considered."""
+        line = np.empty(LONGEST_LINE, np.int32)
+        length = root_kernels.variation(self._trees, tree, self.rules, action, line)
+        return line[:length].tolist()
 
     def memory_per_node(self) -> float:
         """Bytes that a node takes on average: itself, its state and its edges."""

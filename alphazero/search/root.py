@@ -16,6 +16,7 @@ from alphazero.search.tree import (
     bring_best_forward,
     decode_prior,
     encode_prior,
+    swap_edges,
     value_for,
 )
 
@@ -268,16 +269,63 @@ def best_slot(trees, t, index, rules):
 @kernel
 def principal_variation(trees, t, rules, out):
     """Fill `out` with the actions of the best line; returns its length."""
+    if trees.nodes[t, ROOT].num_edges == 0:
+        return 0
+    return follow_best(trees, t, rules, best_slot(trees, t, ROOT, rules), out)
+
+
+@kernel
+def variation(trees, t, rules, action, out):
+    """Fill `out` with an action of the root and the best line after it; returns its length, 0 if
+    the action is not there."""
+    root = trees.nodes[t, ROOT]
+    for slot in range(root.num_edges):
+        if trees.edges[t, root.first_edge + slot].action == action:
+            return follow_best(trees, t, rules, slot, out)
+    return 0
+
+
+@kernel
+def follow_best(trees, t, rules, slot, out):
+    """Fill `out` with the action of the root's `slot` and the best ones after it, as far as there
+    are visits; returns their number."""
     index = ROOT
     length = 0
     while length < out.shape[0]:
-        node = trees.nodes[t, index]
-        if node.num_edges == 0 or (index != ROOT and node.num_children == 0):
-            break
-        edge = trees.edges[t, node.first_edge + best_slot(trees, t, index, rules)]
+        edge = trees.edges[t, trees.nodes[t, index].first_edge + slot]
         out[length] = edge.action
         length += 1
-        if edge.child == NOTHING:
-            break
         index = edge.child
+        if index == NOTHING or trees.nodes[t, index].num_children == 0:
+            break
+        slot = best_slot(trees, t, index, rules)
     return length
+
+
+@kernel
+def restrict_root(trees, t, allowed):
+    """Take from an expanded root without children the moves that are not allowed uint8 [A]; returns
+    how many are left. If that would be none, all stay."""
+    root, edges = trees.nodes[t, ROOT], trees.edges[t]
+    first, end = np.int64(root.first_edge), np.int64(root.first_edge) + np.int64(root.num_edges)
+    assert root.num_children == 0, "the root has been searched"
+    count, total = 0, 0.0
+    for i in range(first, end):
+        if allowed[edges[i].action]:
+            count += 1
+            total += math.exp(np.float64(trees.root_logits[t, edges[i].action]))
+    if count == 0:
+        return 0
+    place = first
+    for i in range(first, end):
+        action = np.int64(edges[i].action)
+        if allowed[action]:
+            prior = math.exp(np.float64(trees.root_logits[t, action])) / total
+            trees.root_logits[t, action] = math.log(max(prior, 1e-12))
+            edges[i].prior = encode_prior(prior)
+            if i != place:
+                swap_edges(edges, i, place)
+            place += 1
+    root.num_edges = count
+    bring_best_forward(edges, first, first + count)
+    return count
