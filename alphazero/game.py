@@ -98,7 +98,9 @@ class Stones:
     komi: Callable[[State], float]  # points for the second player, without compensation of handicap
     set_komi: Callable[[State, float], None]
     rules: tuple[str, ...]  # names of rulesets
-    set_rules: Callable[[State, str], None]  # ValueError for an unknown one
+    # (state, name, ko="", suicide=""): a ruleset, whose rules on ko and suicide may be replaced as
+    # in the game's parameters. Raises ValueError for what is unknown.
+    set_rules: Callable[..., None]
     # (state, board, to_play): this board instead, without history, captures or handicap.
     # Raises ValueError when a chain has no liberty.
     set_up: Callable[[State, np.ndarray, int], None]

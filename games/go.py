@@ -281,8 +281,8 @@ def go(
         check_komi(value)
         state["komi"] = value
 
-    def set_rules(state, name: str) -> None:
-        ruleset = find_rules(name, "", "")
+    def set_rules(state, name: str, ko: str = "", suicide: bool | str = "") -> None:
+        ruleset = find_rules(name, ko, suicide)
         state["ko_rule"], state["suicide"], state["handicap_rule"] = ruleset
 
     def set_handicap(state, count: int) -> None:

@@ -1,26 +1,32 @@
 """The engine as a front end sees it: it thinks about one position at a time, within limits, and can
-be asked to move at once."""
+be asked to move at once, or to go on until it is told to stop."""
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 import alphazero
 from alphazero.arena.player import find_weights
+from alphazero.bridges.thought import LEVELS, Level, Limit, Line, Thought
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
-from alphazero.evaluate import Evaluator, RolloutEvaluator
+from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator
 from alphazero.game import Game, Position
-from alphazero.search.mcts import Search
+from alphazero.search.mcts import Search, SearchResult
+
+__all__ = ["LEVELS", "Engine", "Level", "Limit", "Line", "Thought", "find_evaluator", "make_engine"]
 
 LEAVES_PER_TREE = 8  # so that one tree fills a small batch
 SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too blindly
-CLOCK_SIMULATIONS = 4096  # after which a search that only a clock ends asks for more
+CLOCK_SIMULATIONS = 4096  # after which a search that no count of them ends asks for more
+LARGEST_TREE = 2 << 30  # bytes, after which it gets no more
+SETTLE_SECONDS = 0.1  # between two looks whether the best move can still change
+PAUSE_SECONDS = 0.005  # between two looks whether an analysis that is complete may end
+NEW_MOVES = 2  # that a kept tree is moved on by: the engine's, and the reply to it
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
 REPORT_SECONDS = 1.0
 # The folder of the package's networks, known here without torch, which takes seconds to import.
@@ -30,69 +36,6 @@ NETWORK_SIMULATIONS = (
     800  # AlphaZero's; a fraction of a second for the small networks of the package
 )
 ROLLOUT_SIMULATIONS = 4000
-
-
-class Level(NamedTuple):
-    """How well the engine plays: it draws its move with weights visits ** (1 / temperature)."""
-
-    simulations: int
-    temperature: float
-
-
-class Limit(NamedTuple):
-    """What a search may spend, and how its move is drawn."""
-
-    simulations: int  # without a clock
-    seconds: float | None
-    temperature: float = 0.0
-
-
-# Measured with random rollouts at Connect Four, 100 games between neighbours, in Elo upwards from
-# level 1: 108, 235, 92, 210, 156, 139, 89, 241, 235. A trained network makes every level stronger.
-LEVELS = {
-    1: Level(2, 2.0),
-    2: Level(4, 1.5),
-    3: Level(8, 1.0),
-    4: Level(16, 0.8),
-    5: Level(32, 0.6),
-    6: Level(64, 0.4),
-    7: Level(128, 0.25),
-    8: Level(256, 0.0),
-    9: Level(800, 0.0),
-    10: Level(3200, 0.0),
-}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One move that the engine has looked at, with what it expects to follow."""
-
-    action: int
-    share: float  # of the point, 0 to 1, that the player to move expects from it
-    visits: int
-    pv: tuple[int, ...]  # begins with the action
-
-
-@dataclass(frozen=True)
-class Thought:
-    """What the engine thinks of a position."""
-
-    to_play: int
-    value: float  # for the player to move, in [-1, 1]
-    proven: int | None  # -1, 0, 1 for the player to move where the search has proven it
-    action: int  # the move it would make, at its level
-    lines: list[Line]  # best first
-    simulations: int
-    seconds: float
-
-    def share(self, player: int) -> float:
-        """The share of the point, 0 to 1, that a player expects; a draw is a half."""
-        return (1 + (self.value if player == self.to_play else -self.value)) / 2
-
-    @property
-    def rate(self) -> float:
-        """Simulations per second."""
-        return self.simulations / max(self.seconds, 1e-3)
 
 
 class Engine:
@@ -108,16 +51,21 @@ class Engine:
         seconds: float | None = None,
         level: int | None = None,
         seed: int = 0,
+        keep_tree: bool = False,
     ) -> None:
         """`source` is what people read: where the evaluations come from.
 
         Without a level the engine makes the best move it finds in `simulations` or, if given,
         `seconds`. The same seed makes the same moves in the same positions, but for the clock.
+        With `keep_tree` a search goes on with what the one before found out about its position; the
+        same moves then need the same positions in the same order.
         """
         self.game, self.source = game, source
         self._evaluator, self._seed = evaluator, seed
-        self._limit = Limit(simulations if seconds is None else CLOCK_SIMULATIONS, seconds)
+        self._limit = Limit(simulations if seconds is None else None, seconds)
         self._level: int | None = None
+        self._keep_tree = keep_tree
+        self._kept: tuple[Search, Position] | None = None
         if level is not None:
             self.set_level(level)
 
@@ -136,6 +84,18 @@ class Engine:
             raise UserError(f"the level must be a whole number from 1 to {len(LEVELS)}")
         self._level = level
 
+    def set_limit(self, *, simulations: int | None = None, seconds: float | None = None) -> None:
+        """Think for so long from now on, whatever the level."""
+        self._level = None
+        self._limit = Limit(simulations, seconds)
+
+    def limit(self, in_earnest: bool = False) -> Limit:
+        """What a search may spend unless it is told otherwise."""
+        if self._level is not None and not in_earnest:
+            level = LEVELS[self._level]
+            return Limit(level.simulations, temperature=level.temperature, fresh=True)
+        return self._limit
+
     def warm_up(self, report: Callable[[str], None]) -> None:
         """Have the search compiled, so that the first move comes at once; `report` hears of it when
         it takes a while."""
@@ -150,26 +110,39 @@ class Engine:
         finally:
             slow.cancel()
 
+    def forget(self) -> None:
+        """Drop what is known from earlier searches."""
+        self._kept = None
+
+    # -- thinking ----------------------------------------------------------------------------------
+
     def think(
         self,
         position: Position,
         *,
+        limit: Limit | None = None,
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[Thought], None] | None = None,
+        every: float = REPORT_SECONDS,
         in_earnest: bool = False,
         lines: int = 1,
+        only: Iterable[int] | None = None,
+        seed: int | None = None,
     ) -> Thought:
         """Search a position that is not over.
 
         Ends at the limit, when the result is proven, or once `stop()` is true, but not before one
-        simulation is done. `progress` hears of the state of things every second. In earnest, the
-        level is left aside. The best `lines` moves come with what is expected to follow.
+        simulation is done; without any limit only then. `progress` hears of the state of things
+        every so many seconds. In earnest, the level is left aside. The best `lines` moves come with
+        what is expected to follow, the others as far as the search knows. With `only`, other moves
+        are not considered. Without a seed the engine's own makes a new one for every ply.
+
+        Raises ValueError if none of the moves in `only` is legal.
         """
-        limit = self._limits(in_earnest)
-        search = Search(self.game, self._evaluator, search_config(limit.simulations))
-        search.begin(0, position, seed=self._move_seed(position))
+        limit = self.limit(in_earnest) if limit is None else limit
+        search = self._begin(position, limit, only, seed)
         started = time.perf_counter()
-        next_report = REPORT_SECONDS
+        next_report, next_look = every, SETTLE_SECONDS
         finished = 0  # simulations before the search was last extended
         while True:
             over = bool(search.step())
@@ -177,31 +150,108 @@ class Engine:
             elapsed = time.perf_counter() - started
             out_of_time = limit.seconds is not None and elapsed >= limit.seconds
             if simulations and (stop() or out_of_time):
-                search.stop(0)
-                search.run()
                 break
-            if over and (limit.seconds is None or search.is_solved(0)):
+            if over and not self._extend(search, limit, simulations):
                 break
             if over:
                 finished = simulations
-                search.extend(0, CLOCK_SIMULATIONS)
+            if limit.settle and limit.seconds and simulations and elapsed >= next_look:
+                next_look = elapsed + SETTLE_SECONDS
+                left = simulations / elapsed * (limit.seconds - elapsed)
+                if self._is_settled(search.result(0), left):
+                    break
             if progress is not None and simulations and elapsed >= next_report:
                 progress(self._thought(search, position, limit, simulations, elapsed))
-                next_report = elapsed + REPORT_SECONDS
+                next_report = elapsed + every
+        search.stop(0)
+        search.run()
         simulations = finished + search.simulations(0)
         elapsed = time.perf_counter() - started
         thought = self._thought(search, position, limit, simulations, elapsed)
+        if limit.is_endless and not stop():
+            if progress is not None:
+                progress(thought)
+            while not stop():
+                time.sleep(PAUSE_SECONDS)
         return replace(thought, lines=self._with_continuations(thought.lines, position, lines))
 
-    def _limits(self, in_earnest: bool) -> Limit:
-        if self._level is not None and not in_earnest:
-            level = LEVELS[self._level]
-            return Limit(level.simulations, None, level.temperature)
-        return self._limit
+    def _begin(
+        self, position: Position, limit: Limit, only: Iterable[int] | None, seed: int | None
+    ) -> Search:
+        """A search of the position that has not made a simulation of its own yet."""
+        simulations = limit.simulations or CLOCK_SIMULATIONS
+        config = search_config(simulations)
+        is_kept = self._keep_tree and only is None and not limit.fresh
+        search = self._go_on(position, config) if is_kept else None
+        if search is None:
+            search = Search(self.game, self._evaluator, config)
+            seed = self._move_seed(position) if seed is None else seed
+            search.begin(0, position, seed=seed, simulations=0)
+            search.run()
+            if only is not None:
+                search.restrict(0, only)
+        search.extend(0, simulations)
+        if is_kept:
+            self._kept = search, position.copy()
+        return search
+
+    def _go_on(self, position: Position, config: SearchConfig) -> Search | None:
+        """The kept search, moved on to this position, if that is what comes next."""
+        if self._kept is None:
+            return None
+        (search, before), self._kept = self._kept, None
+        moves = position.moves[len(before.moves) :]
+        walk = before.copy()
+        try:
+            steps = [(walk.play(move), walk.copy())[1] for move in moves[:NEW_MOVES]]
+        except ValueError:
+            return None
+        if search.config.leaves_per_tree != config.leaves_per_tree or not is_same(walk, position):
+            return None
+        for step in steps:
+            search.advance(0, step, simulations=0)
+            search.run()
+        return search
+
+    def _extend(self, search: Search, limit: Limit, simulations: int) -> bool:
+        """Let a search that has come to its end go on, if the limit allows it and it may help."""
+        wanted = CLOCK_SIMULATIONS
+        if limit.simulations is not None:
+            wanted = min(wanted, limit.simulations - simulations)
+        size = search.memory_per_node() * int(search.result(0).visits.sum())
+        if wanted <= 0 or search.is_solved(0) or size > LARGEST_TREE:
+            return False
+        search.extend(0, wanted)
+        return True
+
+    def _is_settled(self, result: SearchResult, left: float) -> bool:
+        """Whether no other move can get more visits with so many simulations left."""
+        best = result.visits[result.index(result.best)]
+        others = result.visits[result.actions != result.best]
+        return len(others) == 0 or bool(best - others.max() > left)
 
     def _move_seed(self, position: Position) -> int:
         """Fresh randomness for every ply, the same for the same one."""
         return int(np.random.SeedSequence([self._seed, position.ply]).generate_state(1)[0])
+
+    # -- what it says ------------------------------------------------------------------------------
+
+    def evaluate(self, position: Position, symmetry: int = 0) -> tuple[np.ndarray, float]:
+        """The evaluator's policy logits float32 [A] and its value in [-1, 1] for the player to
+        move, without a search: of the position under a symmetry, turned back."""
+        symmetries = self.game.symmetries
+        assert symmetries is not None
+        planes = position.planes()
+        turned = planes.reshape(len(planes), -1)[:, symmetries.points[symmetry]]
+        leaves = Leaves(
+            turned.reshape(1, *planes.shape), position.state_array, np.zeros(1, np.uint64)
+        )
+        answer: Evaluation = self._evaluator.evaluate(leaves)
+        return answer.logits[0][symmetries.inverse_actions[symmetry]], float(answer.value[0])
+
+    def auxiliary(self, positions: list[Position]) -> dict[str, np.ndarray]:
+        """What the evaluator says of the game's auxiliary targets: float32 [B, *shape] by name."""
+        return self._evaluator.auxiliary(np.stack([position.planes() for position in positions]))
 
     def _thought(
         self, search: Search, position: Position, limit: Limit, simulations: int, seconds: float
@@ -210,11 +260,11 @@ class Engine:
         shares = (1 + np.where(np.isnan(result.q), result.value, result.q)) / 2
         order = np.lexsort((-result.prior, -result.visits, -result.policy))
         order = sorted(order, key=lambda row: result.actions[row] != result.best)
-        lines = [
-            Line(int(result.actions[row]), float(shares[row]), int(result.visits[row]), ())
-            for row in order
-        ]
-        lines[0] = replace(lines[0], pv=tuple(result.pv))
+        lines = []
+        for row in order:
+            action, visits = int(result.actions[row]), int(result.visits[row])
+            pv = tuple(search.line(0, action)) if visits else (action,)
+            lines.append(Line(action, float(shares[row]), visits, pv, float(result.prior[row])))
         action = result.best
         if limit.temperature > 0:
             # The prior decides between moves that the few simulations have not come to.
@@ -225,20 +275,30 @@ class Engine:
         return Thought(position.to_play, value, result.proven, action, lines, simulations, seconds)
 
     def _with_continuations(self, lines: list[Line], position: Position, count: int) -> list[Line]:
-        """The lines, of which the first `count` say what follows the move."""
+        """The lines, of which the first `count` say what follows the move even if the search has
+        not looked that far."""
         continued = []
         for line in lines[:count]:
-            follows: list[int] = []
             after = position.copy()
             after.play(line.action)
-            if not line.pv and not after.is_over:
+            if len(line.pv) == 1 and not after.is_over:
                 simulations = max(1, min(line.visits, LINE_SIMULATIONS))
                 search = Search(self.game, self._evaluator, search_config(simulations))
                 search.begin(0, after, seed=self._move_seed(after))
                 search.run()
-                follows = search.result(0).pv
-            continued.append(replace(line, pv=line.pv or (line.action, *follows)))
+                line = replace(line, pv=(line.action, *search.result(0).pv))
+            continued.append(line)
         return continued + lines[count:]
+
+
+def is_same(one: Position, other: Position) -> bool:
+    """Whether two positions are the same in every respect, their history included."""
+    if one.moves != other.moves or not np.array_equal(one.keys, other.keys):
+        return False
+    names = one.game.state.names or ()
+    return one.game is other.game and all(
+        np.array_equal(one.state[name], other.state[name]) for name in names
+    )
 
 
 def search_config(simulations: int) -> SearchConfig:

@@ -1,0 +1,167 @@
+"""Time controls, and how long to think about a move under them.
+
+A control is what both players start with; a clock is what one of them has left. A clock is told by
+the controller how it stands (`correct`) where there is one that does, and otherwise counts by itself
+(`spend`). Times are seconds.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+LAG = 0.25  # between the end of thinking and the controller's clock being stopped
+MOST_SHARE = 0.25  # of what is left for the whole game that one move may take
+USUAL_LENGTH = 0.75  # plies of a game of Go, as a share of the points of its board
+FEWEST_MOVES = 0.08  # own moves still to come that are reckoned with at the least, likewise
+INCREMENT_SHARE = 0.9  # of what a move brings back that is spent on it
+
+
+@dataclass(frozen=True)
+class TimeControl:
+    """Main time, and what follows: nothing (absolute), an increment for every move (Fischer), or
+    overtime. In Canadian overtime every period has several `stones`; in byo-yomi there are several
+    `periods` of one move each, and one is lost when a move takes longer."""
+
+    main: float
+    increment: float = 0.0
+    overtime: float = 0.0  # of one period
+    stones: int = 0  # Canadian: moves in a period, whose number has no end
+    periods: int = 0  # byo-yomi
+    most: float = math.inf  # capped Fischer: the clock never has more
+    longest_move: float = math.inf  # capped Fischer
+
+    @property
+    def has_overtime(self) -> bool:
+        return self.stones > 0 or self.periods > 0
+
+
+class _Standing(NamedTuple):
+    """What a player has left: main time, then a period of overtime with so many stones or periods."""
+
+    main: float
+    period: float
+    count: int
+
+
+class Clock:
+    """One player's time."""
+
+    def __init__(self, control: TimeControl) -> None:
+        self.control = control
+        self.reset()
+
+    def reset(self) -> None:
+        """A new game."""
+        control = self.control
+        self._left = _Standing(control.main, control.overtime, control.stones or control.periods)
+
+    @property
+    def in_overtime(self) -> bool:
+        return self.control.has_overtime and self._left.main <= 0
+
+    @property
+    def left(self) -> tuple[float, int]:
+        """As GTP's time_left: seconds of the main time and 0, or of the overtime and the stones
+        (Canadian) or periods (byo-yomi) left."""
+        if self.in_overtime:
+            return self._left.period, self._left.count
+        return self._left.main, 0
+
+    def correct(self, seconds: float, count: int = 0) -> None:
+        """The controller says what is left, as in `left`."""
+        if count > 0 and self.control.has_overtime:
+            self._left = _Standing(0.0, seconds, count)
+        else:
+            self._left = self._left._replace(main=seconds)
+
+    def spend(self, seconds: float) -> None:
+        """A move has been made that took so long."""
+        main, period, count = self._left
+        control = self.control
+        beyond = seconds - max(main, 0.0)
+        if not control.has_overtime or beyond < 0:
+            self._left = self._left._replace(
+                main=min(main - seconds + control.increment, control.most)
+            )
+        elif control.stones:
+            left, stones = period - beyond, count - 1
+            if stones <= 0 and left >= 0:
+                left, stones = control.overtime, control.stones
+            self._left = _Standing(0.0, left, stones)
+        else:
+            while beyond > period and count > 1:
+                beyond, period, count = beyond - period, control.overtime, count - 1
+            left = control.overtime if beyond <= period else period - beyond
+            self._left = _Standing(0.0, left, count)
+
+    def seconds(self, moves_to_go: float) -> float:
+        """How long to think about the next move when so many of one's own are still to come."""
+        main, period, count = self._left
+        control = self.control
+        if self.in_overtime:
+            return _usable(period / max(count, 1) if control.stones else period)
+        # Once the main time is used up every move has at least so long, and it cannot be saved.
+        later = control.overtime / max(control.stones, 1)
+        share = main / max(moves_to_go, 1.0) + INCREMENT_SHARE * control.increment
+        wanted = max(share, later)
+        if not control.has_overtime:
+            wanted = min(wanted, max(main * MOST_SHARE, main / max(moves_to_go, 1.0)))
+        return _usable(min(wanted, control.longest_move), main + later)
+
+
+def _usable(seconds: float, left: float = math.inf) -> float:
+    """So long, if there is so much left, less what is lost on the way; never less than nothing."""
+    lag = min(LAG, seconds / 2, left / 2)
+    return max(min(seconds - lag, left - LAG), 0.0)
+
+
+def moves_to_go(points: int, plies: int) -> float:
+    """Own moves still to come in a game on so many points after so many plies."""
+    return max((USUAL_LENGTH * points - plies) / 2, FEWEST_MOVES * points, 1.0)
+
+
+# -- as protocols write them -----------------------------------------------------------------------
+
+
+def canadian(main: float, overtime: float, stones: int) -> TimeControl | None:
+    """GTP's time_settings: no stones in an overtime, or no time at all, mean no limit (None)."""
+    if stones <= 0 and overtime > 0 or main <= 0 and overtime <= 0:
+        return None
+    if stones <= 0 or overtime <= 0:
+        return TimeControl(main)
+    return TimeControl(main, overtime=overtime, stones=stones)
+
+
+def named_control(kind: str, values: list[float]) -> TimeControl | None:
+    """A control by KGS's and KataGo's names and their numbers; None has no limit.
+
+    Raises ValueError for another name or the wrong numbers.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown time settings {kind!r}: choose {', '.join(KINDS)}")
+    if len(values) < KINDS[kind] or not all(0 <= value < math.inf for value in values):
+        raise ValueError(f"{kind} takes {KINDS[kind]} numbers that are not negative")
+    if kind == "none":
+        return None
+    control = TimeControl(values[0])
+    if kind in ("byoyomi", "canadian"):
+        if values[2] != int(values[2]):
+            raise ValueError(f"{values[2]:g} is not a whole number")
+        if kind == "canadian":
+            return canadian(values[0], values[1], int(values[2]))
+        return replace(control, overtime=values[1], periods=int(values[2]))
+    if kind.startswith("fischer"):
+        control = replace(control, increment=values[1])
+    if kind == "fischer-capped":
+        control = replace(control, most=values[2], longest_move=values[3])
+    return control
+
+
+KINDS = {  # and how many numbers they take
+    "none": 0,
+    "absolute": 1,
+    "byoyomi": 3,
+    "canadian": 3,
+    "fischer": 2,
+    "fischer-capped": 4,
+}
