@@ -14,6 +14,7 @@ the position's history. So does a move that our rules forbid and other rules may
 repetition or after two passes.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -126,7 +127,13 @@ def _game_for(root: Node, game: Game | None) -> Game:
         raise ValueError(f"the board has {width}x{height} points; only square boards are played")
     if game is not None and game.stones is not None and game.planes[1] == width:
         return game
-    return load(f"go:size={width}")
+    return _go(width)
+
+
+@functools.cache
+def _go(size: int) -> Game:
+    """Go on a board of this size, its compiled rules loaded once."""
+    return load(f"go:size={size}")
 
 
 class _Reader:
@@ -255,7 +262,8 @@ class _Reader:
             if not self.position.is_legal(action):
                 raise ValueError(f"{place}: {error}") from error
             self.position.play(action)
-            self.remarks.append(f"history begins before {place}: {error}")
+            reason = str(error).partition("illegal: ")[2] or error
+            self.remarks.append(f"history begins before {place}, impossible otherwise: {reason}")
 
     def _look_ahead(self, nodes: list[Node]) -> None:
         """Collect the moves that follow in turn and by our rules."""
@@ -278,7 +286,7 @@ class _Reader:
         comment = "\n".join(node.properties.get("C", []))
         note = SgfNote(
             comment=comment,
-            share=None if percentage is None else min(max(percentage / 100, 0.0), 1.0),
+            share=None if percentage is None else round(min(max(percentage / 100, 0.0), 1.0), 6),
             seconds_left=_number(node.value(f"{mover}L")),
             stones_left=None if stones_left is None else int(stones_left),
         )

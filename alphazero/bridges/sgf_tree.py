@@ -12,6 +12,7 @@ that are not closed, a first node without its semicolon, any kind of line break,
 """
 
 import codecs
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ TOKEN = re.compile(
     r"(?P<mark>[();])|(?P<name>[A-Za-z0-9]+)|\[(?P<value>(?:[^\\\]]|\\.?)*+)\]?", re.DOTALL
 )
 CHARSET = re.compile(rb"\bCA\s*\[\s*([-\w.:]+)\s*\]")
+BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 LINE_BREAK = re.compile(r"\r\n|\n\r|\n|\r")
 
 
@@ -68,23 +70,23 @@ class Node:
 def decode_sgf(content: bytes) -> str:
     """The text of a file in the encoding that its mark or its CA property names.
 
-    Without either it is UTF-8 or, where that is impossible, Latin-1, as the format says. Bytes that
-    make no sense in the named encoding are replaced, for they stand in comments at worst.
+    Without either it is UTF-8 or, where that is impossible, Chinese if the bytes beyond ASCII come
+    in pairs, and else Latin-1, as the format says. Bytes that make no sense in an encoding are
+    replaced, for they stand in comments and names.
     """
     for mark, charset in MARKS.items():
         if content.startswith(mark):
             return content[len(mark) :].decode(charset, errors="replace")
     named = CHARSET.search(content)
     if named is not None:
-        try:
+        with contextlib.suppress(LookupError, ValueError):  # no encoding that anybody knows
             name = codecs.lookup(named[1].decode("ascii")).name
             return content.decode(CHARSETS.get(name, name), errors="replace")
-        except (LookupError, ValueError):
-            pass  # no encoding that anybody knows
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+    if all(len(run) % 2 == 0 for run in BEYOND_ASCII.findall(content)):
+        return content.decode("gb18030", errors="replace")
+    return content.decode("cp1252", errors="replace")
 
 
 def parse_sgf(text: str) -> list[Node]:
