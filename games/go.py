@@ -407,7 +407,7 @@ def go(
     return game
 
 
-MAX_PLIES_FACTOR = 3
+MAX_PLIES_FACTOR = 2
 MAX_PLIES_SPARE = 60  # games on tiny boards are long for their size
 
 
