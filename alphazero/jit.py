@@ -61,10 +61,29 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         sources = source_hash([function.__code__.co_filename])
         function.__kernel_sources__ = sources  # type: ignore[attr-defined]
         function.__qualname__ += _distinction(function, sources)
+    counts = not getattr(function, "__borrows__", False)
+    # Said outright, because a kernel would otherwise take it over from whoever calls it first.
+    options: Any = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": counts}
     with _content_addressed_cache():
-        dispatcher = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        dispatcher = numba.njit(**options)(function)
     _save_one_at_a_time(dispatcher)
     return dispatcher
+
+
+def borrows(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark a function, not yet compiled, that makes no array and returns none: it only borrows
+    those it is given, so nothing need count references to them.
+
+    Counting costs more than a search's own work, since every view of an array (a row, a field of a
+    state) that is handed to an inner kernel counts. What does make an array fails to compile.
+    """
+    function.__borrows__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def borrowing(function: Callable[P, R]) -> Callable[P, R]:
+    """A kernel that `borrows`."""
+    return kernel(borrows(function))
 
 
 def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[..., Any]:
@@ -79,6 +98,7 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
         template.__code__, namespace, template.__name__, template.__defaults__, template.__closure__
     )
     copy.__doc__ = template.__doc__
+    copy.__dict__.update(template.__dict__)
     copy.__module__ = template.__module__
     functions = [getattr(value, "py_func", value) for value in names.values()]
     functions = [function for function in functions if isinstance(function, types.FunctionType)]
@@ -193,16 +213,21 @@ def _collect_sources(path: Path, found: set[Path]) -> None:
     if path in found or not path.is_file() or path.is_relative_to(ENGINE):
         return
     found.add(path)
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for module in _imported_names(path.read_bytes()):
+        _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found)
+        _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found)
+
+
+@functools.cache
+def _imported_names(source: bytes) -> tuple[str, ...]:
+    """Every name in an import of a module's source: of modules, and of what is in them."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
-            modules = [node.module or "", *(alias.name for alias in node.names)]
+            names += [node.module or "", *(alias.name for alias in node.names)]
         elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        else:
-            continue
-        for module in modules:
-            _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found)
-            _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found)
+            names += [alias.name for alias in node.names]
+    return tuple(dict.fromkeys(names))
 
 
 @functools.cache

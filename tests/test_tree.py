@@ -315,8 +315,8 @@ def test_only_the_subtree_stays_and_moves_to_the_front() -> None:
             grow(trees, index, [0.1, 0.2, 0.3, 0.4], t, value=index / 10)
             trees.nodes[t, index].visits = index
     neighbour = trees.nodes[1].copy(), trees.edges[1].copy()
-    kept = np.zeros(30, np.int32)
-    assert reroot(trees, 0, 1, kept) == 5
+    kept, scratch = np.zeros((2, 30), np.int32)
+    assert reroot(trees, 0, 1, kept, scratch) == 5
     assert kept[:5].tolist() == [1, 3, 4, 5, 7]
     assert (trees.num_nodes[0], trees.num_edges[0]) == (5, 20)
     nodes = trees.nodes[0, :5]
@@ -332,8 +332,8 @@ def test_only_the_subtree_stays_and_moves_to_the_front() -> None:
 
 def test_the_last_node_can_become_the_root() -> None:
     trees = line(0, 1, 0)
-    kept = np.zeros(30, np.int32)
-    assert reroot(trees, 0, 2, kept) == 1
+    kept, scratch = np.zeros((2, 30), np.int32)
+    assert reroot(trees, 0, 2, kept, scratch) == 1
     assert kept[0] == 2
     root = trees.nodes[0, ROOT]
     assert (root.parent, root.first_edge, root.num_edges) == (NOTHING, 0, 2)

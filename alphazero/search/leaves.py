@@ -6,11 +6,11 @@
 Letters in shapes: T trees, L leaves of one step, A actions, C x H x W planes, S symmetries.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel, next_random, random_below
+from alphazero.jit import borrowing, borrows, next_random, random_below
 from alphazero.kernels import USES_KEYS, key, legal, observe, outcome, play
 from alphazero.search.root import prepare_root
 from alphazero.search.select import select_edge
@@ -26,7 +26,6 @@ from alphazero.search.tree import (
     WIN,
     add_child,
     backup,
-    borrow_trees,
     expand,
 )
 
@@ -41,6 +40,7 @@ class Batch(NamedTuple):
     legal: np.ndarray  # uint8 [L, A], by row
     planes: np.ndarray  # uint8 [L, C, H, W], by row
     seeds: np.ndarray  # uint64 [L], by row
+    upright: np.ndarray  # uint8 [C, H, W], scratch: planes before their symmetry
 
 
 def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) -> Batch:
@@ -53,24 +53,11 @@ def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) 
         legal=np.zeros((leaves, num_actions), np.uint8),
         planes=np.zeros((leaves, *planes), np.uint8),
         seeds=np.zeros(leaves, np.uint64),
+        upright=np.zeros(planes, np.uint8),
     )
 
 
-@kernel
-def borrow_batch(batch: Any) -> Any:
-    """The same batch for inner kernels, without reference counts."""
-    return Batch(
-        borrow(batch.tree),
-        borrow(batch.node),
-        borrow(batch.row),
-        borrow(batch.symmetry),
-        borrow(batch.legal),
-        borrow(batch.planes),
-        borrow(batch.seeds),
-    )
-
-
-@kernel
+@borrowing
 def advance(
     trees, batch, leaves, logits, values, inverse_actions, rules, first, end, finished
 ):  # fmt: skip
@@ -80,9 +67,6 @@ def advance(
     Returns the number of new leaves. Trees that have had their simulations become inactive, and are
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
-    trees, batch = borrow_trees(trees), borrow_batch(batch)
-    logits, values = borrow(logits), borrow(values)
-    inverse_actions = borrow(inverse_actions)
     for leaf in range(leaves):
         finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules)
     leaves = 0
@@ -97,7 +81,7 @@ def advance(
     return leaves
 
 
-@kernel
+@borrowing
 def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
     """Expand one evaluated leaf and back its value up."""
     t, index, row = batch.tree[leaf], batch.node[leaf], batch.row[leaf]
@@ -117,7 +101,7 @@ def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
         count_simulation(trees, t)
 
 
-@kernel
+@borrowing
 def count_simulation(trees, t):
     """One more simulation is done; a proven root needs no more of them."""
     trees.done[t] += 1
@@ -125,7 +109,7 @@ def count_simulation(trees, t):
         trees.budget[t] = trees.started[t]
 
 
-@kernel
+@borrowing
 def select_leaves(trees, t, batch, leaves, rules):
     """Descend in one tree until it has given its share of leaves; returns the new total.
 
@@ -155,7 +139,7 @@ def select_leaves(trees, t, batch, leaves, rules):
     return leaves
 
 
-@kernel
+@borrowing
 def descend(trees, t, rules):
     """Follow the selection rule from the root to a node without edges to follow, which may be new;
     every node on the way counts one simulation under way."""
@@ -173,7 +157,7 @@ def descend(trees, t, rules):
             index = np.int64(add_child(trees, t, index, slot))
 
 
-@kernel
+@borrowing
 def retreat(trees, t, index):
     """Take a descent back."""
     while index != NOTHING:
@@ -182,6 +166,7 @@ def retreat(trees, t, index):
         index = np.int64(node.parent)
 
 
+@borrows
 def step_leaves(
     trees, states, batch, leaves, history, length, points, leaf_states, symmetries, want_planes,
     want_states,
@@ -192,11 +177,7 @@ def step_leaves(
     keys of the positions before the root, length [T] of them, with room for those of a path.
     points [S, H * W] are the symmetries of planes. Returns the number of rows to evaluate.
     """
-    trees, batch = borrow_trees(trees), borrow_batch(batch)
-    states, leaf_states, points = borrow(states), borrow(leaf_states), borrow(points)
-    history, length = borrow(history), borrow(length)
     rows = 0
-    view = np.zeros(batch.planes.shape[1:], np.uint8)
     for leaf in range(leaves):
         t, index = batch.tree[leaf], np.int64(batch.node[leaf])
         node = trees.nodes[t, index]
@@ -230,16 +211,16 @@ def step_leaves(
             if symmetry == 0:
                 observe(state, history[t], n, batch.planes[rows])
             else:
-                view[:] = 0
-                observe(state, history[t], n, view)
-                transform_planes(view, points[symmetry], batch.planes[rows])
+                batch.upright[:] = 0
+                observe(state, history[t], n, batch.upright)
+                transform_planes(batch.upright, points[symmetry], batch.planes[rows])
         if want_states:
             leaf_states[rows] = state
         rows += 1
     return rows
 
 
-@kernel
+@borrowing
 def path_keys(nodes, t, index, history, length):
     """Append the keys of a node's ancestors to those before the root; returns how many keys."""
     depth = 0
@@ -257,7 +238,7 @@ def path_keys(nodes, t, index, history, length):
     return length + depth
 
 
-@kernel
+@borrowing
 def transform_planes(planes, points, out):
     """out[c].flat[i] = planes[c].flat[points[i]] for uint8 [C, H, W]."""
     width = planes.shape[2]

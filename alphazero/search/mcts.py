@@ -118,6 +118,7 @@ class Search:
         self._finished = np.zeros(trees + 1, np.int32)
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
+        self._moved_to = np.zeros(capacity, np.int32)
 
     @property
     def num_trees(self) -> int:
@@ -165,7 +166,7 @@ class Search:
             self._reset(tree, position)
             self._want(tree, simulations, noise)
             return
-        kept = tree_kernels.reroot(trees, tree, child, self._kept)
+        kept = tree_kernels.reroot(trees, tree, child, self._kept, self._moved_to)
         self._states[tree, :kept] = self._states[tree, self._kept[:kept]]
         self._remember_history(tree, position)
         root_kernels.restore_logits(trees, tree)
@@ -219,6 +220,7 @@ class Search:
             )
             self._states = tree_kernels.grown(self._states, capacity)
             self._kept = np.zeros(capacity, np.int32)
+            self._moved_to = np.zeros(capacity, np.int32)
         if self.config.policy == "gumbel" and simulations > trees.schedule.shape[1]:
             self._trees = trees._replace(schedule=tree_kernels.grown(trees.schedule, simulations))
 

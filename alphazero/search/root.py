@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from alphazero.jit import kernel, random_float
+from alphazero.jit import borrowing, random_float
 from alphazero.search.select import boost, child_value, mixed_value, root_score, searched_visits
 from alphazero.search.tree import (
     EXPANDED,
@@ -21,7 +21,7 @@ from alphazero.search.tree import (
 )
 
 
-@kernel
+@borrowing
 def begin_search(trees, t, budget, noise, rules):
     """Have an inactive tree search for `budget` more simulations; a solved root needs none."""
     root = trees.nodes[t, ROOT]
@@ -36,7 +36,7 @@ def begin_search(trees, t, budget, noise, rules):
             trees.budget[t] = 0
 
 
-@kernel
+@borrowing
 def expanded_child(trees, t, action):
     """The root's expanded child behind an action, or NOTHING."""
     root = trees.nodes[t, ROOT]
@@ -47,7 +47,7 @@ def expanded_child(trees, t, action):
     return NOTHING
 
 
-@kernel
+@borrowing
 def prepare_root(trees, t, rules):
     """Get an expanded root ready for a search: noise, and the schedule of sequential halving."""
     root = trees.nodes[t, ROOT]
@@ -67,7 +67,7 @@ def prepare_root(trees, t, rules):
         add_dirichlet_noise(trees, t, rules)
 
 
-@kernel
+@borrowing
 def restore_logits(trees, t):
     """Set the root's logits from its priors, for a node that has just become the root."""
     root = trees.nodes[t, ROOT]
@@ -76,7 +76,7 @@ def restore_logits(trees, t):
         trees.root_logits[t, edge.action] = math.log(max(decode_prior(edge.prior), 1e-12))
 
 
-@kernel
+@borrowing
 def fill_schedule(schedule, considered, simulations):
     """schedule[i] = visits that an action must have to be visited by simulation i.
 
@@ -103,14 +103,14 @@ def fill_schedule(schedule, considered, simulations):
             left = max(2, left // 2)
 
 
-@kernel
+@borrowing
 def sample_gumbel(rng, t):
     """A sample of the standard Gumbel distribution."""
     u = np.float64(random_float(rng, t)) + 2.0**-25  # never 0, never 1
     return np.float32(-math.log(-math.log(u)))
 
 
-@kernel
+@borrowing
 def sample_gamma(rng, t, shape):
     """A sample of the gamma distribution with scale 1 (Marsaglia and Tsang 2000)."""
     raised = shape + 1.0 if shape < 1.0 else shape
@@ -133,7 +133,7 @@ def sample_gamma(rng, t, shape):
     return sample
 
 
-@kernel
+@borrowing
 def add_dirichlet_noise(trees, t, rules):
     """Mix Dirichlet noise into the evaluator's priors of the root. The concentration is spread over
     the legal moves (KataGo: 10.83 in all, which is AlphaZero's 0.03 each on 19x19)."""
@@ -154,7 +154,7 @@ def add_dirichlet_noise(trees, t, rules):
     bring_best_forward(trees.edges[t], unvisited, root.first_edge + count)
 
 
-@kernel
+@borrowing
 def read_root(trees, t, rules, actions, visits, q, priors, policy):
     """Fill a row for every legal action of the root, in ascending order; returns how many.
 
@@ -192,7 +192,7 @@ def read_root(trees, t, rules, actions, visits, q, priors, policy):
     return count
 
 
-@kernel
+@borrowing
 def rank_actions(trees, t, ranks):
     """Set ranks[action] to the place of each root action in ascending order."""
     root = trees.nodes[t, ROOT]
@@ -206,7 +206,7 @@ def rank_actions(trees, t, ranks):
             count += 1
 
 
-@kernel
+@borrowing
 def normalise(policy, priors, count, logits):
     """Make the first `count` entries sum to 1, -inf excluded: as a softmax if they are logits, else
     in proportion (to the priors where all of them are 0)."""
@@ -226,7 +226,7 @@ def normalise(policy, priors, count, logits):
         policy[i] /= total
 
 
-@kernel
+@borrowing
 def best_slot(trees, t, index, rules):
     """The slot of the move to play from a node: a proven win, else the most visited of those not
     proven lost, and of these the one with the highest Q (at a Gumbel root: the best score among the
@@ -266,7 +266,7 @@ def best_slot(trees, t, index, rules):
     return best
 
 
-@kernel
+@borrowing
 def principal_variation(trees, t, rules, out):
     """Fill `out` with the actions of the best line; returns its length."""
     if trees.nodes[t, ROOT].num_edges == 0:
@@ -274,7 +274,7 @@ def principal_variation(trees, t, rules, out):
     return follow_best(trees, t, rules, best_slot(trees, t, ROOT, rules), out)
 
 
-@kernel
+@borrowing
 def variation(trees, t, rules, action, out):
     """Fill `out` with an action of the root and the best line after it; returns its length, 0 if
     the action is not there."""
@@ -285,7 +285,7 @@ def variation(trees, t, rules, action, out):
     return 0
 
 
-@kernel
+@borrowing
 def follow_best(trees, t, rules, slot, out):
     """Fill `out` with the action of the root's `slot` and the best ones after it, as far as there
     are visits; returns their number."""
@@ -302,7 +302,7 @@ def follow_best(trees, t, rules, slot, out):
     return length
 
 
-@kernel
+@borrowing
 def restrict_root(trees, t, allowed):
     """Take from an expanded root without children the moves that are not allowed uint8 [A]; returns
     how many are left. If that would be none, all stay."""

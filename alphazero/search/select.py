@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.jit import kernel
+from alphazero.jit import borrowing
 from alphazero.search.tree import (
     LOSS,
     NOTHING,
@@ -41,7 +41,7 @@ class Rules(NamedTuple):
     c_scale: float
 
 
-@kernel
+@borrowing
 def select_edge(trees, t, index, rules):
     """The slot of the edge to follow from an expanded node."""
     if not rules.gumbel:
@@ -51,7 +51,7 @@ def select_edge(trees, t, index, rules):
     return select_improved(trees, t, index, rules)
 
 
-@kernel
+@borrowing
 def child_value(node, child, virtual_loss):
     """Q of a visited edge for the player to move at its parent; each visit under way counts as so
     many losses."""
@@ -62,7 +62,7 @@ def child_value(node, child, virtual_loss):
     return total / max(child.visits + losses, 1.0)
 
 
-@kernel
+@borrowing
 def select_puct(trees, t, index, rules):
     """argmax Q + c P sqrt(N) / (1 + n); ties go to the lowest action. Moves proven to lose are left
     alone, unless nothing else is there."""
@@ -96,7 +96,7 @@ def select_puct(trees, t, index, rules):
     return best
 
 
-@kernel
+@borrowing
 def mixed_value(trees, t, index, virtual_loss):
     """The value given to unvisited actions: the node's raw value mixed with the visited actions'
     prior-weighted Q (Danihelka et al. 2022, appendix D), and the visits of the most visited."""
@@ -121,13 +121,13 @@ def mixed_value(trees, t, index, virtual_loss):
     return (node.raw_value + visits * weighted / prior_sum) / (1 + visits), most
 
 
-@kernel
+@borrowing
 def boost(q, most, rules):
     """sigma(Q): how much a value adds to a logit; Q in [-1, 1] is first mapped to [0, 1]."""
     return (rules.c_visit + most) * rules.c_scale * 0.5 * (q + 1.0)
 
 
-@kernel
+@borrowing
 def select_improved(trees, t, index, rules):
     """Below the root: argmax pi'(a) - N(a) / (1 + sum N), where pi' is the prior policy improved by
     completed Q values. All unvisited actions share one boost, so only the best of them can win."""
@@ -173,7 +173,7 @@ def select_improved(trees, t, index, rules):
     return best
 
 
-@kernel
+@borrowing
 def root_score(trees, t, slot, mixed, most, rules):
     """Gumbel + logit + sigma(completed Q) of a root edge."""
     edge = trees.edges[t, trees.nodes[t, ROOT].first_edge + slot]
@@ -184,7 +184,7 @@ def root_score(trees, t, slot, mixed, most, rules):
     return logit + boost(q, most, rules)
 
 
-@kernel
+@borrowing
 def searched_visits(trees, t, slot):
     """Visits of a root edge in this search, those under way included, those inherited not."""
     edge = trees.edges[t, trees.nodes[t, ROOT].first_edge + slot]
@@ -194,7 +194,7 @@ def searched_visits(trees, t, slot):
     return child.visits + child.virtual - trees.base_visits[t, edge.action]
 
 
-@kernel
+@borrowing
 def select_halving(trees, t, rules):
     """At the root: of the actions with as many visits as the schedule says, the best score."""
     root = trees.nodes[t, ROOT]

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel
+from alphazero.jit import borrowing
 
 ROOT = 0
 NOTHING = -1  # no parent, no child
@@ -109,49 +109,27 @@ def grown(array: np.ndarray, columns: int) -> np.ndarray:
     return larger
 
 
-@kernel
-def borrow_trees(trees: Any) -> Any:
-    """The same trees for inner kernels, without reference counts."""
-    return Trees(
-        borrow(trees.nodes),
-        borrow(trees.edges),
-        borrow(trees.num_nodes),
-        borrow(trees.num_edges),
-        borrow(trees.budget),
-        borrow(trees.started),
-        borrow(trees.done),
-        borrow(trees.active),
-        borrow(trees.noise),
-        borrow(trees.rng),
-        borrow(trees.root_logits),
-        borrow(trees.gumbel),
-        borrow(trees.base_visits),
-        borrow(trees.schedule),
-        borrow(trees.scratch),
-    )
-
-
-@kernel
+@borrowing
 def encode_prior(prior: float) -> Any:
     """A probability as 16 bits: the square root keeps small ones apart (relative error < 2 % above
     1e-6, < 2e-4 above 0.01)."""
     return np.uint16(math.sqrt(prior) * PRIOR_SCALE + 0.5)
 
 
-@kernel
+@borrowing
 def decode_prior(code: Any) -> float:
     """The probability that `encode_prior` stored."""
     root = code * (1.0 / PRIOR_SCALE)
     return root * root
 
 
-@kernel
+@borrowing
 def value_for(player: int, node: Any, value: float) -> float:
     """A value that belongs to `node`'s player to move, as `player` sees it."""
     return value if node.to_play == player else -value
 
 
-@kernel
+@borrowing
 def add_root(trees, t, to_play):
     """Start tree `t` anew with an unexpanded root."""
     root = trees.nodes[t, ROOT]
@@ -171,7 +149,7 @@ def add_root(trees, t, to_play):
     trees.num_edges[t] = 0
 
 
-@kernel
+@borrowing
 def add_child(trees, t, parent, slot):
     """Create the child behind an unvisited edge of `parent` and return it.
 
@@ -202,7 +180,7 @@ def add_child(trees, t, parent, slot):
     return index
 
 
-@kernel
+@borrowing
 def swap_edges(edges, i, j):
     """Exchange two of one tree's edges [E]."""
     one, other = edges[i], edges[j]
@@ -211,7 +189,7 @@ def swap_edges(edges, i, j):
     other.prior, other.action, other.child = prior, action, child
 
 
-@kernel
+@borrowing
 def bring_best_forward(edges, first, end):
     """Move the edge with the highest prior (then the lowest action) of [first, end) to `first`."""
     best = first
@@ -225,7 +203,7 @@ def bring_best_forward(edges, first, end):
         swap_edges(edges, first, best)
 
 
-@kernel
+@borrowing
 def expand(trees, t, index, logits, mask, actions, value):
     """Give a node its edges: legal actions with the softmax of their logits as priors.
 
@@ -265,7 +243,7 @@ def expand(trees, t, index, logits, mask, actions, value):
     bring_best_forward(edges, first, first + count)
 
 
-@kernel
+@borrowing
 def backup(trees, t, leaf, value):
     """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
     nodes on its path, and pass proven results up (MCTS-solver, Winands et al. 2008)."""
@@ -287,7 +265,7 @@ def backup(trees, t, leaf, value):
         index = node.parent
 
 
-@kernel
+@borrowing
 def prove(nodes, edges, index):
     """Set a node's proven result if its children decide it: one win is enough, otherwise all must
     be proven."""
@@ -308,20 +286,21 @@ def prove(nodes, edges, index):
         node.proven = best
 
 
-@kernel
-def reroot(trees, t, new_root, kept):
+@borrowing
+def reroot(trees, t, new_root, kept, moved_to):
     """Keep only the subtree of `new_root`, which becomes the root; returns its number of nodes.
 
-    kept int32 [N] receives the old index of every node kept, in order. Nodes and edge blocks lie in
-    order of creation, so each moves to the front of where it was and nothing is overwritten.
+    kept int32 [N] receives the old index of every node kept, in order; moved_to [N] is scratch.
+    Nodes and edge blocks lie in order of creation, so each moves to the front of where it was and
+    nothing is overwritten.
     """
     nodes, edges = trees.nodes[t], trees.edges[t]
-    moved_to = np.full(trees.num_nodes[t], NOTHING, np.int32)
     count = 0
     num_edges = 0
     for index in range(new_root, trees.num_nodes[t]):
         parent = nodes[index].parent
-        if index != new_root and moved_to[parent] == NOTHING:
+        moved_to[index] = NOTHING
+        if index != new_root and (parent < new_root or moved_to[parent] == NOTHING):
             continue
         moved_to[index] = count
         kept[count] = index
