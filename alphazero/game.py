@@ -40,6 +40,7 @@ __all__ = [
     "Auxiliary",
     "Game",
     "Outcome",
+    "Pieces",
     "Position",
     "State",
     "Stones",
@@ -113,6 +114,25 @@ class Stones:
     pass_alive: Callable[[State], np.ndarray]  # owners of stones and eyes that no attack can take
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """What a game of pieces, as chess, tells programs that know such games (UCI, PGN, perft, the
+    terminal). Plain Python, never called by a search.
+
+    Squares are 0..63 from a1, b1, ... to h8 whoever is to move; pieces are PNBRQK the first
+    player's, pnbrqk the second's.
+    """
+
+    board: Callable[[State], dict[int, str]]  # pieces by square
+    fen: Callable[[State], str]
+    # The position of a FEN, without earlier ones, in place. ValueError says what is wrong with it.
+    set_fen: Callable[[State, str], None]
+    san: Callable[[State, int], str]  # a legal move as people write it; ValueError for others
+    in_check: Callable[[State], bool]
+    ending: Callable[[State, np.ndarray], str]  # (state, keys): why a game is over; "" if it is not
+    perft: Callable[[State, int], int]  # lines of so many plies; no draw ends one
+
+
 @dataclass(frozen=True, eq=False)
 class Game:
     """One game with its parameters fixed. Compiled parts are made when first used."""
@@ -145,6 +165,7 @@ class Game:
         None  # kernel (state, mask): drop moves no playout should make
     )
     stones: Stones | None = None
+    pieces: Pieces | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     in_planes: tuple[str, ...] = ()  # parameters that a network sees: it serves all their values
     fully_convolutional: bool = False  # actions are the points [H * W], or these and then a pass

@@ -11,15 +11,15 @@ of dependent steps), obstruction difference 4.5 (5.8), magic bitboards 2.8 (10.0
 
 import numpy as np
 
-from alphazero.jit import byte_swap, kernel, lowest_bit, popcount
+from alphazero.jit import byte_swap, kernel, lowest_bit
 from games.chess_tables_rules import (
     ANTIDIAGONAL_LINE,
     DIAGONAL_LINE,
     FILE_A,
     FILE_H,
     FILE_LINE,
-    KING,
-    KNIGHT,
+    KING_STEPS,
+    KNIGHT_JUMPS,
     RANK_ATTACKS,
 )
 
@@ -28,13 +28,15 @@ BOARD = [
     ("mine", np.uint64),  # pieces of the player to move
     ("theirs", np.uint64),
     ("pawns", np.uint64),  # of both players, as are
-    ("straight", np.uint64),  # rooks and queens
-    ("diagonal", np.uint64),  # bishops and queens
+    ("straights", np.uint64),  # rooks and queens
+    ("diagonals", np.uint64),  # bishops and queens
     ("castling", np.uint64),  # rooks of both that may still castle
     ("king", np.uint8),  # its square
     ("their_king", np.uint8),
     ("en_passant", np.uint8),  # square behind a pawn that may be taken so; 0: none
 ]
+
+PAWN, KNIGHT, BISHOP, ROOK, QUEEN, KING, NO_PIECE = range(7)
 
 ZERO, ONE, EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
 S6, S7, S9, S10, S15, S16, S17 = (np.uint64(shift) for shift in (6, 7, 9, 10, 15, 16, 17))
@@ -87,7 +89,18 @@ def knight_attacks(knights):
 def knights_of(board):
     """Knights of both players."""
     kings = (ONE << np.uint64(board.king)) | (ONE << np.uint64(board.their_king))
-    return (board.mine | board.theirs) & ~(board.pawns | board.straight | board.diagonal | kings)
+    return (board.mine | board.theirs) & ~(board.pawns | board.straights | board.diagonals | kings)
+
+
+@kernel
+def kind_on(board, square):
+    """What stands on an occupied square: PAWN ... KING."""
+    if (board.pawns >> square) & ONE:
+        return PAWN
+    if square == np.uint64(board.king) or square == np.uint64(board.their_king):
+        return KING
+    straight, diagonal = (board.straights >> square) & ONE, (board.diagonals >> square) & ONE
+    return KNIGHT + np.int64(diagonal + straight + straight)
 
 
 @kernel
@@ -96,13 +109,13 @@ def danger_squares(board):
     theirs = board.theirs
     pawns = theirs & board.pawns
     attacked = ((pawns >> S9) & NOT_H) | ((pawns >> S7) & NOT_A)
-    attacked |= knight_attacks(theirs & knights_of(board)) | KING[np.uint64(board.their_king)]
+    attacked |= knight_attacks(theirs & knights_of(board)) | KING_STEPS[np.uint64(board.their_king)]
     through = (board.mine | theirs) & ~(ONE << np.uint64(board.king))
-    sliders = theirs & board.straight
+    sliders = theirs & board.straights
     while sliders:
         attacked |= rook_attacks(np.uint64(lowest_bit(sliders)), through)
         sliders &= sliders - ONE
-    sliders = theirs & board.diagonal
+    sliders = theirs & board.diagonals
     while sliders:
         attacked |= bishop_attacks(np.uint64(lowest_bit(sliders)), through)
         sliders &= sliders - ONE
@@ -113,8 +126,8 @@ def danger_squares(board):
 def slider_checks(board, king, occupied):
     """Their sliders that attack a square, when these squares are occupied."""
     return board.theirs & (
-        (rook_attacks(king, occupied) & board.straight)
-        | (bishop_attacks(king, occupied) & board.diagonal)
+        (rook_attacks(king, occupied) & board.straights)
+        | (bishop_attacks(king, occupied) & board.diagonals)
     )
 
 
@@ -123,7 +136,7 @@ def leaper_checks(board, king):
     """Their pawns and knights that attack a square."""
     bit = ONE << king
     pawns = (((bit << S7) & NOT_H) | ((bit << S9) & NOT_A)) & board.pawns
-    return board.theirs & (pawns | (KNIGHT[king] & knights_of(board)))
+    return board.theirs & (pawns | (KNIGHT_JUMPS[king] & knights_of(board)))
 
 
 @kernel
@@ -150,9 +163,9 @@ def pinned_pieces(board):
     king = np.uint64(board.king)
     mine, occupied = board.mine, board.mine | board.theirs
     straight, diagonal = rook_attacks(king, occupied), bishop_attacks(king, occupied)
-    behind = rook_attacks(king, occupied & ~(straight & mine)) & board.straight
+    behind = rook_attacks(king, occupied & ~(straight & mine)) & board.straights
     pinners = behind & ~straight
-    behind = bishop_attacks(king, occupied & ~(diagonal & mine)) & board.diagonal
+    behind = bishop_attacks(king, occupied & ~(diagonal & mine)) & board.diagonals
     pinners = (pinners | (behind & ~diagonal)) & board.theirs
     pinned = ZERO
     while pinners:

@@ -34,8 +34,8 @@ from games.chess_tables_rules import (
     ANTIDIAGONAL_LINE,
     DIAGONAL_LINE,
     FILE_LINE,
-    KING,
-    KNIGHT,
+    KING_STEPS,
+    KNIGHT_JUMPS,
     MOVES,
     PLANES,
     PROMOTION_PLANES,
@@ -66,7 +66,7 @@ def make_move(board, action):
     both = from_bit | to_bit
     mine = (board.mine & ~from_bit) | to_bit
     theirs = board.theirs & ~to_bit
-    pawns, straight, diagonal = board.pawns, board.straight, board.diagonal
+    pawns, straight, diagonal = board.pawns, board.straights, board.diagonals
     castling = board.castling & ~both
     king, en_passant = np.uint64(board.king), ZERO
     if origin == king:
@@ -119,8 +119,8 @@ def turn_round(board, mine, theirs, pawns, straight, diagonal, castling, king, e
     board.mine = byte_swap(theirs)
     board.theirs = byte_swap(mine)
     board.pawns = byte_swap(pawns)
-    board.straight = byte_swap(straight)
-    board.diagonal = byte_swap(diagonal)
+    board.straights = byte_swap(straight)
+    board.diagonals = byte_swap(diagonal)
     board.castling = byte_swap(castling)
     board.king = their_king ^ TURN
     board.their_king = king ^ TURN
@@ -132,11 +132,14 @@ def turn_round(board, mine, theirs, pawns, straight, diagonal, castling, king, e
 
 @kernel
 def list_moves(board, moves):
-    """Write all legal actions into int16 moves [218] in no particular order; returns how many."""
+    """Write all legal actions into int16 moves, which has room for any number, in no order.
+
+    Returns how many there are.
+    """
     king = np.uint64(board.king)
     danger = danger_squares(board)
     checkers = checking_pieces(board)
-    count = add_moves(moves, 0, king, KING[king] & ~(board.mine | danger))
+    count = add_moves(moves, 0, king, KING_STEPS[king] & ~(board.mine | danger))
     allowed = ~board.mine
     if checkers:
         if checkers & (checkers - ONE):
@@ -170,9 +173,9 @@ def add_piece_moves(board, moves, count, allowed, pinned):
     pieces = knights_of(board) & mine & ~pinned  # a pinned knight cannot move
     while pieces:
         origin = np.uint64(lowest_bit(pieces))
-        count = add_moves(moves, count, origin, KNIGHT[origin] & allowed)
+        count = add_moves(moves, count, origin, KNIGHT_JUMPS[origin] & allowed)
         pieces &= pieces - ONE
-    pieces = board.diagonal & mine
+    pieces = board.diagonals & mine
     while pieces:
         origin = np.uint64(lowest_bit(pieces))
         targets = bishop_attacks(origin, occupied) & allowed
@@ -180,7 +183,7 @@ def add_piece_moves(board, moves, count, allowed, pinned):
             targets &= pin_line(king, origin)
         count = add_moves(moves, count, origin, targets)
         pieces &= pieces - ONE
-    pieces = board.straight & mine
+    pieces = board.straights & mine
     while pieces:
         origin = np.uint64(lowest_bit(pieces))
         targets = rook_attacks(origin, occupied) & allowed
@@ -276,3 +279,12 @@ def add_en_passant(board, moves, count):
             moves[np.uint64(count)] = ACTIONS[(origin << S6) | target]
             count += 1
     return count
+
+
+@kernel
+def pass_move(board):
+    """Turn the board round without a move."""
+    turn_round(
+        board, board.mine, board.theirs, board.pawns, board.straights, board.diagonals,
+        board.castling, np.uint64(board.king), ZERO,
+    )  # fmt: skip

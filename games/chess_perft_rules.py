@@ -1,12 +1,14 @@
 """Chess: counting the leaves of the tree of legal moves, the usual test of a move generator."""
 
+from typing import Any
+
 import numpy as np
 
 from alphazero.jit import borrow, kernel
 from games.chess_attacks_rules import BOARD
 from games.chess_moves_rules import list_moves, make_move
+from games.chess_rules import SCRATCH_MOVES
 
-MAX_MOVES = 218
 DEEPEST = 32
 BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
 
@@ -15,7 +17,8 @@ BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
 def count_leaves(boards, moves, counts, depth):
     """Lines of `depth` plies from boards[0]; every move of every line is made.
 
-    boards [D + 1], int16 moves [D, 218] and int64 counts [D] are scratch, D at least `depth`.
+    boards [D + 1], int16 moves [D, SCRATCH_MOVES] and int64 counts [D] are scratch; D is at least
+    `depth`.
     """
     boards, moves, counts = borrow(boards), borrow(moves), borrow(counts)
     if depth == 0:
@@ -35,3 +38,14 @@ def count_leaves(boards, moves, counts, depth):
             ply += 1
             counts[ply] = list_moves(boards[ply], moves[ply])
     return leaves
+
+
+def perft(state: Any, depth: int) -> int:
+    """Lines of `depth` plies of legal moves from a state; ends by repetition or clock are none."""
+    if not 0 <= depth <= DEEPEST:
+        raise ValueError(f"depth is 0 to {DEEPEST}, not {depth}")
+    boards = np.zeros(depth + 1, BOARD_DTYPE)
+    for name, _ in BOARD:
+        boards[0][name] = state[name]
+    moves, counts = np.empty((depth + 1, SCRATCH_MOVES), np.int16), np.zeros(depth + 1, np.int64)
+    return int(count_leaves(boards, moves, counts, depth))

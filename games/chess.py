@@ -1,0 +1,169 @@
+"""Chess by the Laws of FIDE: `chess`, `chess:chess960=true,position=0`.
+
+Mate and stalemate end a game, and so do positions in which the pieces left cannot mate. A draw by
+threefold repetition or by fifty moves without a capture or a pawn's move must be claimed over the
+board; here `draws=claimed` ends the game as if somebody always did, which is how AlphaZero and
+others learn. With `draws=automatic` only what ends a game without a claim does: the fifth
+repetition and 75 moves.
+
+The parts: `chess_tables_rules` squares and actions, `chess_attacks_rules`, `chess_moves_rules`,
+`chess_key_rules`, `chess_rules` the state and the end, `chess_planes_rules` for networks,
+`chess_perft_rules`; as text `chess_fen_rules`, `chess_notation_rules`, `chess_reasons_rules`.
+"""
+
+import numpy as np
+
+from alphazero.game import Game, Pieces
+from alphazero.jit import kernel
+from games.chess_attacks_rules import checking_pieces
+from games.chess_fen_rules import (
+    STANDARD,
+    draw,
+    fill,
+    pieces_of,
+    read_fen,
+    set_up,
+    start_setup,
+    write_fen,
+)
+from games.chess_moves_rules import list_moves
+from games.chess_notation_rules import one, read_move, write_san, write_uci
+from games.chess_perft_rules import perft
+from games.chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
+from games.chess_reasons_rules import how_ended, marked_squares, why_illegal
+from games.chess_rules import MAX_MOVES, PAST, SCRATCH_MOVES, STATE, judge, play_move, settle
+from games.chess_tables_rules import NUM_ACTIONS
+
+DRAWS = {"claimed": (3, 100), "automatic": (5, 150)}  # repetitions, plies without progress
+# Pawns make at most 16 * 6 moves and 30 pieces are captured; between two such moves, before the
+# first and after the last, lie at most so many plies as one may play without.
+PROGRESS = 16 * 6 + 30
+
+
+def chess(
+    chess960: bool = False,
+    position: int = STANDARD,
+    draws: str = "claimed",
+    max_plies: int = 0,
+    history: int = PAST + 1,
+) -> Game:
+    """Chess.
+
+    chess960: castling from any start position, written as the king taking its rook; position: the
+    number of the start position (518 is the usual one). draws: see the module. max_plies: a game
+    of so many plies is drawn; 0 for no such rule. history: how many positions a network sees, 1 to
+    8.
+    """
+    if not isinstance(chess960, bool):
+        raise ValueError(f"chess960 must be true or false, not {chess960!r}")
+    if draws not in DRAWS:
+        raise ValueError(f"draws must be one of {', '.join(DRAWS)}, not {draws!r}")
+    if not (isinstance(history, int) and 1 <= history <= PAST + 1):
+        raise ValueError(f"history must be a whole number from 1 to {PAST + 1}, not {history!r}")
+    if not (isinstance(max_plies, int) and max_plies >= 0):
+        raise ValueError(f"max_plies must be a whole number, 0 or more, not {max_plies!r}")
+    if position != STANDARD and not chess960:
+        raise ValueError(f"position={position} is one of Chess960: it needs chess960=true")
+    first = np.zeros(1, np.dtype((np.record, STATE)))
+    fill(first[0], start_setup(position))
+    repetitions, limit = DRAWS[draws]
+    mine, theirs, pawns = (int(first[0][name]) for name in ("mine", "theirs", "pawns"))
+    straight, diagonal = int(first[0]["straights"]), int(first[0]["diagonals"])
+    castling, king = int(first[0]["castling"]), int(first[0]["king"])
+
+    @kernel
+    def start(state):
+        state.mine = np.uint64(mine)
+        state.theirs = np.uint64(theirs)
+        state.pawns = np.uint64(pawns)
+        state.straights = np.uint64(straight)
+        state.diagonals = np.uint64(diagonal)
+        state.castling = np.uint64(castling)
+        state.king = king
+        state.their_king = king ^ 56
+        state.en_passant = 0
+        state.clock = 0
+        state.to_play = 0
+        state.ply = 0
+        for i in range(PAST):
+            state.past[i] = 0
+        settle(state)
+
+    @kernel
+    def play(state, action):
+        play_move(state, action)
+
+    @kernel
+    def legal(state, keys, n, mask):
+        moves = np.empty(SCRATCH_MOVES, np.int16)
+        for i in range(list_moves(state, moves)):
+            mask[moves[i]] = 1
+
+    @kernel
+    def outcome(state, keys, n):
+        over, value = judge(state, keys, n, repetitions, limit)
+        if max_plies > 0 and not over and state.ply >= max_plies:
+            return True, 0.0
+        return over, value
+
+    @kernel
+    def key(state):
+        return state.key
+
+    @kernel
+    def observe(state, keys, n, planes):
+        show(state, keys, n, planes, history, limit)
+
+    def set_fen(state, text):
+        set_up(state, read_fen(text, chess960))
+
+    def ending(state, keys):
+        end = how_ended(state, keys, repetitions, limit)
+        return end or (f"{max_plies} plies" if 0 < max_plies <= state["ply"] else "")
+
+    def vary(state, rng):
+        set_up(state, start_setup(int(rng.integers(960))))
+
+    channels = POSITION_PLANES * history + OTHER_PLANES
+    return Game(
+        name="chess",
+        title="Chess960" if chess960 else "chess",
+        state=STATE,
+        num_actions=NUM_ACTIONS,
+        planes=(channels, 8, 8),
+        max_plies=max_plies or (PROGRESS + 1) * limit,
+        start=start,
+        play=play,
+        legal=legal,
+        outcome=outcome,
+        key=key,
+        observe=observe,
+        action_to_str=lambda state, action: write_uci(state, action, chess960),
+        str_to_action=read_move,
+        render=lambda state, last: draw(state, marked_squares(state, last)),
+        explain=why_illegal,
+        max_legal=MAX_MOVES,
+        players=("white", "black"),
+        plane_scale=(1.0,) * (channels - 1) + (0.01,),
+        vary=vary if chess960 else None,
+        pieces=Pieces(
+            board=pieces_of,
+            fen=write_fen,
+            set_fen=set_fen,
+            san=write_san,
+            in_check=lambda state: bool(checking_pieces(one(state)[0])),
+            ending=ending,
+            perft=perft,
+        ),
+        parameters={
+            "chess960": chess960,
+            "position": position,
+            "draws": draws,
+            "max_plies": max_plies,
+            "history": history,
+        },
+        in_planes=("chess960", "position", "draws", "max_plies"),
+    )
+
+
+GAME = chess

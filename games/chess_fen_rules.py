@@ -1,0 +1,305 @@
+"""Chess: positions as text (FEN), the start positions of Chess960, and the board to look at.
+
+Squares are 0..63 from a1 as White sees them, everywhere in this file; `relative` is the one place
+where they become those of the player to move.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from games.chess_attacks_rules import checking_pieces
+from games.chess_rules import STATE, settle
+
+State = Any
+STANDARD = 518  # number of the usual start position among those of Chess960
+PLAYERS = ("White", "Black")
+FILES = "abcdefgh"
+ORIGINALS = {"q": 1, "r": 2, "b": 2, "n": 2}  # of each player; more of them were pawns
+LONGEST_CLOCK = 150
+LAST_MOVE_NUMBER = 9999
+
+
+class Setup(NamedTuple):
+    """What a FEN says."""
+
+    pieces: dict[int, str]  # by square: PNBRQK White's, pnbrqk Black's
+    to_play: int  # 0 White, 1 Black
+    rooks: tuple[int, ...]  # squares of rooks that may castle, the order that of FENs
+    en_passant: int | None  # the square behind a pawn that has just moved two squares
+    clock: int
+    ply: int
+
+
+def square_name(square: int) -> str:
+    return FILES[square % 8] + str(square // 8 + 1)
+
+
+def relative(state: State, square: int) -> int:
+    """A square as the player to move sees it, and back."""
+    return square ^ 56 if state["to_play"] == 1 else square
+
+
+# -- states and pieces -----------------------------------------------------------------------------
+
+
+def pieces_of(state: State) -> dict[int, str]:
+    """The pieces on the board: square -> letter."""
+    boards = {name: int(state[name]) for name in ("mine", "pawns", "straights", "diagonals")}
+    occupied, kings = boards["mine"] | int(state["theirs"]), {state["king"], state["their_king"]}
+    pieces = {}
+    for square in range(64):
+        if not occupied >> square & 1:
+            continue
+        mine, pawn, straight, diagonal = (board >> square & 1 for board in boards.values())
+        letter = "p" if pawn else "k" if square in kings else "nbrq"[diagonal + 2 * straight]
+        white = mine == (state["to_play"] == 0)
+        pieces[relative(state, square)] = letter.upper() if white else letter
+    return pieces
+
+
+def set_up(state: State, setup: Setup) -> None:
+    """Make the state this position, without earlier ones."""
+    fill(state, setup)
+    settle(state)
+
+
+def fill(state: State, setup: Setup) -> None:
+    """Set all fields but the key, and en passant whether or not it is legal."""
+    state["to_play"] = setup.to_play
+
+    def board(squares: Any) -> int:
+        return sum(1 << relative(state, square) for square in squares)
+
+    def squares(letters: str) -> list[int]:
+        return [square for square, letter in setup.pieces.items() if letter in letters]
+
+    mine, theirs = "PNBRQK", "pnbrqk"
+    if setup.to_play == 1:
+        mine, theirs = theirs, mine
+    state["mine"], state["theirs"] = board(squares(mine)), board(squares(theirs))
+    state["pawns"], state["straights"] = board(squares("Pp")), board(squares("RrQq"))
+    state["diagonals"], state["castling"] = board(squares("BbQq")), board(setup.rooks)
+    state["king"] = relative(state, squares(mine[5])[0])
+    state["their_king"] = relative(state, squares(theirs[5])[0])
+    ep = setup.en_passant
+    state["en_passant"] = 0 if ep is None else relative(state, ep)
+    state["past"] = 0
+    state["clock"], state["ply"] = setup.clock, setup.ply
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def write_fen(state: State) -> str:
+    """The position as FEN; a square of en passant only where such a capture is legal. Rooks that
+    may castle are KQkq, or a file where another rook stands further out (X-FEN)."""
+    pieces, rows = pieces_of(state), []
+    for rank in range(7, -1, -1):
+        row = "".join(pieces.get(8 * rank + file, ".") for file in range(8))
+        for empty in range(8, 0, -1):
+            row = row.replace("." * empty, str(empty))
+        rows.append(row)
+    ep = int(state["en_passant"])
+    target = square_name(relative(state, ep)) if ep else "-"
+    ply = int(state["ply"])
+    placed, color = "/".join(rows), "wb"[int(state["to_play"])]
+    return f"{placed} {color} {castling(state)} {target} {int(state['clock'])} {ply // 2 + 1}"
+
+
+def castling(state: State) -> str:
+    """The field of castling rights."""
+    pieces, rights, letters = pieces_of(state), int(state["castling"]), ""
+    rooks = [relative(state, square) for square in range(64) if rights >> square & 1]
+    for square in sorted(rooks, key=lambda square: (square > 7, -square)):
+        rook = pieces[square]
+        king = next(s for s, letter in pieces.items() if letter == ("K" if rook == "R" else "k"))
+        outer = range(square + 1, (square | 7) + 1) if square > king else range(square & 56, square)
+        letter = "k" if square > king else "q"
+        if any(pieces.get(other) == rook for other in outer):
+            letter = FILES[square % 8]
+        letters += letter.upper() if rook == "R" else letter
+    return letters or "-"
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read_fen(text: str, chess960: bool = False) -> Setup:
+    """What a FEN says. The clocks may be left out; rooks that may castle are KQkq or files (X-FEN,
+    Shredder-FEN). Raises ValueError with what is wrong."""
+    fields = text.split()
+    if not 4 <= len(fields) <= 6:
+        raise ValueError(
+            "a FEN has 4 to 6 fields (pieces, player to move, castling, en passant, clock, number "
+            f"of the move), not {len(fields)}"
+        )
+    placed, color, castles, target, clock, number = [*fields, *("0", "1")[len(fields) - 4 :]]
+    pieces = read_pieces(placed)
+    if color not in ("w", "b"):
+        raise ValueError(f"the player to move is w or b, not {color!r}")
+    to_play = "wb".index(color)
+    rooks = read_castling(castles, pieces, chess960)
+    plies = read_number(clock, "the clock of plies without capture or pawn's move", LONGEST_CLOCK)
+    move = max(1, read_number(number, "the number of the move", LAST_MOVE_NUMBER))
+    setup = Setup(
+        pieces, to_play, rooks, read_en_passant(target, pieces, to_play), plies,
+        2 * (move - 1) + to_play,
+    )  # fmt: skip
+    reject_impossible(setup)
+    return setup
+
+
+def read_number(text: str, name: str, largest: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) <= largest):
+        raise ValueError(f"{name} is a whole number from 0 to {largest}, not {text!r}")
+    return int(text)
+
+
+def read_pieces(placed: str) -> dict[int, str]:
+    """The first field of a FEN."""
+    rows, pieces = placed.split("/"), {}
+    if len(rows) != 8:
+        raise ValueError(f"the board has 8 ranks, not {len(rows)}: {placed!r}")
+    for rank, row in zip(range(7, -1, -1), rows, strict=True):
+        file = 0
+        for mark in row:
+            if mark in "12345678":
+                file += int(mark)
+            elif mark in "PNBRQKpnbrqk":
+                pieces[8 * rank + file] = mark
+                file += 1
+            else:
+                raise ValueError(
+                    f"{mark!r} in rank {rank + 1} is no piece: write PNBRQK for White's, pnbrqk "
+                    "for Black's and 1 to 8 for empty squares"
+                )
+        if file != 8:
+            raise ValueError(f"rank {rank + 1} has 8 squares, not {file}: {row!r}")
+    return pieces
+
+
+def read_castling(text: str, pieces: dict[int, str], chess960: bool) -> tuple[int, ...]:
+    """The squares of the rooks that may castle."""
+    rooks: list[int] = []
+    for letter in "" if text == "-" else text:
+        if letter.lower() not in "kqabcdefgh":
+            files = "or files A to H, a to h " if chess960 else ""
+            raise ValueError(f"castling is some of KQkq {files}or -, not {text!r}")
+        white = letter.isupper()
+        owner, own_king, own_rook = ("White", "K", "R") if white else ("Black", "k", "r")
+        first = 0 if white else 56
+        rank = [pieces.get(first + file) for file in range(8)]
+        if own_king not in rank:
+            raise ValueError(f"castling {letter}: {owner}'s king is not on its first rank")
+        king = rank.index(own_king)
+        files = [file for file in range(8) if rank[file] == own_rook]
+        if letter in "Kk":
+            files = [file for file in files if file > king][-1:]
+        elif letter in "Qq":
+            files = [file for file in files if file < king][:1]
+        else:
+            files = [file for file in files if file == FILES.index(letter.lower())]
+        if not files:
+            raise ValueError(f"castling {letter}: {owner} has no such rook on its first rank")
+        if not chess960 and (king != 4 or files[0] not in (0, 7)):
+            raise ValueError(
+                f"castling {letter}: the king castles from e{first // 8 + 1} with a rook in the "
+                "corner, but in chess:chess960=true"
+            )
+        if first + files[0] in rooks:
+            raise ValueError(f"castling {text}: one right comes twice")
+        rooks.append(first + files[0])
+    for first in (0, 56):
+        sides = [rook > first + king for rook in rooks if first <= rook < first + 8
+                 for king in range(8) if pieces.get(first + king) in ("K", "k")]  # fmt: skip
+        if len(sides) != len(set(sides)):
+            raise ValueError(f"castling {text}: two rooks on one side of the king")
+    return tuple(rooks)
+
+
+def read_en_passant(text: str, pieces: dict[int, str], to_play: int) -> int | None:
+    """The square behind the pawn that has just moved."""
+    if text == "-":
+        return None
+    if len(text) != 2 or text[0] not in FILES or text[1] not in "12345678":
+        raise ValueError(f"en passant is a square such as e3, or -, not {text!r}")
+    rank, ahead, pawn = (6, -8, "p") if to_play == 0 else (3, 8, "P")
+    if int(text[1]) != rank:
+        raise ValueError(
+            f"en passant {text}: with {PLAYERS[to_play]} to move the square is on rank {rank}"
+        )
+    target = FILES.index(text[0]) + 8 * (rank - 1)
+    if pieces.get(target + ahead) != pawn or target in pieces or target - ahead in pieces:
+        raise ValueError(
+            f"en passant {text}: no pawn of {PLAYERS[1 - to_play]} can just have come to "
+            f"{square_name(target + ahead)}"
+        )
+    return target
+
+
+def reject_impossible(setup: Setup) -> None:
+    """Raise ValueError for what the rules and the engine's tables rule out."""
+    pieces = setup.pieces
+    for name, king in zip(PLAYERS, "Kk", strict=True):
+        own = [letter.lower() for letter in pieces.values() if letter.isupper() == king.isupper()]
+        if own.count("k") != 1:
+            raise ValueError(f"{name} has {own.count('k') or 'no'} kings instead of one")
+        if len(own) > 16:
+            raise ValueError(f"{name} has {len(own)} pieces, at most 16 are possible")
+        promoted = sum(max(0, own.count(kind) - count) for kind, count in ORIGINALS.items())
+        if own.count("p") + promoted > 8:
+            raise ValueError(
+                f"{name} has {own.count('p')} pawns and {promoted} pieces that only pawns can have "
+                "become: more than 8 in all"
+            )
+    for square, letter in pieces.items():
+        if letter in "Pp" and square // 8 in (0, 7):
+            raise ValueError(f"a pawn cannot stand on {square_name(square)}")
+    waiting = PLAYERS[1 - setup.to_play]
+    states = np.zeros(1, np.dtype((np.record, STATE)))
+    fill(states[0], setup._replace(to_play=1 - setup.to_play, en_passant=None))
+    if checking_pieces(states[0]):
+        raise ValueError(f"{waiting}'s king is in check though it is not {waiting}'s move")
+
+
+# -- the start -------------------------------------------------------------------------------------
+
+
+def start_setup(number: int = STANDARD) -> Setup:
+    """The start position of Chess960 with this number (R. Scharnagl's, 0 to 959)."""
+    if not (isinstance(number, int) and 0 <= number <= 959):
+        raise ValueError(f"start positions have the numbers 0 to 959, not {number!r}")
+    rank, rest = [""] * 8, number
+    rest, light = divmod(rest, 4)
+    rest, dark = divmod(rest, 4)
+    rank[2 * light + 1], rank[2 * dark] = "b", "b"
+    knights, queen = divmod(rest, 6)
+    rank[[file for file in range(8) if not rank[file]][queen]] = "q"
+    empty = [file for file in range(8) if not rank[file]]
+    for knight in list(itertools.combinations(range(5), 2))[knights]:
+        rank[empty[knight]] = "n"
+    for piece in "rkr":
+        rank[rank.index("")] = piece
+    row = "".join(rank)
+    pieces = read_pieces(f"{row}/pppppppp/8/8/8/8/PPPPPPPP/{row.upper()}")
+    rooks = tuple(square for square, letter in pieces.items() if letter in "Rr")
+    return Setup(pieces, 0, rooks, None, 0, 0)
+
+
+# -- looking at it ---------------------------------------------------------------------------------
+
+
+def draw(state: State, marked: set[int]) -> str:
+    """The board from White's side, these squares marked."""
+    pieces = pieces_of(state)
+    header = "   " + "  ".join(FILES)
+    lines = [header]
+    for rank in range(7, -1, -1):
+        cells = ""
+        for square in range(8 * rank, 8 * rank + 8):
+            piece = pieces.get(square, ".")
+            cells += f"({piece})" if square in marked else f" {piece} "
+        lines.append(f"{rank + 1} {cells} {rank + 1}")
+    return "\n".join([*lines, header])
