@@ -86,7 +86,8 @@ class Convolution(nn.Module):
         x = self.linear(x, mask)
         if skip is not None:
             x = x + skip
-        return cut(torch.relu(x) if self.rectify else x, mask)
+        x = torch.relu(x) if self.rectify else x
+        return x if self.training else cut(x, mask)  # masked_norm has left zeros there
 
     def linear(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """What comes before skip and rectifier."""
@@ -96,21 +97,12 @@ class Convolution(nn.Module):
         return self.norm(x) if mask is None or not self.training else self.masked_norm(x, mask)
 
     def masked_norm(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Batch norm in training, by the mean and variance of points on the board alone."""
-        norm, mask = self.norm, mask.float()
-        points = mask.sum()
-        mean = (x * mask).sum((0, 2, 3), dtype=torch.float32) / points
-        centred = x.float() - mean[:, None, None]
-        variance = (centred.square() * mask).sum((0, 2, 3)) / points
-        assert norm.running_mean is not None and norm.running_var is not None
-        assert norm.momentum is not None and norm.num_batches_tracked is not None
-        with torch.no_grad():
-            norm.num_batches_tracked += 1
-            norm.running_mean.lerp_(mean, norm.momentum)
-            norm.running_var.lerp_(variance * points / (points - 1), norm.momentum)
-        factor = norm.weight * torch.rsqrt(variance + norm.eps)
-        y = centred * factor[:, None, None] + norm.bias[:, None, None]
-        return y.to(x.dtype)
+        """Batch norm in training, which learns from points on the board alone."""
+        points = x.permute(0, 2, 3, 1).flatten(0, 2)  # a view: channels come last in memory
+        on_board = mask.flatten().nonzero()[:, 0]
+        normed = self.norm(points.index_select(0, on_board)[:, :, None, None])[:, :, 0, 0]
+        spread = torch.zeros_like(points, dtype=normed.dtype).index_copy(0, on_board, normed)
+        return spread.view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
 
 
 class SqueezeExcitation(nn.Module):
