@@ -40,12 +40,15 @@ def test_a_game_in_text_is_as_it_was(spec: str, regen_golden: bool) -> None:
 
 
 def playthrough(game: Game, seed: int) -> str:
+    """Of a large game its first plies, and only now and then what a network sees."""
     rng, position, lines = np.random.default_rng(seed), game.position(), [game.title, ""]
+    is_large = np.prod(game.planes) > 500
     while True:
         lines += [*position.render().splitlines(), f"key {position.key:016x}"]
-        lines += ["  ".join("".join(".#"[min(x, 1)] for x in row) for row in rows)
-                  for rows in position.planes().swapaxes(0, 1)]  # fmt: skip
-        if position.is_over:
+        if not is_large or len(position.moves) % 20 == 0:
+            lines += ["  ".join("".join(".#"[min(x, 1)] for x in row) for row in rows)
+                      for rows in position.planes().swapaxes(0, 1)]  # fmt: skip
+        if position.is_over or (is_large and len(position.moves) == 100):
             return "\n".join([*lines, f"{position.outcome()}", ""])
         legal = position.legal_actions()
         action = int(rng.choice(legal))
