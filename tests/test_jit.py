@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from alphazero.jit import (
     PURE_PYTHON,
     bind,
     borrow,
+    borrowing,
+    borrows,
     is_warm,
     kernel,
     mix,
@@ -373,6 +376,58 @@ def test_a_borrowed_array_is_the_same_array() -> None:
     assert (sys.getrefcount(whole), sys.getrefcount(part)) == before
     assert whole[1].tolist() == [5, 0] * 4 and whole[3].tolist() == [6, 0] * 4
     assert not whole[[0, 2, 4, 5]].any()
+
+
+@kernel
+def sum_of_squares(row):
+    squares = np.empty(row.shape[0])
+    for i in range(row.shape[0]):
+        squares[i] = row[i] * row[i]
+    return squares.sum()
+
+
+@borrowing
+def largest_sum(array):
+    best = 0.0
+    for i in range(array.shape[0]):
+        best = max(best, sum_of_squares(array[i]))  # it may make arrays: it returns none
+    return best
+
+
+@borrowing
+def made(n):
+    return np.zeros(n).sum()
+
+
+def test_kernels_that_borrow_count_no_references() -> None:
+    whole = np.arange(12.0).reshape(3, 4)
+    before = sys.getrefcount(whole)
+    for _ in range(1000):
+        assert largest_sum(whole[1:]) == 8**2 + 9**2 + 10**2 + 11**2
+    assert sys.getrefcount(whole) == before
+
+
+@compiled
+def test_kernels_that_borrow_cannot_make_arrays() -> None:
+    with pytest.raises(Exception, match="Failed in nopython mode"):
+        made(3)
+
+
+MORE = 0
+
+
+@borrows
+def first_and_more(array):
+    return array[0] + MORE
+
+
+@compiled
+def test_a_template_that_borrows_is_copied_as_such() -> None:
+    copy: Any = bind(first_and_more, "copy", MORE=2)
+    assert copy(np.ones(3)) == 3
+    assert copy.targetoptions["_nrt"] is False
+    assert largest_sum.targetoptions["_nrt"] is False  # type: ignore[attr-defined]
+    assert sum_of_squares.targetoptions["_nrt"] is True  # type: ignore[attr-defined]
 
 
 @kernel
