@@ -451,7 +451,11 @@ def test_the_meter_reports_rates_of_the_time_since_the_last_report(config):
     assert report["selfplay/plies"] == np.mean([len(record.moves) for record in chunk.records])
     assert report["learner/loss"] == 2.0
     assert report["learner/samples_per_second"] == 2 * 32 / 4
+    now[0] = 106.0
     assert meter.report() == {}, "the next report begins anew"
+    meter.add_chunk(chunk, 5)
+    now[0] = 108.0
+    assert meter.report()["selfplay/games_per_second"] == 2.0, "games took all of the four seconds"
 
 
 def trainer_metrics():

@@ -61,6 +61,8 @@ class RayExecutor:
     `warm_up` runs once on every machine before workers start there (it compiles the game).
     """
 
+    plays_in_collect = False
+
     def __init__(
         self,
         make_worker: Callable[[], Worker],

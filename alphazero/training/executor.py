@@ -81,6 +81,7 @@ class Executor(Protocol):
 
     workers: int  # that play
     replaced: int  # of them that died and were replaced
+    plays_in_collect: bool  # whether `collect` takes as long as games do
 
     def start(self, version: int, weights: Weights) -> None:
         """Return when workers are up and know these weights."""
@@ -93,7 +94,8 @@ class Executor(Protocol):
     def collect(self, wait: bool) -> Chunk | None:
         """A finished chunk, if there is one: `wait` says that the caller has nothing better to do.
 
-        Returns None within a second or so when nothing is finished, so that a signal is noticed.
+        Unless it plays the games itself, it returns None within a second or so when nothing is
+        finished, so that a signal is noticed.
         """
         ...
 
@@ -111,6 +113,8 @@ class InlineExecutor:
     Playing and learning alternate in an order that the settings alone decide, so that a run is a
     pure function of its settings; and they share the processor without fighting for it.
     """
+
+    plays_in_collect = True
 
     def __init__(self, make_worker: Callable[[], Worker], work: Iterator[Call]):
         self.make_worker = make_worker

@@ -83,9 +83,12 @@ def train(
         stack.callback(executor.close)
         executor.start(trainer.version, trainer.players)
         with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
+            collect = executor.collect
+            if executor.plays_in_collect:  # what only waits must not be broken off within Ray
+                collect = interrupt.giving_up(collect)
             trainer.start(reporter)
             while not (interrupt.requested or trainer.is_done):
-                trainer.collect(interrupt.giving_up(executor.collect))
+                trainer.collect(collect)
                 if trainer.may_learn and trainer.learn():
                     executor.publish(trainer.version, trainer.players)
                 trainer.attend(executor)

@@ -44,10 +44,14 @@ class Meter:
 
     def restart(self) -> None:
         self.began = self.clock()
+        self.learned: dict[str, list[float]] = defaultdict(list)
+        self._restart_games()
+
+    def _restart_games(self) -> None:
+        self.games_began = self.clock()
         self.counts: dict[str, float] = defaultdict(float)
         self.lags: list[int] = []
         self.newest: list[GameRecord] = []
-        self.learned: dict[str, list[float]] = defaultdict(list)
 
     @property
     def seconds(self) -> float:
@@ -70,13 +74,20 @@ class Meter:
             self.learned[name].append(value)
 
     def report(self) -> dict[str, float]:
-        """Rates and means since the last report, and begin anew."""
+        """Rates and means since the last report, and begin anew.
+
+        Games arrive in chunks: their rates are of the time since the last report that had any.
+        """
         report = self._self_play() | self._learner()
-        self.restart()
+        if self.counts["games"]:
+            self._restart_games()
+        self.learned = defaultdict(list)
+        self.began = self.clock()
         return report
 
     def _self_play(self) -> dict[str, float]:
-        counts, games, seconds = self.counts, self.counts["games"], max(self.seconds, 1e-9)
+        counts, games = self.counts, self.counts["games"]
+        seconds = max(self.clock() - self.games_began, 1e-9)
         if not games:
             return {}
         entropy, value_error = search_quality(self.game, self.newest)
