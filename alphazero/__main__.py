@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alphazero.bridges.commandline import INTERRUPTED, Parser, count, natural, run
+from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
+from alphazero.bridges.options import add_engine_options, engine_options
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
 SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=32"
-PLAYER_HELP = "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH or human"
+PLAYER_HELP = (
+    "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH, gtp:COMMAND or human"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,6 +69,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("game", help=GAME_HELP)
     one.add_argument("player", help=PLAYER_HELP)
     one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the player (0)")
+    one = add("perft", perft, "count the lines of legal moves, as a test of the rules")
+    one.add_argument("--game", default="chess", help=GAME_HELP)
+    one.add_argument("--fen", help="begin from this position and not from the start")
+    one.add_argument("--depth", type=count, default=4, metavar="N", help="plies (4)")
     one = add("export", export, "write the network of a checkpoint or run as one weights file")
     one.add_argument("source", metavar="PATH", help="weights, checkpoint or run")
     one.add_argument("target", metavar="FILE", help="the safetensors file to write")
@@ -74,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("path", metavar="PATH", help="a shard, a folder of them, or a saved game")
     one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
     one.add_argument("--top", type=count, metavar="N", help="only so many moves of a policy")
+    one = add("gtp", gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
+    add_engine_options(one)
+    add_gtp_options(one)
     add("games", games, "list the games")
     add("bench", bench, "measure how fast the engine is")
     return top
@@ -268,6 +279,15 @@ def prove(options: argparse.Namespace) -> int:
     return int(not proof.unbeaten)
 
 
+def perft(options: argparse.Namespace) -> int:
+    from alphazero.game import load
+    from alphazero.perft import divide
+
+    for line in divide(load(options.game), options.fen, options.depth):
+        print(line)
+    return 0
+
+
 def export(options: argparse.Namespace) -> int:
     from alphazero.arena.player import find_weights
     from alphazero.game import load
@@ -311,6 +331,12 @@ def show_text(path: Path) -> int:
     board = file.position(file.load_game(str(path)), str(path)).render()
     print(f"{file.to_text()}\n{board}")
     return 0
+
+
+def gtp(options: argparse.Namespace) -> int:
+    from alphazero.bridges.gtp.main import serve
+
+    serve(gtp_options(options, engine_options(options)))
 
 
 def games(options: argparse.Namespace) -> int:

@@ -130,7 +130,8 @@ class Pieces:
     san: Callable[[State, int], str]  # a legal move as people write it; ValueError for others
     in_check: Callable[[State], bool]
     ending: Callable[[State, np.ndarray], str]  # (state, keys): why a game is over; "" if it is not
-    perft: Callable[[State, int], int]  # lines of so many plies; no draw ends one
+    # (state, plies): lines by their first action; a draw ends none.
+    perft: Callable[[State, int], dict[int, int]]
 
 
 @dataclass(frozen=True, eq=False)

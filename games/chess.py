@@ -27,7 +27,7 @@ from games.chess_fen_rules import (
     write_fen,
 )
 from games.chess_moves_rules import list_moves
-from games.chess_notation_rules import one, read_move, write_san, write_uci
+from games.chess_notation_rules import read_move, write_san, write_uci
 from games.chess_perft_rules import perft
 from games.chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
 from games.chess_reasons_rules import how_ended, marked_squares, why_illegal
@@ -54,30 +54,22 @@ def chess(
     of so many plies is drawn; 0 for no such rule. history: how many positions a network sees, 1 to
     8.
     """
-    if not isinstance(chess960, bool):
-        raise ValueError(f"chess960 must be true or false, not {chess960!r}")
-    if draws not in DRAWS:
-        raise ValueError(f"draws must be one of {', '.join(DRAWS)}, not {draws!r}")
-    if not (isinstance(history, int) and 1 <= history <= PAST + 1):
-        raise ValueError(f"history must be a whole number from 1 to {PAST + 1}, not {history!r}")
-    if not (isinstance(max_plies, int) and max_plies >= 0):
-        raise ValueError(f"max_plies must be a whole number, 0 or more, not {max_plies!r}")
-    if position != STANDARD and not chess960:
-        raise ValueError(f"position={position} is one of Chess960: it needs chess960=true")
+    parameters = checked(chess960, position, draws, max_plies, history)
+    repetitions, limit = DRAWS[draws]
     first = np.zeros(1, np.dtype((np.record, STATE)))
     fill(first[0], start_setup(position))
-    repetitions, limit = DRAWS[draws]
-    mine, theirs, pawns = (int(first[0][name]) for name in ("mine", "theirs", "pawns"))
-    straight, diagonal = int(first[0]["straights"]), int(first[0]["diagonals"])
-    castling, king = int(first[0]["castling"]), int(first[0]["king"])
+    mine, theirs, pawns, straights, diagonals, castling, king = (
+        int(first[0][name])
+        for name in ("mine", "theirs", "pawns", "straights", "diagonals", "castling", "king")
+    )
 
     @kernel
     def start(state):
         state.mine = np.uint64(mine)
         state.theirs = np.uint64(theirs)
         state.pawns = np.uint64(pawns)
-        state.straights = np.uint64(straight)
-        state.diagonals = np.uint64(diagonal)
+        state.straights = np.uint64(straights)
+        state.diagonals = np.uint64(diagonals)
         state.castling = np.uint64(castling)
         state.king = king
         state.their_king = king ^ 56
@@ -114,16 +106,6 @@ def chess(
     def observe(state, keys, n, planes):
         show(state, keys, n, planes, history, limit)
 
-    def set_fen(state, text):
-        set_up(state, read_fen(text, chess960))
-
-    def ending(state, keys):
-        end = how_ended(state, keys, repetitions, limit)
-        return end or (f"{max_plies} plies" if 0 < max_plies <= state["ply"] else "")
-
-    def vary(state, rng):
-        set_up(state, start_setup(int(rng.integers(960))))
-
     channels = POSITION_PLANES * history + OTHER_PLANES
     return Game(
         name="chess",
@@ -140,29 +122,64 @@ def chess(
         observe=observe,
         action_to_str=lambda state, action: write_uci(state, action, chess960),
         str_to_action=read_move,
-        render=lambda state, last: draw(state, marked_squares(state, last)),
+        render=lambda state, last_action: draw(state, marked_squares(state, last_action)),
         explain=why_illegal,
         max_legal=MAX_MOVES,
         players=("white", "black"),
         plane_scale=(1.0,) * (channels - 1) + (0.01,),
-        vary=vary if chess960 else None,
-        pieces=Pieces(
-            board=pieces_of,
-            fen=write_fen,
-            set_fen=set_fen,
-            san=write_san,
-            in_check=lambda state: bool(checking_pieces(one(state)[0])),
-            ending=ending,
-            perft=perft,
-        ),
-        parameters={
-            "chess960": chess960,
-            "position": position,
-            "draws": draws,
-            "max_plies": max_plies,
-            "history": history,
-        },
+        vary=another_start if chess960 else None,
+        pieces=pieces(chess960, repetitions, limit, max_plies),
+        parameters=parameters,
         in_planes=("chess960", "position", "draws", "max_plies"),
+    )
+
+
+def checked(
+    chess960: bool, position: int, draws: str, max_plies: int, history: int
+) -> dict[str, bool | int | str]:
+    """The parameters by name. Raises ValueError for what cannot be."""
+    if not isinstance(chess960, bool):
+        raise ValueError(f"chess960 must be true or false, not {chess960!r}")
+    if position != STANDARD and not chess960:
+        raise ValueError(f"position={position} is one of Chess960: it needs chess960=true")
+    if draws not in DRAWS:
+        raise ValueError(f"draws must be {' or '.join(DRAWS)}, not {draws!r}")
+    if not (isinstance(max_plies, int) and max_plies >= 0):
+        raise ValueError(f"max_plies must be a whole number of at least 0, not {max_plies!r}")
+    if not (isinstance(history, int) and 1 <= history <= PAST + 1):
+        raise ValueError(f"history must be a whole number from 1 to {PAST + 1}, not {history!r}")
+    return {
+        "chess960": chess960,
+        "position": position,
+        "draws": draws,
+        "max_plies": max_plies,
+        "history": history,
+    }
+
+
+def another_start(state, rng: np.random.Generator) -> None:
+    """Any start position of Chess960."""
+    set_up(state, start_setup(int(rng.integers(960))))
+
+
+def pieces(chess960: bool, repetitions: int, limit: int, max_plies: int) -> Pieces:
+    """What programs ask that know chess."""
+
+    def set_fen(state, text):
+        set_up(state, read_fen(text, chess960))
+
+    def ending(state, keys):
+        end = how_ended(state, keys, repetitions, limit)
+        return end or (f"{max_plies} plies" if 0 < max_plies <= state["ply"] else "")
+
+    return Pieces(
+        board=pieces_of,
+        fen=write_fen,
+        set_fen=set_fen,
+        san=write_san,
+        in_check=lambda state: bool(checking_pieces(state)),
+        ending=ending,
+        perft=perft,
     )
 
 

@@ -46,16 +46,17 @@ def relative(state: State, square: int) -> int:
 
 def pieces_of(state: State) -> dict[int, str]:
     """The pieces on the board: square -> letter."""
-    boards = {name: int(state[name]) for name in ("mine", "pawns", "straights", "diagonals")}
-    occupied, kings = boards["mine"] | int(state["theirs"]), {state["king"], state["their_king"]}
+    names = ("mine", "theirs", "pawns", "straights", "diagonals", "king", "their_king", "to_play")
+    mine, theirs, pawns, straights, diagonals, *kings, to_play = (int(state[n]) for n in names)
+    turn, letters = (56, ("pnbrqk", "PNBRQK")) if to_play == 1 else (0, ("PNBRQK", "pnbrqk"))
     pieces = {}
-    for square in range(64):
-        if not occupied >> square & 1:
-            continue
-        mine, pawn, straight, diagonal = (board >> square & 1 for board in boards.values())
-        letter = "p" if pawn else "k" if square in kings else "nbrq"[diagonal + 2 * straight]
-        white = mine == (state["to_play"] == 0)
-        pieces[relative(state, square)] = letter.upper() if white else letter
+    for squares, own in ((mine, letters[0]), (theirs, letters[1])):
+        while squares:
+            bit = squares & -squares
+            square = bit.bit_length() - 1
+            kind = 1 + bool(diagonals & bit) + 2 * bool(straights & bit)
+            pieces[square ^ turn] = own[0 if pawns & bit else 5 if square in kings else kind]
+            squares ^= bit
     return pieces
 
 

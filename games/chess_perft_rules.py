@@ -7,6 +7,7 @@ import numpy as np
 from alphazero.jit import borrow, kernel
 from games.chess_attacks_rules import BOARD
 from games.chess_moves_rules import list_moves, make_move
+from games.chess_notation_rules import legal_actions
 from games.chess_rules import SCRATCH_MOVES
 
 DEEPEST = 32
@@ -40,12 +41,16 @@ def count_leaves(boards, moves, counts, depth):
     return leaves
 
 
-def perft(state: Any, depth: int) -> int:
-    """Lines of `depth` plies of legal moves from a state; ends by repetition or clock are none."""
-    if not 0 <= depth <= DEEPEST:
-        raise ValueError(f"depth is 0 to {DEEPEST}, not {depth}")
+def perft(state: Any, depth: int) -> dict[int, int]:
+    """How many lines of `depth` plies begin with each legal action; no draw ends one."""
+    if not 1 <= depth <= DEEPEST:
+        raise ValueError(f"depth is 1 to {DEEPEST}, not {depth}")
     boards = np.zeros(depth + 1, BOARD_DTYPE)
-    for name, _ in BOARD:
-        boards[0][name] = state[name]
     moves, counts = np.empty((depth + 1, SCRATCH_MOVES), np.int16), np.zeros(depth + 1, np.int64)
-    return int(count_leaves(boards, moves, counts, depth))
+    found = {}
+    for action in legal_actions(state):
+        for name, _ in BOARD:
+            boards[0][name] = state[name]
+        make_move(boards[0], action)
+        found[action] = int(count_leaves(boards, moves, counts, depth - 1))
+    return found

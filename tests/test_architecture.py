@@ -26,7 +26,7 @@ LAYERS = [
     ["files", "jit", "settings", "picture"],
     ["config", "events", "kernels", "position"],
     ["game"],
-    ["check"],
+    ["check", "perft"],
     ["evaluate"],
     ["search"],
     ["network"],

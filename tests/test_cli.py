@@ -22,7 +22,7 @@ from alphazero.training.record import GameRecord
 from alphazero.training.store import Store
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = "train selfplay match check prove export show games bench".split()  # noqa: SIM905
+COMMANDS = "train selfplay match check prove perft export show games bench".split()  # noqa: SIM905
 HEAVY = ("numpy", "numba", "torch", "ray", "gymnasium", "tensorboard", "safetensors")
 TINY = [
     "game=tic-tac-toe",
