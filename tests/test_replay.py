@@ -488,7 +488,7 @@ def test_training_never_sees_a_held_out_game():
         ({"game": "connect4:rows=6,cols=7"}, "it is a game of connect4:rows=6,cols=7"),
         ({"moves": [4, 9]}, "action 9 is not below 9"),
         ({"policy_actions": [4, 9]}, "action 9 is not below 9"),
-        ({"moves": [4, 4]}, "the cell is occupied"),
+        ({"moves": [4, 4]}, "the move of ply 2 is illegal"),
         ({"start": b"xyz"}, "starts from 3 bytes"),
     ],
 )

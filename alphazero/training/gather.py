@@ -1,10 +1,41 @@
-"""Kernels that put training batches together. Letters as in `alphazero.training.replay`; P points
-or actions of one row, M policy entries."""
+"""Kernels that play recorded games again and put training batches together. Letters as in
+`alphazero.training.replay`; P points or actions of one row, M policy entries."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from alphazero.game import Auxiliary, Game
 from alphazero.jit import bind, kernel
+from alphazero.kernels import USES_KEYS, key, legal, outcome, play
+
+
+def referee(moves, states, keys, mask):
+    """Play moves [N] from states[0] for as long as the rules allow, filling states and keys
+    [N + 1]; mask [A] is scratch.
+
+    Returns how many moves were made, and the outcome of the last position.
+    """
+    for ply in range(moves.shape[0] + 1):
+        state = states[ply]
+        keys[ply] = key(state)
+        n = ply if USES_KEYS else 0
+        over, value = outcome(state, keys, n)
+        if over or ply == moves.shape[0]:
+            break
+        mask[:] = 0
+        legal(state, keys, n, mask)
+        if not mask[moves[ply]]:
+            break
+        states[ply + 1] = state
+        play(states[ply + 1], moves[ply])
+    return ply, over, value
+
+
+@functools.cache
+def compile_referee(game: Game) -> Callable[..., tuple[int, bool, float]]:
+    """The kernel `referee` of a game."""
+    return game.bind(referee)
 
 
 @kernel
@@ -46,6 +77,4 @@ def target_batch(states, final_states, out):
 
 def compile_target(game: Game, auxiliary: Auxiliary) -> Any:
     """The kernel `target_batch` of one of a game's auxiliary targets."""
-    parameters = "_".join(f"{name}{value}" for name, value in game.parameters.items())
-    name = f"{game.name}_{parameters}_{auxiliary.name}"
-    return bind(target_batch, name, target=auxiliary.target)
+    return bind(target_batch, f"{game.name}_{auxiliary.name}", target=auxiliary.target)

@@ -18,7 +18,13 @@ import numpy as np
 from alphazero.config import ReplayConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
-from alphazero.training.gather import compile_target, gather_keys, permute, scatter_policies
+from alphazero.training.gather import (
+    compile_referee,
+    compile_target,
+    gather_keys,
+    permute,
+    scatter_policies,
+)
 from alphazero.training.record import GameRecord, start_states
 from alphazero.training.store import Store
 
@@ -288,22 +294,12 @@ def play_moves(game: Game, record: GameRecord) -> tuple[np.ndarray, np.ndarray]:
     n = len(record.moves)
     states, keys = game.empty_states(n + 1), np.zeros(n + 1, np.uint64)
     states[:1] = start_states(record.start, game)
-    try:
-        game.replay(record.moves.astype(np.int32), states, keys)
-    except AssertionError as error:  # a kernel's own check of a move
-        raise UserError(f"{problem}: {error}") from error
-
-    plies = np.arange(n + 1, dtype=np.int32)
-    earlier = np.tile(keys, (n + 1, 1)) if game.uses_keys else np.zeros((n + 1, 1), np.uint64)
-    legal = np.zeros((n + 1, game.num_actions), np.uint8)
-    game.legal_batch(states, earlier, plies, legal)
-    over, values = np.zeros(n + 1, np.uint8), np.zeros(n + 1, np.float32)
-    game.outcome_batch(states, earlier, plies, over, values)
-    illegal = over[:-1].astype(bool) | (legal[plies[:-1], record.moves] == 0)
-    if np.any(illegal):
-        raise UserError(f"{problem}: the move of ply {np.argmax(illegal) + 1} is illegal")
-    first_players = -values[-1] if states["to_play"][-1] else values[-1]
-    if over[-1] and abs(first_players - record.result) > 1e-4:
+    mask = np.zeros(game.num_actions, np.uint8)
+    made, over, value = compile_referee(game)(record.moves.astype(np.int32), states, keys, mask)
+    if made < n:
+        raise UserError(f"{problem}: the move of ply {made + 1} is illegal")
+    first_players = -value if states["to_play"][-1] else value
+    if over and abs(first_players - record.result) > 1e-4:
         raise UserError(f"{problem}: the result is {first_players:g}, not {record.result:g}")
     return states, keys
 
