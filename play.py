@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from alphazero.bridges.commandline import Parser, count, natural, run, seconds
+from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
+from alphazero.bridges.options import engine_options
 from alphazero.errors import UserError, closest
 
 # numba and torch take seconds to load, so everything else is imported once it is needed:
@@ -29,6 +31,10 @@ def parser() -> argparse.ArgumentParser:
     opponent.add_argument(
         "--vs", metavar="PLAYER", help="watch the engine play another, such as random or mcts:200"
     )
+    opponent.add_argument(
+        "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
+    )
+    add_gtp_options(options)
     options.add_argument(
         "--color",
         metavar="SIDE",
@@ -65,7 +71,18 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
-    return run("play.py", lambda: play(options))
+    command = speak_gtp if options.gtp else play
+    return run("play.py", lambda: command(options))
+
+
+def speak_gtp(options: argparse.Namespace) -> int:
+    """Be the engine of a program that shows a board."""
+    for name in ("color", "load", "save", "moves", "quiet"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for playing here, so it does not go with --gtp")
+    from alphazero.bridges.gtp.main import serve
+
+    serve(gtp_options(options, engine_options(options)))
 
 
 def play(options: argparse.Namespace) -> int:

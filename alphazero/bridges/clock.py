@@ -1,8 +1,7 @@
 """Time controls, and how long to think about a move under them.
 
-A control is what both players start with; a clock is what one of them has left. A clock is told by
-the controller how it stands (`correct`) where there is one that does, and otherwise counts by itself
-(`spend`). Times are seconds.
+A control is what both players start with; a clock is what one of them has left. The controller may
+say how a clock stands (`correct`); otherwise it counts by itself (`spend`). Times are seconds.
 """
 
 import math
@@ -36,7 +35,7 @@ class TimeControl:
 
 
 class _Standing(NamedTuple):
-    """What a player has left: main time, then a period of overtime with so many stones or periods."""
+    """What a player has left: main time, then overtime with so many stones or periods."""
 
     main: float
     period: float
@@ -125,7 +124,9 @@ def moves_to_go(points: int, plies: int) -> float:
 
 def canadian(main: float, overtime: float, stones: int) -> TimeControl | None:
     """GTP's time_settings: no stones in an overtime, or no time at all, mean no limit (None)."""
-    if stones <= 0 and overtime > 0 or main <= 0 and overtime <= 0:
+    if overtime > 0 and stones <= 0:
+        return None
+    if main <= 0 and overtime <= 0:
         return None
     if stones <= 0 or overtime <= 0:
         return TimeControl(main)

@@ -316,6 +316,7 @@ def make_engine(
     seconds: float | None = None,
     level: int | None = None,
     seed: int = 0,
+    keep_tree: bool = False,
 ) -> Engine:
     """The engine for a game, with the network at a path or, without one, the package's own.
 
@@ -334,6 +335,7 @@ def make_engine(
         seconds=seconds,
         level=level,
         seed=seed,
+        keep_tree=keep_tree,
     )
 
 

@@ -1,0 +1,61 @@
+"""What a person says about the engine on a command line, whatever protocol it speaks."""
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from alphazero.bridges.commandline import count, natural, seconds
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """None where nothing was said."""
+
+    game: str = "go"
+    network: str | None = None
+    simulations: int | None = None
+    seconds: float | None = None
+    level: int | None = None
+    seed: int = 0
+
+
+def add_engine_options(options: argparse.ArgumentParser) -> None:
+    """The options that become EngineOptions."""
+    options.add_argument(
+        "--game",
+        metavar="SPEC",
+        default="go",
+        help="a game's name, with parameters as in go:size=9,komi=7,rules=chinese (go)",
+    )
+    options.add_argument(
+        "--network",
+        metavar="PATH",
+        help="a weights file, a checkpoint or the folder of a run; without it the network that"
+        " comes with the game",
+    )
+    strength = options.add_mutually_exclusive_group()
+    strength.add_argument(
+        "--level", type=int, choices=range(1, 11), metavar="1..10", help="how well it plays"
+    )
+    strength.add_argument(
+        "--simulations", type=count, metavar="N", help="how much it searches for a move"
+    )
+    strength.add_argument("--time", type=seconds, metavar="SECONDS", help="how long it may think")
+    options.add_argument("--seed", type=natural, metavar="N", help="the same moves every time")
+
+
+def engine_options(options: argparse.Namespace) -> EngineOptions:
+    """What the options of `add_engine_options` were given."""
+    return EngineOptions(
+        game=options.game or "go",
+        network=options.network,
+        simulations=options.simulations,
+        seconds=options.time,
+        level=options.level,
+        seed=fresh_seed() if options.seed is None else options.seed,
+    )
+
+
+def fresh_seed() -> int:
+    """A seed that nobody has asked for."""
+    return int.from_bytes(os.urandom(4))

@@ -1,0 +1,72 @@
+"""Games and their engines, made once for every board: what the protocols' front ends share.
+
+Protocols change the board's size, komi and rules as they go. A game is loaded when it is first
+asked for, its engine when a move is first wanted or, meanwhile, in the background.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from alphazero.bridges.engine import Engine, make_engine
+from alphazero.bridges.options import EngineOptions
+from alphazero.game import Game, load
+
+
+class Stock:
+    """Games by their parameters, engines by their games."""
+
+    def __init__(self, options: EngineOptions, report: Callable[[str], None]) -> None:
+        """`report` hears what a person at the other end should know, a line at a time."""
+        self.options, self._report = options, report
+        self._games: dict[str, Game] = {}
+        self._engines: dict[str, Engine] = {}
+        self._loading, self._making = threading.Lock(), threading.Lock()
+
+    def game(self, spec: str) -> Game:
+        """The game of a text as `alphazero.game.load` takes. Raises UserError."""
+        with self._loading:
+            if spec not in self._games:
+                self._games[spec] = load(spec)
+            return self._games[spec]
+
+    def variant(self, game: Game, **parameters: Any) -> Game:
+        """The same game with other values of some of its parameters. Raises UserError."""
+        source = game.spec.removesuffix(written(game.parameters))
+        return self.game(source + written(game.parameters | parameters))
+
+    def engine(self, game: Game) -> Engine:
+        """The engine for a game, ready to think. Raises UserError."""
+        with self._making:
+            if game.spec not in self._engines:
+                options = self.options
+                engine = make_engine(
+                    game,
+                    options.network,
+                    self._report,
+                    simulations=options.simulations,
+                    seconds=options.seconds,
+                    level=options.level,
+                    seed=options.seed,
+                    keep_tree=True,
+                )
+                game.compile(self._report)
+                engine.warm_up(self._report)
+                self._engines[game.spec] = engine
+            return self._engines[game.spec]
+
+    def prepare(self, game: Game) -> None:
+        """Make the engine in the background. An error is raised once the engine is asked for."""
+        threading.Thread(target=self._try, args=[game], daemon=True).start()
+
+    def _try(self, game: Game) -> None:
+        try:
+            self.engine(game)
+        except Exception as error:
+            self._report(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def written(parameters: dict[str, Any]) -> str:
+    """Parameters as they stand in a game's spec, with what separates them from the name."""
+    text = ",".join(f"{name}={value}" for name, value in parameters.items())
+    return f":{text}" if text else ""
