@@ -75,6 +75,11 @@ class Position:
         return int(self.state["ply"])
 
     @property
+    def movers(self) -> list[int]:
+        """Who has made each of the moves: 0 the first player, 1 the second."""
+        return self._states["to_play"][: len(self.moves)].tolist()
+
+    @property
     def last_action(self) -> int | None:
         return self.moves[-1] if self.moves else None
 

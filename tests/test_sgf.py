@@ -497,12 +497,7 @@ def test_gnugo_has_the_same_stones_after_reading_our_files(tmp_path):
 
 
 def twice_in_a_row(position: Position) -> bool:
-    players = []
-    earlier = position.copy()
-    while earlier.moves:
-        earlier.undo()
-        players.append(earlier.to_play)
-    return any(one == other for one, other in itertools.pairwise(players))
+    return any(one == other for one, other in itertools.pairwise(position.movers))
 
 
 # -- what the reader may rely on -------------------------------------------------------------------

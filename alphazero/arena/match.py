@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from alphazero.arena.player import HumanPlayer, Player
+from alphazero.arena.player import RESIGN, HumanPlayer, Player
 from alphazero.arena.rating import Pairing, Sprt, fit_elo
 from alphazero.arena.result import MatchResult, RoundRobin, Tally
 from alphazero.errors import UserError
@@ -70,6 +70,7 @@ class _Match:
     sprt: Sprt | None
     running: dict[int, Position] = field(default_factory=dict)
     finished: dict[int, Position] = field(default_factory=dict)
+    resigned: dict[int, int] = field(default_factory=dict)  # game -> who gave up: 0 a, 1 b
     counted: int = 0  # games 0, 1, ... that count: up to where the SPRT has decided
     pairs: list[int] = field(default_factory=lambda: [0] * 5)
 
@@ -84,9 +85,12 @@ class _Match:
             for side, player in enumerate(self.players):
                 numbers = [number for number in self.running if self._side_to_move(number) == side]
                 positions = [self.running[number] for number in numbers]
-                actions = choose_moves(player, positions, rngs[side])
-                for position, action in zip(positions, actions, strict=True):
-                    position.play(action)
+                actions = choose_moves(player, positions, rngs[side], may_resign=True)
+                for number, action in zip(numbers, actions, strict=True):
+                    if action == RESIGN:
+                        self.resigned[number] = side
+                    else:
+                        self.running[number].play(action)
                 self._put_away(numbers)
             if self._count_pairs():
                 return
@@ -112,11 +116,13 @@ class _Match:
 
     def _put_away(self, numbers: Sequence[int]) -> None:
         for number in numbers:
-            if self.running[number].is_over:
+            if self.running[number].is_over or number in self.resigned:
                 self.finished[number] = self.running.pop(number)
 
     def _points(self, number: int) -> float:
         """What a finished game brought a: 1 for a win, however large, 1/2 or 0."""
+        if number in self.resigned:
+            return float(self.resigned[number] == 1)
         outcome = self.finished[number].outcome()
         assert outcome is not None
         return 0.5 if outcome.winner is None else float(outcome.winner == number % 2)
@@ -150,8 +156,13 @@ class _Match:
 
     def _record(self, number: int) -> GameRecord:
         position = self.finished[number]
-        outcome = position.outcome()
-        assert outcome is not None
+        resigned = number in self.resigned
+        if resigned:  # a has seat number % 2
+            result = 1.0 if (self.resigned[number] + number) % 2 else -1.0
+        else:
+            outcome = position.outcome()
+            assert outcome is not None
+            result = outcome.values[0]
         plies = len(position.moves)
         names = [player.name for player in self.players]
         return GameRecord(
@@ -165,16 +176,21 @@ class _Match:
             policy_offsets=np.zeros(plies + 1, np.int32),
             policy_actions=np.zeros(0, np.uint16),
             policy_weights=np.zeros(0, np.float32),
-            result=outcome.values[0],
+            result=result,
             info={
                 "players": names if number % 2 == 0 else names[::-1],
                 "opening_plies": self.opening_plies,
+                **({"resigned": True} if resigned else {}),
             },
         )
 
 
 def choose_moves(
-    player: Player, positions: Sequence[Position], rng: np.random.Generator
+    player: Player,
+    positions: Sequence[Position],
+    rng: np.random.Generator,
+    *,
+    may_resign: bool = False,
 ) -> list[int]:
     """The player's choice in all these positions, checked. Raises PlayerFailure."""
     if not positions:
@@ -192,7 +208,7 @@ def choose_moves(
             f"{type(error).__name__}: {error}"
         ) from error
     for position, action in zip(positions, actions, strict=True):
-        if not position.is_legal(action):
+        if not position.is_legal(action) and not (may_resign and action == RESIGN):
             raise PlayerFailure(
                 f"player {player.name} chose the illegal action {action} {describe(position)}"
             )

@@ -5,11 +5,13 @@ A player is written as `kind:argument,option=value`, for example
     random                                  checkpoint:runs/connect4,simulations=200
     mcts:1000                               policy:runs/connect4
     alphabeta:6                             pretrained:200
+    gtp:gnugo --mode gtp --level 10
 
 Networks, and torch with them, are loaded only when a player needs them.
 """
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.arena.alphabeta import AlphaBeta
+from alphazero.arena.gtp_client import TIMEOUT, GtpPool, stones_of
 from alphazero.config import PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
 from alphazero.evaluate import CachedEvaluator, Evaluator, Leaves, RolloutEvaluator
@@ -27,6 +30,9 @@ from alphazero.search.mcts import Search, SearchResult
 
 SIMULATIONS = 200  # of a network player unless it says otherwise
 MOST_TREES = 256  # searched at once: enough to fill a batch
+MOST_PROCESSES = 4  # of an external program, unless it says otherwise
+
+RESIGN = -(2**31)  # instead of an action: the player gives the game up; no mistake looks so
 
 Ask = Callable[[Position], int]  # asks a person for a legal action
 
@@ -37,7 +43,7 @@ class Player:
     name = "player"
 
     def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
-        """An action for every position, none of which is over; they are left unchanged."""
+        """An action or RESIGN for every position; none is over, and they are left unchanged."""
         raise NotImplementedError
 
 
@@ -163,6 +169,17 @@ class AlphaBetaPlayer(Player):
         ]
 
 
+class GtpPlayer(Player):
+    """A program that speaks the Go Text Protocol; it need not repeat its moves."""
+
+    def __init__(self, pool: GtpPool, name: str) -> None:
+        self.name = name
+        self._pool = pool
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [RESIGN if move is None else move for move in self._pool.choose(positions)]
+
+
 # -- players by name -------------------------------------------------------------------------------
 
 
@@ -208,6 +225,7 @@ class Kind(NamedTuple):
     optional: bool  # whether it may be left out
     options: tuple[str, ...]
     make: Callable[[Spec, Game, Ask | None], Player]
+    takes_command: bool = False  # whose words may look like options
 
 
 def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
@@ -243,7 +261,7 @@ def _split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str
     while matched := re.fullmatch(r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)", rest):
         name = matched[2]
         if name not in kind.options:
-            if Path(rest).expanduser().exists():
+            if kind.takes_command or Path(rest).expanduser().exists():
                 break
             choices = ", ".join(kind.options)
             raise UserError(
@@ -281,6 +299,14 @@ def _make_alphabeta(spec: Spec, game: Game, ask: Ask | None) -> Player:
     depth = spec.count("depth")
     seconds = spec.number("seconds", 0.0) or None
     return AlphaBetaPlayer(game, depth, spec.text, seconds)
+
+
+def _make_gtp(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    stones_of(game)
+    processes = spec.count("processes", min(os.cpu_count() or 1, MOST_PROCESSES))
+    timeout = spec.number("timeout", TIMEOUT) or TIMEOUT
+    seconds = spec.number("seconds", 0.0) or None
+    return GtpPlayer(GtpPool(spec.argument, processes, timeout, seconds), spec.text)
 
 
 def _make_checkpoint(spec: Spec, game: Game, ask: Ask | None) -> Player:
@@ -338,6 +364,14 @@ KINDS = {
     "random": Kind("random", "", True, (), _make_random),
     "human": Kind("human", "", True, (), _make_human),
     "mcts": Kind("mcts:1000", "its simulations", False, ("playouts",), _make_mcts),
+    "gtp": Kind(
+        "gtp:COMMAND",
+        "the command line of a program",
+        False,
+        ("seconds", "timeout", "processes"),
+        _make_gtp,
+        takes_command=True,
+    ),
     "alphabeta": Kind("alphabeta:6", "its depth", False, ("seconds",), _make_alphabeta),
     "checkpoint": Kind(
         "checkpoint:PATH,simulations=200",

@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import registry
 
-from alphazero.arena.player import Player, make_player
+from alphazero.arena.player import RESIGN, Player, make_player
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Position, available, load
 from alphazero.picture import board_picture
@@ -99,7 +99,9 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
                 raise
             self._over = True
             return position.planes(), -1.0, True, False, self._info(illegal_action=True)
-        self._answer()
+        if self._answer() == RESIGN:
+            self._over = True
+            return position.planes(), 1.0, True, False, self._info()
         outcome = position.outcome()
         self._over = outcome is not None
         reward = 0.0 if outcome is None else outcome.values[self._agent]
@@ -115,8 +117,8 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
             return board_picture(self._position.render())
         return None
 
-    def _answer(self) -> None:
-        """Let the opponent move until it is the agent's turn."""
+    def _answer(self) -> int | None:
+        """Let the opponent move until it is the agent's turn; RESIGN if it gives up."""
         position = self._position
         assert position is not None
         while not position.is_over and position.to_play != self._agent:
@@ -124,7 +126,10 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
                 (action,) = self.opponent.choose([position], self.np_random)
             else:
                 action = self.opponent(position.copy(), self.np_random)
+            if action == RESIGN:
+                return RESIGN
             position.play(int(action))
+        return None
 
     def _info(self, illegal_action: bool = False) -> dict[str, Any]:
         assert self._position is not None

@@ -59,15 +59,11 @@ def write_sgf(
     """
     info, notes = info or SgfInfo(), notes or {}
     size = position.game.planes[1]
-    moves: list[tuple[int, int]] = []  # player and action, the last first
-    earlier = position.copy()
-    while earlier.moves:
-        action = earlier.undo()
-        moves.append((earlier.to_play, action))
-    root = Node(_root_properties(position, earlier, info))
+    root = Node(_root_properties(position, info))
     _write_note(root, notes.get(0), "B")
     node = root
-    for number, (player, action) in enumerate(reversed(moves), start=1):
+    moves = zip(position.movers, position.moves, strict=True)
+    for number, (player, action) in enumerate(moves, start=1):
         following = Node({COLORS[player]: ["" if action == size * size else _spell(action, size)]})
         _write_note(following, notes.get(number), COLORS[player])
         node.children.append(following)
@@ -82,9 +78,10 @@ def result_text(score: float) -> str:
     return f"{'B' if score > 0 else 'W'}+{abs(score):g}"
 
 
-def _root_properties(position: Position, start: Position, info: SgfInfo) -> dict[str, list[str]]:
+def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     game, stones = position.game, stones_of(position.game)
-    board = stones.board(start.state)
+    start = position.start_state
+    board = stones.board(start)
     rules = info.rules or str(game.parameters.get("rules", ""))
     result = info.result
     if not result and position.is_over:
@@ -95,7 +92,7 @@ def _root_properties(position: Position, start: Position, info: SgfInfo) -> dict
         "CA": "UTF-8",
         "AP": f"alphazero:{alphazero.__version__}",
         "SZ": str(len(board)),
-        "KM": f"{stones.komi(start.state):g}",
+        "KM": f"{stones.komi(start):g}",
         "RU": RULES_WRITTEN.get(rules, rules),
         "HA": str(info.handicap or ""),
         "PB": info.black,
@@ -112,8 +109,8 @@ def _root_properties(position: Position, start: Position, info: SgfInfo) -> dict
     for name, color in (("AB", 1), ("AW", 2)):
         if points := np.flatnonzero(board == color).tolist():
             lists[name] = [_spell(point, len(board)) for point in points]
-    if board.any() or start.to_play != 0:
-        lists["PL"] = [COLORS[start.to_play]]
+    if board.any() or start["to_play"] != 0:
+        lists["PL"] = [COLORS[start["to_play"]]]
     return lists
 
 
