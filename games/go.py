@@ -12,6 +12,11 @@ whether suicide is allowed, and in what White gets for handicap stones:
 suicide changes nothing on the board and is never legal here. A game of very many moves is scored as
 it stands.
 
+`tidy=true` is for self-play: nobody moves where pass-alive chains have settled who owns the point.
+Under area scoring such a move changes nothing, or kills the mover's own stones, and players who do
+not know yet when to pass would go on for hundreds of moves. What such chains enclose is theirs at
+the end.
+
 The rules are in the state, not in the compiled code: one compilation serves all of them.
 The kernels are in `go_rules.py`, Benson's pass-alive chains in `go_life_rules.py`.
 """
@@ -22,7 +27,7 @@ import numpy as np
 
 from alphazero.game import Auxiliary, Game, Stones, Symmetries
 from alphazero.jit import kernel
-from games.go_life_rules import SCRATCH_ROWS, mark_pass_alive
+from games.go_life_rules import fill_final_area, mark_settled
 from games.go_rules import (
     ALL,
     ALL_BUT_ONE,
@@ -37,10 +42,9 @@ from games.go_rules import (
     SITUATIONAL,
     WHITE,
     add_stone,
-    area_score,
     cell_of,
     clear,
-    fill_area,
+    count_score,
     is_own_eye,
     mark_forbidden,
     mark_moves,
@@ -80,6 +84,7 @@ def go(
     rules: str = "tromp-taylor",
     ko: str = "",
     suicide: bool | str = "",
+    tidy: bool = False,
     min_size: int = 0,
 ) -> Game:
     """Go. `ko` and `suicide` change the ruleset; self-play with varied starts also uses boards from
@@ -89,6 +94,8 @@ def go(
     smallest = min_size or size
     if not isinstance(smallest, int) or not 2 <= smallest <= size:
         raise ValueError(f"min_size must be a whole number from 2 to {size}, not {min_size}")
+    if not isinstance(tidy, bool):
+        raise ValueError(f"tidy must be true or false, not {tidy}")
     check_komi(komi)
     ko_rule, suicide_allowed, handicap_rule = find_rules(rules, ko, suicide)
     komi32 = float(np.float32(komi))
@@ -116,12 +123,20 @@ def go(
         mark_moves(state, size, mask)
         mark_forbidden(state, keys, n, size, mask, 0)
         mask[pass_action] = 1
+        if tidy:
+            owner = np.zeros(cells, np.uint8)
+            mark_settled(state, owner, width)
+            for point in range(pass_action):
+                if owner[cell_of(point, size)] != 0:
+                    mask[point] = 0
 
     @kernel
     def outcome(state, keys, n):
         if state.passes < 2 and state.ply < MAX_PLIES_FACTOR * size * size + MAX_PLIES_SPARE:
             return False, 0.0
-        score = area_score(state, width)
+        owner = np.empty(cells, np.uint8)
+        fill_final_area(state, owner, width, tidy)
+        score = count_score(state, owner)
         if score == 0:
             return True, 0.0
         return True, 1.0 if (score > 0) == (state.to_play == 0) else -1.0
@@ -134,9 +149,7 @@ def go(
     def observe(state, keys, n, planes):
         mine = state.to_play + 1
         owner = np.zeros(cells, np.uint8)
-        scratch = np.empty(SCRATCH_ROWS * cells, np.uint16)
-        mark_pass_alive(state, BLACK, owner, scratch, width)
-        mark_pass_alive(state, WHITE, owner, scratch, width)
+        mark_settled(state, owner, width)
         forbidden = np.zeros(size * size, np.uint8)
         mark_forbidden(state, keys, n, size, forbidden, 1)
         komi_for = white_points(state) * KOMI_STEPS  # White's
@@ -184,8 +197,7 @@ def go(
     @kernel
     def ownership(state, final, out):
         owner = np.empty(cells, np.uint8)
-        stack = np.empty(cells, np.uint16)
-        fill_area(final, owner, stack, width)
+        fill_final_area(final, owner, width, tidy)
         mine = state.to_play + 1
         for point in range(pass_action):
             color = owner[cell_of(point, size)]
@@ -193,20 +205,19 @@ def go(
 
     @kernel
     def score(state, final, out):
-        points = area_score(final, width) / np.float32(final.lines * final.lines)
+        owner = np.empty(cells, np.uint8)
+        fill_final_area(final, owner, width, tidy)
+        points = count_score(final, owner) / np.float32(final.lines * final.lines)
         out[0] = points if state.to_play == 0 else -points
 
     @kernel
     def benson(states, owners):
-        scratch = np.empty(SCRATCH_ROWS * cells, np.uint16)
         owners[0, :] = 0
-        mark_pass_alive(states[0], BLACK, owners[0], scratch, width)
-        mark_pass_alive(states[0], WHITE, owners[0], scratch, width)
+        mark_settled(states[0], owners[0], width)
 
     @kernel
     def area_batch(states, owners):
-        stack = np.empty(cells, np.uint16)
-        fill_area(states[0], owners[0], stack, width)
+        fill_final_area(states[0], owners[0], width, tidy)
 
     @kernel
     def set_up_batch(states, actions, colors):
@@ -348,6 +359,8 @@ def go(
         verdict = np.zeros(pass_action + 1, np.uint8)
         game.legal_batch(trial, np.zeros((1, 1), np.uint64), np.zeros(1, np.int32), verdict[None])
         if not verdict[action]:
+            if tidy and pass_alive(state)[row, column]:
+                return "it is settled who owns the point"
             return "suicide: the stone would have no liberty"
         return "superko: it would repeat an earlier position"
 
@@ -399,6 +412,7 @@ def go(
             "rules": rules,
             **({"ko": ko} if ko else {}),
             **({"suicide": bool(suicide_allowed)} if suicide != "" else {}),
+            **({"tidy": True} if tidy else {}),
             **({"min_size": min_size} if min_size else {}),
         },
         in_planes=("komi", "rules", "ko", "suicide", "min_size"),

@@ -5,14 +5,35 @@ the opponent's stones. It is vital to a chain that touches every empty point of 
 colour are pass-alive if each has two vital regions that only chains of the same set touch. What
 lies in such a region belongs to the colour too: no opponent's stone can live there, since every
 empty point is beside the chain around it.
+
+Where suicide is allowed the opponent can fill a region, have all of it taken off and come again
+around the points where the stones were: then a vital region is one of which the chain touches
+every point.
 """
 
 import numpy as np
 
 from alphazero.jit import kernel
-from games.go_rules import BORDER, EMPTY, is_first, neighbour, touches
+from games.go_rules import BLACK, BORDER, EMPTY, WHITE, fill_area, is_first, neighbour, touches
 
 SCRATCH_ROWS = 4  # scratch is uint16 [SCRATCH_ROWS * cells]
+
+
+@kernel
+def fill_final_area(state, owner, width, tidy):
+    """Fill owner uint8 [cells] with who owns every point at the end of a game; in a tidy one also
+    what pass-alive chains enclose, for nobody could move there to take the stones off."""
+    fill_area(state, owner, width)
+    if tidy:
+        mark_settled(state, owner, width)
+
+
+@kernel
+def mark_settled(state, owner, width):
+    """Set entries of owner uint8 [cells] to the colour to which they are pass-alive."""
+    scratch = np.empty(SCRATCH_ROWS * owner.shape[0], np.uint16)
+    mark_pass_alive(state, BLACK, owner, scratch, width)
+    mark_pass_alive(state, WHITE, owner, scratch, width)
 
 
 @kernel
@@ -44,7 +65,7 @@ def mark_pass_alive(state, color, owner, scratch, width):
 
 @kernel
 def find_regions(state, color, scratch, width):
-    """List the regions that may be vital to some chain: every empty point touches the colour.
+    """List the regions that may be vital to some chain: every point that matters touches the colour.
 
     Their cells go to scratch[0 : ...], region after region; where each begins, and the end of the
     last, to scratch[2 cells + region]. Returns how many there are.
@@ -75,7 +96,7 @@ def find_regions(state, color, scratch, width):
                     scratch[seen + beside] = 1
                     scratch[count] = beside
                     count += 1
-            if not touched and state.color[cell] == EMPTY:
+            if not touched and (state.suicide or state.color[cell] == EMPTY):
                 may_be_vital = False
         if may_be_vital:
             scratch[starts + regions] = filled
@@ -129,7 +150,9 @@ def count_vital(state, color, region, scratch, width, add):
         vital = True
         for i in range(first, end):
             cell = np.uint64(scratch[i])
-            if state.color[cell] == EMPTY and not touches(state, cell, head, width):
+            if (state.suicide or state.color[cell] == EMPTY) and not touches(
+                state, cell, head, width
+            ):
                 vital = False
                 break
         if vital:

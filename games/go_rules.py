@@ -444,9 +444,10 @@ def is_own_eye(state, cell, mine, width):
 
 
 @kernel
-def fill_area(state, owner, stack, width):
+def fill_area(state, owner, width):
     """Fill owner uint8 [cells]: of every stone its colour, of every empty region the one colour
-    that it touches, else 0. `stack` uint16 [cells] is scratch."""
+    that it touches, else 0."""
+    stack = np.empty(owner.shape[0], np.uint16)
     for cell in range(owner.shape[0]):
         owner[cell] = state.color[cell]
     for i in range(owner.shape[0]):
@@ -488,11 +489,8 @@ def white_points(state):
 
 
 @kernel
-def area_score(state, width):
-    """Points of Black less those of White by area, komi and compensation included."""
-    owner = np.empty(state.color.shape[0], np.uint8)
-    stack = np.empty(state.color.shape[0], np.uint16)
-    fill_area(state, owner, stack, width)
+def count_score(state, owner):
+    """Points of Black less those of White, komi and compensation included; owner [cells]."""
     points = 0
     for cell in range(owner.shape[0]):
         points += (owner[cell] == BLACK) - np.int64(owner[cell] == WHITE)
