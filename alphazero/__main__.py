@@ -85,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     one = add("gtp", gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
     add_engine_options(one)
     add_gtp_options(one)
+    summary = "analyse games of Go in KataGo's protocol of JSON lines, as for KaTrain"
+    add_engine_options(add("analysis", analysis, summary))
     add("games", games, "list the games")
     add("bench", bench, "measure how fast the engine is")
     return top
@@ -337,6 +339,12 @@ def gtp(options: argparse.Namespace) -> int:
     from alphazero.bridges.gtp.main import serve
 
     serve(gtp_options(options, engine_options(options)))
+
+
+def analysis(options: argparse.Namespace) -> int:
+    from alphazero.bridges.analysis.server import serve
+
+    return serve(engine_options(options))
 
 
 def games(options: argparse.Namespace) -> int:

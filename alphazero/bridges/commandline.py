@@ -4,6 +4,7 @@ Imported before anything is known to be needed, so it imports nothing heavy.
 """
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -53,6 +54,17 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> float:
+    """Any number, for `type=`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
 def seconds(text: str) -> float:
     """A time above 0, for `type=`."""
     try:
@@ -62,3 +74,14 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
+
+
+def take_stdout() -> int:
+    """A descriptor for the answers alone: what else is printed goes to stderr from now on."""
+    sys.stdout.flush()
+    answers = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return answers

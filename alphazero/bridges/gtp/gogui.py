@@ -96,9 +96,9 @@ def value(front: "Front", call: Call) -> str:
 
 def ownership(front: "Front", call: Call) -> str:
     """Whose the points will be, 1 for Black's."""
-    from alphazero.bridges.territory import ownership as expected
+    from alphazero.bridges.territory import estimate
 
-    owners = expected(front.table.engine, to_move(front))
+    owners = estimate(to_move(front), front.table.engine.auxiliary).ownership
     return "\n".join(" ".join(f"{value:.3f}" for value in row) for row in owners)
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
+from alphazero.bridges.commandline import INTERRUPTED, take_stdout
 from alphazero.bridges.gtp.front import Front
 from alphazero.bridges.gtp.options import GtpOptions
 from alphazero.bridges.gtp.server import Server, has_no_reader
@@ -26,21 +27,10 @@ def serve(options: GtpOptions) -> NoReturn:
     try:
         Server(Front(options, report), read, write, lambda: has_no_reader(answers)).run()
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     # Without an orderly end, which threads that are still loading large libraries would disturb.
     sys.stderr.flush()
     os._exit(code)
-
-
-def take_stdout() -> int:
-    """A descriptor for the answers alone: what else is printed goes to stderr from now on."""
-    sys.stdout.flush()
-    answers = os.dup(1)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # there is no stderr
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return answers
 
 
 def report(text: str) -> None:

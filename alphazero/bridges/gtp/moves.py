@@ -185,13 +185,13 @@ def gives_up(front: "Front", player: int, thought: "Thought") -> bool:
 
 def cleanup_moves(table: "Table", player: int) -> list[int] | None:
     """All moves but the pass, if there are dead stones of the opponent's; else None."""
-    from alphazero.bridges.territory import dead_stones
+    from alphazero.bridges.territory import estimate
 
     position = table.turn(player)
     if position.is_over:
         return None
     board = table.stones.board(position.state)
-    dead = dead_stones(table.engine, position)
+    dead = estimate(position, table.engine.auxiliary).dead
     if not (dead & (board == 2 - player)).any():
         return None
     return [action for action in position.legal_actions() if action != table.pass_action] or None

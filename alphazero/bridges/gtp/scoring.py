@@ -59,12 +59,11 @@ def final_status_list(front: "Front", call: Call) -> str:
 
 def dead_stones(table: "Table") -> "np.ndarray | None":
     """The dead stones, bool [N, N]; None where none can be."""
-    from alphazero.bridges import territory
+    from alphazero.bridges.territory import estimate
 
     if table.rules.name == ALL_ALIVE or not table.stones.board(table.position.state).any():
         return None
-    position = table.turn(table.position.to_play)
-    return None if position.is_over else territory.dead_stones(table.engine, position)
+    return estimate(table.position, table.engine.auxiliary).dead
 
 
 COMMANDS: dict[str, Handler] = {"final_score": final_score}
