@@ -258,6 +258,11 @@ def reject_impossible(setup: Setup) -> None:
     for square, letter in pieces.items():
         if letter in "Pp" and square // 8 in (0, 7):
             raise ValueError(f"a pawn cannot stand on {square_name(square)}")
+    one, other = (square for square, letter in pieces.items() if letter in "Kk")
+    if max(abs(one % 8 - other % 8), abs(one // 8 - other // 8)) == 1:
+        raise ValueError(
+            f"the kings stand beside each other, on {square_name(one)} and {square_name(other)}"
+        )
     waiting = PLAYERS[1 - setup.to_play]
     states = np.zeros(1, np.dtype((np.record, STATE)))
     fill(states[0], setup._replace(to_play=1 - setup.to_play, en_passant=None))

@@ -20,6 +20,7 @@ from games.chess_notation_rules import (
     steps,
 )
 from games.chess_rules import CASTLED, is_dead, times_before
+from games.chess_tables_rules import KING_STEPS
 
 State = Any
 
@@ -59,6 +60,9 @@ def why_king_is_lost(
     state: State, action: int, kind: str, squares: Squares, pieces: dict[int, str]
 ) -> str:
     """What attacks the king after a move that is right otherwise; empty if nothing does."""
+    if kind == "king":
+        attackers = named(state, attackers_of(state, squares.target), pieces)
+        return f"{square_name(squares.target)} is attacked by {attackers}" if attackers else ""
     after = one(state)
     after[0]["en_passant"] = passed_square(state)
     make_move(after[0], action)
@@ -66,8 +70,6 @@ def why_king_is_lost(
     attackers = named(state, checking_pieces(after[0]), pieces)
     if not attackers:
         return ""
-    if kind == "king":
-        return f"{square_name(squares.target)} is attacked by {attackers}"
     checks = named(state, checking_pieces(state), pieces)
     if checks:
         return f"the king is in check from {checks}"
@@ -113,13 +115,15 @@ def why_no_castling(state: State, squares: Squares, pieces: dict[int, str]) -> s
 
 
 def attackers_of(state: State, square: int) -> int:
-    """What would give check if the king of the player to move were on a square; a bitboard."""
+    """What would attack the king of the player to move on a square; a bitboard."""
     states = one(state)
     moved = states[0]
     moved["mine"] &= ~np.uint64(1 << int(moved["king"]))
     moved["king"] = relative(state, square)
     moved["mine"] |= np.uint64(1 << int(moved["king"]))
-    return checking_pieces(moved)
+    moved["theirs"] &= ~np.uint64(1 << int(moved["king"]))  # which it would take
+    near = int(KING_STEPS[int(moved["king"])]) & 1 << int(moved["their_king"])
+    return int(checking_pieces(moved)) | near
 
 
 def span(one_end: int, other: int) -> range:
