@@ -39,7 +39,7 @@ BOARD = [
 PAWN, KNIGHT, BISHOP, ROOK, QUEEN, KING, NO_PIECE = range(7)
 
 ZERO, ONE, EIGHT = np.uint64(0), np.uint64(1), np.uint64(8)
-S6, S7, S9, S10, S15, S16, S17 = (np.uint64(shift) for shift in (6, 7, 9, 10, 15, 16, 17))
+S6, S7, S9, S16 = (np.uint64(shift) for shift in (6, 7, 9, 16))
 LOW_3, LOW_6 = np.uint64(7), np.uint64(63)
 TURN = np.uint64(56)  # square ^ TURN is the same square for the other player
 NOT_A, NOT_H = ~FILE_A, ~FILE_H

@@ -7,11 +7,13 @@ import numpy as np
 
 from alphazero.jit import byte_swap, kernel, lowest_bit
 from games.chess_attacks_rules import (
+    BISHOP,
     EIGHT,
     LOW_6,
     NOT_A,
     NOT_H,
     ONE,
+    ROOK,
     S6,
     S7,
     S9,
@@ -47,7 +49,6 @@ from games.chess_tables_rules import (
 S12 = np.uint64(12)
 C1, G1 = np.uint64(2), np.uint64(6)  # where the king castles to
 D1, F1 = np.uint64(3), np.uint64(5)  # and the rook
-KNIGHT_PROMOTION, BISHOP_PROMOTION, ROOK_PROMOTION = 1, 2, 3
 
 
 # -- making a move ---------------------------------------------------------------------------------
@@ -89,11 +90,11 @@ def make_move(board, action):
             if beside & theirs & pawns:
                 en_passant = (origin + EIGHT) ^ TURN
         elif to_bit & RANK_8:
-            promotion = code >> S12
+            promotion = np.int64(code >> S12)  # 0 to a queen, else KNIGHT, BISHOP, ROOK
             pawns &= ~to_bit
-            if promotion == 0 or promotion == ROOK_PROMOTION:
+            if promotion in (0, ROOK):
                 straight |= to_bit
-            if promotion == 0 or promotion == BISHOP_PROMOTION:
+            if promotion in (0, BISHOP):
                 diagonal |= to_bit
         elif target == np.uint64(board.en_passant):  # which is never 0 here
             theirs &= ~(to_bit >> EIGHT)
