@@ -126,6 +126,19 @@ def _distinction(function: Any, sources: str) -> str:
     return "__" + hashlib.sha256("\n".join([sources, *constants]).encode()).hexdigest()[:8]
 
 
+def _name_in_symbols(record: Any) -> tuple[str, tuple[str]]:
+    """How the type of a state appears in the names of machine code.
+
+    Numba would write a number that it gives out anew in every process. One helper kernel, compiled
+    for 9x9 in one process and for 19x19 in another, then bears the same name in both files, and who
+    loads both runs one of them for both.
+    """
+    return "Record", (hashlib.sha256(record.name.encode()).hexdigest()[:16],)
+
+
+numba_types.Record.mangling_args = property(_name_in_symbols)  # type: ignore[method-assign]
+
+
 def _pure(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -323,6 +323,49 @@ def test_sizes_of_connect_four_do_not_mix() -> None:
             assert position.planes().shape == (2, rows, cols)
 
 
+SIZES = """
+    import sys
+    import numpy as np
+    import sizes
+
+    for size in map(int, sys.argv[1:]):
+        states = np.zeros(2, np.dtype([("points", np.uint8, size)], align=True))
+        sizes.fill(states)
+        assert (states["points"] == size).all(), states
+"""
+
+
+@compiled
+def test_a_helper_compiled_for_different_states_does_not_mix(tmp_path: Path) -> None:
+    """Each by a process of its own; one that loads both must run each for its own states."""
+    write(
+        tmp_path,
+        sizes="""
+        from alphazero.jit import kernel
+
+        @kernel
+        def fill_part(state, first, end):  # calls itself: it cannot be made part of its caller
+            if end - first > 1:
+                middle = (first + end) // 2
+                return fill_part(state, first, middle) + fill_part(state, middle, end)
+            state.points[first] = state.points.shape[0]
+            return 1
+
+        @kernel
+        def fill(states):
+            for i in range(states.shape[0]):
+                fill_part(states[i], 0, states[i].points.shape[0])
+        """,
+    )
+    environment = os.environ | {
+        "ALPHAZERO_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+    }
+    for sizes in (["3"], ["5"], ["3", "5"], ["5", "3"]):
+        command = [sys.executable, "-c", textwrap.dedent(SIZES), *sizes]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+
+
 @compiled
 def test_warm_means_compiled_or_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ALPHAZERO_CACHE", str(tmp_path))
