@@ -323,47 +323,64 @@ def test_sizes_of_connect_four_do_not_mix() -> None:
             assert position.planes().shape == (2, rows, cols)
 
 
-SIZES = """
+FLOOD = """
     import sys
     import numpy as np
-    import sizes
+    from alphazero.jit import kernel
+
+    @kernel
+    def flood(state, stack, i):
+        count, done = 1, 0
+        stack[0] = i
+        while done < count:
+            i = stack[done]
+            done += 1
+            for beside in (i - 1, i + 1):
+                if 0 <= beside < state.points.shape[0] and state.points[beside] == 0:
+                    state.points[beside] = 1
+                    stack[count] = beside
+                    count += 1
+        return count
+
+    @kernel
+    def flood_all(state):
+        stack = np.empty(state.points.shape[0], np.int64)
+        total = 0
+        for i in range(state.points.shape[0]):
+            total += flood(state, stack, i)
+        for i in range(0, state.points.shape[0], 2):
+            state.points[i] = 0
+        return total + flood(state, stack, 1)
+
+    @kernel
+    def run(states):
+        total = 0
+        for i in range(states.shape[0]):
+            total += flood_all(states[i])
+            states[i].points[0] = 0
+            total += flood_all(states[i])
+        return total
 
     for size in map(int, sys.argv[1:]):
         states = np.zeros(2, np.dtype([("points", np.uint8, size)], align=True))
-        sizes.fill(states)
-        assert (states["points"] == size).all(), states
+        print(size, run(states), states["points"].tolist())
 """
 
 
 @compiled
 def test_a_helper_compiled_for_different_states_does_not_mix(tmp_path: Path) -> None:
     """Each by a process of its own; one that loads both must run each for its own states."""
-    write(
-        tmp_path,
-        sizes="""
-        from alphazero.jit import kernel
+    path = write(tmp_path, flooding=FLOOD)
+    environment = os.environ | {"ALPHAZERO_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
 
-        @kernel
-        def fill_part(state, first, end):  # calls itself: it cannot be made part of its caller
-            if end - first > 1:
-                middle = (first + end) // 2
-                return fill_part(state, first, middle) + fill_part(state, middle, end)
-            state.points[first] = state.points.shape[0]
-            return 1
+    def run(*sizes: str) -> list[str]:
+        command = [sys.executable, path, *sizes]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return ran.stdout.splitlines()
 
-        @kernel
-        def fill(states):
-            for i in range(states.shape[0]):
-                fill_part(states[i], 0, states[i].points.shape[0])
-        """,
-    )
-    environment = os.environ | {
-        "ALPHAZERO_CACHE": str(tmp_path / "cache"),
-        "PYTHONPATH": f"{tmp_path}:{ROOT}",
-    }
-    for sizes in (["3"], ["5"], ["3", "5"], ["5", "3"]):
-        command = [sys.executable, "-c", textwrap.dedent(SIZES), *sizes]
-        subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    alone = [*run("3"), *run("5")]
+    assert run("3", "5") == alone
+    assert run("5", "3") == alone[::-1]
 
 
 @compiled
