@@ -415,7 +415,7 @@ def go(
             **({"tidy": True} if tidy else {}),
             **({"min_size": min_size} if min_size else {}),
         },
-        in_planes=("komi", "rules", "ko", "suicide", "min_size"),
+        in_planes=("komi", "rules", "ko", "suicide", "tidy", "min_size"),
         fully_convolutional=True,
     )
     return game
