@@ -6,12 +6,16 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from alphazero.bridges.commandline import Parser, count, natural, run, seconds
+from alphazero.bridges.commandline import Parser, count, natural, number, run, seconds
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
 from alphazero.bridges.options import engine_options
 from alphazero.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from alphazero.arena.player import Player
+    from alphazero.game import Game, Position
 
 # numba and torch take seconds to load, so everything else is imported once it is needed:
 # `--help` and a mistyped option must answer at once.
@@ -26,10 +30,11 @@ def parser() -> argparse.ArgumentParser:
         help="a game's name, with parameters as in connect4:rows=5,cols=5, or a file such as"
         " ./mygame.py; without it tic-tac-toe, or the game of --load",
     )
+    add_parameters(options)
     opponent = options.add_mutually_exclusive_group()
     opponent.add_argument("--vs-human", action="store_true", help="play yourself (the default)")
     opponent.add_argument(
-        "--vs", metavar="PLAYER", help="watch the engine play another, such as random or mcts:200"
+        "--vs", metavar="PLAYER", help="watch it play another, such as mcts:200 or gtp:COMMAND"
     )
     opponent.add_argument(
         "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
@@ -68,6 +73,19 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def add_parameters(options: argparse.ArgumentParser) -> None:
+    """What can be said of a game's parameters without writing them behind its name."""
+    group = options.add_argument_group("parameters of the game, where it has them, as Go has")
+    group.add_argument("--size", type=count, metavar="N", help="of the board (Go: 19)")
+    group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
+    group.add_argument(
+        "--rules", metavar="NAME", help="tromp-taylor (as it is), chinese, aga or new-zealand"
+    )
+    group.add_argument(
+        "--handicap", type=count, metavar="N", help="stones for Black; komi is then 0.5"
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
@@ -77,36 +95,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 def speak_gtp(options: argparse.Namespace) -> int:
     """Be the engine of a program that shows a board."""
-    for name in ("color", "load", "save", "moves", "quiet"):
+    for name in ("color", "handicap", "load", "save", "moves", "quiet"):
         if getattr(options, name):
             raise UserError(f"--{name} is for playing here, so it does not go with --gtp")
     from alphazero.bridges.gtp.main import serve
 
+    options.game = with_parameters(options.game or "go", options)
     serve(gtp_options(options, engine_options(options)))
 
 
 def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
-    from alphazero.arena.player import make_player
     from alphazero.bridges.console import line_reader
     from alphazero.bridges.engine import make_engine
-    from alphazero.bridges.gamefile import GameFile
     from alphazero.bridges.session import Session
     from alphazero.bridges.style import choose_style
     from alphazero.bridges.terminal import TerminalGame
-    from alphazero.game import load
 
-    if options.game is None and options.load is not None:
-        game = GameFile.read(options.load).load_game(options.load)
-    else:
-        game = load(options.game or "tic-tac-toe")
+    game = find_game(options)
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
     human = choose_side(options.color, game.players, seed) if options.color else None
     path = writable(options.save) if options.save else None
-    watched: str | None = options.vs if options.vs != "human" else None
-    if watched and options.moves:
-        raise UserError("--moves are yours, so they do not go with --vs")
-    opponent = make_player(watched, game) if watched else None
+    start = starting_position(game, options) if options.handicap else None
+    opponent = find_opponent(options, game)
     engine = make_engine(
         game,
         options.network,
@@ -118,9 +129,15 @@ def play(options: argparse.Namespace) -> int:
     )
     game.compile(report)
     engine.warm_up(report)
-    session = Session(game, path=path)
-    if options.load:
-        session.load(options.load)
+    session = Session(
+        game,
+        path=path,
+        start=start,
+        handicap=options.handicap or 0,
+        agrees_on_dead=opponent is None,
+    )
+    for remark in session.load(options.load) if options.load else []:
+        report(remark)
     if human is not None:
         session.human = human
     stdin, stdout = open_streams()
@@ -136,6 +153,62 @@ def play(options: argparse.Namespace) -> int:
         seed=seed,
     )
     return terminal.run()
+
+
+def find_game(options: argparse.Namespace) -> "Game":
+    """The game that is asked for, or that of the saved one. Raises UserError."""
+    from alphazero.bridges.gamefile import saved_game
+    from alphazero.game import load
+
+    if options.load and (parameters_of(options) or options.handicap):
+        raise UserError("with --load, size, komi, rules and handicap are the file's")
+    if options.load and options.game is None:
+        return saved_game(options.load)
+    return load(with_parameters(options.game or "tic-tac-toe", options))
+
+
+def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
+    """Who plays instead of a person. Raises UserError."""
+    if options.vs in (None, "human"):
+        return None
+    if options.moves:
+        raise UserError("--moves are yours, so they do not go with --vs")
+    from alphazero.arena.player import make_player
+
+    return make_player(options.vs, game)
+
+
+def parameters_of(options: argparse.Namespace) -> str:
+    """What the options say of the game's parameters, as in `size=9,komi=7`."""
+    texts = {
+        "size": options.size,
+        "komi": None if options.komi is None else f"{options.komi:g}",
+        "rules": options.rules,
+    }
+    return ",".join(f"{name}={text}" for name, text in texts.items() if text is not None)
+
+
+def with_parameters(game: str, options: argparse.Namespace) -> str:
+    """A game as it was named, with the parameters of the options, which win."""
+    parameters = parameters_of(options)
+    if not parameters:
+        return game
+    has_parameters = ":" in game[2:]  # the second letter may be the colon of a drive
+    return f"{game}{',' if has_parameters else ':'}{parameters}"
+
+
+def starting_position(game: "Game", options: argparse.Namespace) -> "Position":
+    """The start of a game with handicap. Raises UserError."""
+    from alphazero.bridges.handicap import HANDICAP_KOMI, handicap_position
+
+    try:
+        start = handicap_position(game, options.handicap)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if options.komi is None and "komi=" not in (options.game or ""):
+        assert game.stones is not None, "handicap_position refuses other games"
+        game.stones.set_komi(start.state, HANDICAP_KOMI)
+    return start
 
 
 def choose_side(side: str, players: tuple[str, str], seed: int) -> int:

@@ -79,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--game", help=f"if it is not the network's own: {GAME_HELP}")
     one.add_argument("--half", action="store_true", help="16 bits a number: half the space")
     one = add("show", show, "print records of games as text")
-    one.add_argument("path", metavar="PATH", help="a shard, a folder of them, or a saved game")
+    one.add_argument(
+        "path", metavar="PATH", help="a shard, a folder of them, or a saved game (.sgf, .txt)"
+    )
     one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
     one.add_argument("--top", type=count, metavar="N", help="only so many moves of a policy")
     one = add("gtp", gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
@@ -308,11 +310,13 @@ def export(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
+    from alphazero.bridges.gamefile import saved_text
     from alphazero.training.record import read_shard
 
     path = Path(options.path).expanduser()
-    if path.suffix == ".txt":
-        return show_text(path)
+    if path.suffix in (".txt", ".sgf"):
+        print(saved_text(path))
+        return 0
     shards = sorted(path.rglob("shard-*.npz")) if path.is_dir() else [path]
     shown = 0
     for shard in shards:
@@ -323,15 +327,6 @@ def show(options: argparse.Namespace) -> int:
     if not shown:
         which = "games" if options.game_id is None else f"game {options.game_id}"
         raise UserError(f"no {which} in {path}")
-    return 0
-
-
-def show_text(path: Path) -> int:
-    from alphazero.bridges.gamefile import GameFile
-
-    file = GameFile.read(path)
-    board = file.position(file.load_game(str(path)), str(path)).render()
-    print(f"{file.to_text()}\n{board}")
     return 0
 
 

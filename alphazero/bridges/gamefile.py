@@ -13,6 +13,7 @@
 
 One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a
 comment. The result is `*` for an unfinished game, else `draw`, `X wins` or `X wins by resignation`.
+Games of stones are saved as SGF instead: see `sgf.py`.
 """
 
 import os
@@ -22,12 +23,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from alphazero.bridges.sgf import read_sgf
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game, Position, load
 
 FIRST_LINE = "alphazero game 1"
 UNFINISHED = "*"
+SGF = ".sgf"
 
 
 @dataclass(frozen=True)
@@ -127,4 +130,29 @@ def free_path(path: Path) -> Path:
 
 def save_path(game: Game, now: datetime, environment: Mapping[str, str] = os.environ) -> Path:
     """A new file's name for a game that begins now: tic-tac-toe-20260131-201500.txt."""
-    return free_path(save_folder(environment) / f"{game.name}-{now:%Y%m%d-%H%M%S}.txt")
+    suffix = SGF if game.stones is not None else ".txt"
+    return free_path(save_folder(environment) / f"{game.name}-{now:%Y%m%d-%H%M%S}{suffix}")
+
+
+def is_sgf(path: Path | str) -> bool:
+    """Whether a file's name says that it is SGF."""
+    return Path(path).suffix.lower() == SGF
+
+
+def saved_game(path: Path | str) -> Game:
+    """The game that a saved game of either kind is one of. Raises UserError."""
+    if is_sgf(path):
+        return read_sgf(path, move=1).position.game
+    return GameFile.read(path).load_game(str(path))
+
+
+def saved_text(path: Path | str) -> str:
+    """A saved game of either kind for people to read, with its last board. Raises UserError."""
+    if not is_sgf(path):
+        file = GameFile.read(path)
+        board = file.position(file.load_game(str(path)), str(path)).render()
+        return f"{file.to_text()}\n{board}"
+    sgf = read_sgf(path)
+    said = {name.replace("_", " "): value for name, value in vars(sgf.info).items() if value}
+    lines = [f"{name}: {value}" for name, value in said.items()]
+    return "\n".join([*lines, *sgf.remarks, f"moves: {sgf.plies}", "", sgf.position.render()])

@@ -2,6 +2,8 @@
 
 from alphazero.game import Game, Position
 
+HANDICAP_KOMI = 0.5  # unless somebody says otherwise: it settles draws
+
 
 def most_handicap(size: int) -> int:
     """How many stones have a usual point on a board of size x size; 0 where there is no handicap.

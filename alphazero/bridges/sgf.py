@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alphazero.bridges.handicap import handicap_points
+from alphazero.bridges.handicap import HANDICAP_KOMI, handicap_points
 from alphazero.bridges.sgf_tree import Node, decode_sgf, parse_sgf
 from alphazero.bridges.sgf_writer import (
     COLORS,
@@ -40,7 +40,6 @@ from alphazero.game import Game, Position, load
 __all__ = ["SgfGame", "SgfInfo", "SgfNote", "read_sgf", "result_text", "write_sgf"]
 
 DEFAULT_SIZE = 19  # of a file that names none
-HANDICAP_KOMI = 0.5  # of a handicap game whose file names none
 SETUP = {"AE": 0, "AB": 1, "AW": 2}
 
 # Our rulesets as files name them: letters and digits, lower case.

@@ -59,32 +59,33 @@ def choose_style(option: str, stream: TextIO, environment: Mapping[str, str]) ->
     return Style(unicode, colours if unicode else 0)
 
 
-def paint(board: str, players: tuple[str, str], style: Style) -> str:
-    """The board with discs for the two players' letters, on a painted ground."""
+def paint(board: str, sides: tuple[str, str], style: Style) -> str:
+    """The board with discs for stones, on a painted ground.
+
+    `sides` are the letters of each player: the first one is a stone, others only have its colour.
+    """
     if not style.unicode:
         return board
-    return "\n".join(_paint_row(line, players, style.colours) for line in board.split("\n"))
+    return "\n".join(_paint_row(line, sides, style.colours) for line in board.split("\n"))
 
 
-def _paint_row(line: str, players: tuple[str, str], colours: int) -> str:
+def _paint_row(line: str, sides: tuple[str, str], colours: int) -> str:
     match = ROW.fullmatch(line)
     if match is None:
         return line
     left, cells, right = match.groups()
-    return left + paint_cells(cells, players, colours) + right
+    return left + paint_cells(cells, sides, colours) + right
 
 
-def paint_cells(cells: str, players: tuple[str, str], colours: int) -> str:
-    """Part of a row: the players' letters as discs, points as dots, anything else as it is."""
+def paint_cells(cells: str, sides: tuple[str, str], colours: int) -> str:
+    """Part of a row: stones as discs, points as dots, anything else as it is."""
     ground, first, second, lines = PAINTS.get(colours, ("", "", "", ""))
     # With colours both sides have the filled disc: an outline looks black on a dark ground.
     discs = ("●", "●") if colours else ("●", "○")
-    glyphs = {
-        players[0]: first + discs[0] + TEXT_GLYPH,
-        players[1]: second + discs[1] + TEXT_GLYPH,
-        ".": lines + "·",
-        " ": " ",
-    }
+    glyphs = {".": lines + "·", "+": lines + "+", " ": " "}
+    for letters, colour, disc in zip(sides, (first, second), discs, strict=True):
+        glyphs |= {letter: colour + letter for letter in letters}
+        glyphs[letters[0]] = colour + disc + TEXT_GLYPH
     painted = "".join(glyphs.get(letter, first + letter) for letter in cells)
     return ground + painted + (RESET if colours else "")
 

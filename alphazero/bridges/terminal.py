@@ -6,47 +6,21 @@ Where the lines come from and go to is the caller's choice.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 import numpy as np
 
-from alphazero.arena.player import Player
+from alphazero.arena.player import RESIGN, Player
 from alphazero.bridges.commandline import INTERRUPTED
+from alphazero.bridges.commands import AGREEMENT, COMMANDS, HINTS, STONES_COMMANDS
 from alphazero.bridges.console import Interrupt
+from alphazero.bridges.display import Display
 from alphazero.bridges.engine import Engine, Thought
-from alphazero.bridges.session import Session
-from alphazero.bridges.style import Style, paint, paint_cells, percent, rotate, win_bar
+from alphazero.bridges.session import PASS, PERSON, Session
+from alphazero.bridges.sgf import SgfNote
+from alphazero.bridges.stones_talk import StonesTalk
+from alphazero.bridges.style import Style
 from alphazero.errors import UserError
-
-HINTS = 3
-LINE_MOVES = 8  # shown of what is expected to follow
-
-
-class Command(NamedTuple):
-    """How a command is written and what it does; without a usage it is an alias."""
-
-    usage: str
-    explanation: str
-
-
-COMMANDS = {
-    "undo": Command("undo", "take back your last move and the reply to it"),
-    "redo": Command("redo", "make again what was taken back"),
-    "hint": Command("hint", f"the {HINTS} best moves: win rate, visits, what would follow"),
-    "eval": Command("eval (or why)", "what the engine thinks of the position"),
-    "why": Command("", ""),
-    "legal": Command("legal", "list the legal moves"),
-    "board": Command("board", "show the board again"),
-    "flip": Command("flip", "turn the board around"),
-    "new": Command("new", "begin a new game"),
-    "swap": Command("swap", "change sides with the engine"),
-    "level": Command("level [1-10]", "make the engine weaker or stronger"),
-    "resign": Command("resign", "give the game up"),
-    "save": Command("save [FILE]", "save the game (every move is saved by itself, too)"),
-    "load": Command("load FILE [N]", "go on with a saved game, after its first N moves"),
-    "help": Command("help", "this list"),
-    "quit": Command("quit", "leave; the game stays saved"),
-}
 
 
 class TerminalGame:
@@ -68,10 +42,21 @@ class TerminalGame:
     ) -> None:
         """`ask` prompts for a line and raises EOFError at the end of the input. An `opponent` plays
         in the person's place."""
-        self.session, self.engine, self.ask, self.out, self.err = session, engine, ask, out, err
-        self.opponent, self.style, self.quiet, self.seed = opponent, style or Style(), quiet, seed
-        self.flipped = False
+        self.session, self.engine, self.ask, self.opponent = session, engine, ask, opponent
+        self.seed = seed
         self._players = session.game.players
+        self._stones = StonesTalk(session, engine) if session.game.stones is not None else None
+        self.display = Display(
+            session,
+            out,
+            err,
+            style or Style(),
+            person=None if opponent is None else opponent.name,
+            stones=self._stones,
+            quiet=quiet,
+        )
+        self._commands = COMMANDS | (STONES_COMMANDS if self._stones is not None else {})
+        self._proposed: np.ndarray | None = None  # dead stones that are talked about
         self._rng = np.random.default_rng(seed)
         self._warned = False
 
@@ -81,40 +66,24 @@ class TerminalGame:
         """Play until the person leaves or the input ends; returns the exit code."""
         code = 0
         try:
-            self._introduce()
+            self.display.introduce(self.engine.name)
             while self._turn():
                 pass
         except EOFError:
-            self._say("")
+            self.display.say("")
         except KeyboardInterrupt:
-            self._say("")
+            self.display.say("")
             code = INTERRUPTED
-        if self.session.saved:
-            self._say(f"game saved: {self.session.path}")
+        finally:  # even if an opponent has failed
+            if self.session.saved:
+                self.display.say(f"game saved: {self.session.path}")
         return code
-
-    def _introduce(self) -> None:
-        if self.quiet:
-            return
-        title, human = self.session.game.title, self.session.human
-        mine, other = self._players[human], self._players[1 - human]
-        who = "you are" if self.opponent is None else f"{self.opponent.name} is"
-        self._say(f"{title}: {who} {mine}, {other} is {self.engine.name}.")
-        position = self.session.position
-        if self.opponent is None and (legal := position.legal_actions()):
-            example = position.text(legal[len(legal) // 2])
-            self._say(f"Write a move, as in {example}, or help for the other commands.")
-        if self.style.unicode:
-            cells = [
-                paint_cells(f" {p} ", self._players, self.style.colours) for p in self._players
-            ]
-            self._say(f"{self._players[0]} is {cells[0]}, {self._players[1]} is {cells[1]}.")
-        self._show_board()
-        self._show_result()
 
     def _turn(self) -> bool:
         """One move or command; False when there is nothing more to do."""
         session = self.session
+        if session.is_counting:
+            return self._settle()
         if session.is_over:
             if self.opponent is not None:
                 return False
@@ -124,7 +93,10 @@ class TerminalGame:
             self._engine_move()
         elif self.opponent is not None:
             (action,) = self.opponent.choose([session.position], self._rng)
-            self._make_move(action, f"{name} plays {session.position.text(action)}")
+            if action == RESIGN:
+                self._give_up()
+            else:
+                self._make_move(action, f"{name} plays {session.position.text(action)}")
         else:
             return self._obey(self.ask(f"{name}({len(session.position.moves) + 1}): "))
         return True
@@ -136,52 +108,101 @@ class TerminalGame:
             command = self._command(line) if line else "nothing"
             if command == "move":
                 self._make_move(self.session.position.action(line), "")
-            elif command in COMMANDS and command != "quit":
+            elif command in self._commands and command != "quit":
                 getattr(self, f"_{command}")(line.partition(" ")[2].strip())
             return command != "quit"
         except UserError as error:
-            self._say(str(error))
+            self.display.say(str(error))
             return True
 
     def _command(self, line: str) -> str:
         """Which command a line means, or "move"; first letters will do where no move reads so."""
         word = line.split()[0].lower()
-        if word in COMMANDS:
+        if word in self._commands:
             return word
         try:
             self.session.position.action(line)
             return "move"
         except ValueError as error:
-            matches = [name for name in COMMANDS if name.startswith(word)]
+            matches = [name for name in self._commands if name.startswith(word)]
             if len(matches) == 1:
                 return matches[0]
             if matches:
                 raise UserError(f"{word!r} could be {' or '.join(matches)}") from error
             raise UserError(f"{error}; or help for the commands") from error
 
+    def _settle(self) -> bool:
+        """Talk about the dead stones of a game that two passes have ended; False for quit."""
+        session, stones = self.session, self._stones
+        assert stones is not None, "a game of stones"
+        if self._proposed is None:
+            self._proposed = stones.propose_dead()
+            self.display.show_count(self._proposed)
+        line = self.ask("dead stones (agree, on, or the point of a chain): ").strip()
+        word = line.lower()
+        said = [name for name in AGREEMENT if word and name.startswith(word)]
+        try:
+            if said == ["agree"]:
+                session.agree(self._proposed)
+                self._autosave()
+                self.display.show_result()
+            elif said == ["on"]:
+                session.play_on()
+                self._start_over()
+                self._autosave()
+                self.display.show_board()
+            elif word and self._command(line) == "move":
+                self._proposed = stones.toggle(self._proposed, line)
+                self.display.show_count(self._proposed)
+                return True
+            else:
+                return self._obey(line)
+        except UserError as error:
+            self.display.say(str(error))
+            return True
+        self._proposed = None
+        return True
+
     # -- moves -------------------------------------------------------------------------------------
 
     def _engine_move(self) -> None:
-        thought = self._think()
         position = self.session.position
-        line = f"{self._players[position.to_play]} plays {position.text(thought.action)}"
-        if not self.quiet:
-            line = f"{line} | {self._judgement(thought)}"
-        self._make_move(thought.action, line)
+        name = self._players[position.to_play]
+        if self._stones is not None and self.opponent is None:
+            reason = self._stones.passes_too()
+            if reason:
+                self._make_move(position.action(PASS), f"{name} passes, too: {reason}")
+                return
+        thought = self._think()
+        if self._stones is not None and self._stones.gives_up(thought.share(thought.to_play)):
+            self._give_up()
+            return
+        line = f"{name} plays {position.text(thought.action)}"
+        if not self.display.quiet:
+            line = f"{line} | {self.display.judgement(thought)}"
+        note = SgfNote(" | ".join(self.display.facts(thought)), thought.share(0))
+        self._make_move(thought.action, line, note)
 
-    def _make_move(self, action: int, line: str) -> None:
-        self.session.play(action)
+    def _give_up(self) -> None:
+        """Whoever is to move resigns."""
+        self.session.resign(self.session.position.to_play)
         self._autosave()
-        self._show_board()
+        self.display.show_result()
+
+    def _make_move(self, action: int, line: str, note: SgfNote | None = None) -> None:
+        self.session.play(action, note)
+        self._proposed = None
+        self._autosave()
+        self.display.show_board()
         if line:
-            self._say(line)
-        self._show_result()
+            self.display.say(line)
+        self.display.show_result()
 
     def _think(self, in_earnest: bool = False, lines: int = 1) -> Thought:
         """Have the engine look at the position, with a progress line for people who wait; in
         earnest it leaves the level aside that it plays at."""
         self.session.require_unfinished()
-        progress = self._show_progress if self.err.isatty() else None
+        progress = self.display.show_progress if self.display.can_progress else None
         with Interrupt() as stop:
             thought = self.engine.think(
                 self.session.position,
@@ -191,85 +212,81 @@ class TerminalGame:
                 lines=lines,
             )
         if progress is not None:
-            self.err.write("\r" + " " * 79 + "\r")
-            self.err.flush()
+            self.display.wipe_progress()
         return thought
-
-    def _show_progress(self, thought: Thought) -> None:
-        best = thought.lines[0]
-        line = (
-            f"thinking: {thought.seconds:.0f} s, {thought.simulations} simulations, "
-            f"{self.session.position.text(best.action)} {percent(best.share)} (Ctrl-C: move now)"
-        )
-        self.err.write(f"\r{line[:79]:79}")
-        self.err.flush()
 
     # -- commands, each with the rest of its line --------------------------------------------------
 
     def _undo(self, _: str) -> None:
         given_up = self.session.resigned is not None
         self.session.undo()
+        self._start_over()
         if given_up:
-            self._say("the resignation is taken back")
+            self.display.say("the resignation is taken back")
         self._autosave()
-        self._show_board()
+        self.display.show_board()
 
     def _redo(self, _: str) -> None:
         self.session.redo()
         self._autosave()
-        self._show_board()
-        self._show_result()
+        self.display.show_board()
+        self.display.show_result()
 
     def _hint(self, _: str) -> None:
         thought = self._think(in_earnest=True, lines=HINTS)
-        for number, line in enumerate(thought.lines[:HINTS], start=1):
-            moves = self.session.texts(line.pv[:LINE_MOVES])
-            self._say(
-                f"{number}. {moves[0]:6}{percent(line.share):>4}  {line.visits:>6} visits   "
-                + " ".join(moves)
-            )
+        for number in range(min(HINTS, len(thought.lines))):
+            self.display.hint(number, thought)
 
     def _eval(self, _: str) -> None:
-        self._say(self._judgement(self._think(in_earnest=True)))
+        self.display.say(self.display.judgement(self._think(in_earnest=True)))
 
     _why = _eval
+
+    def _pass(self, _: str) -> None:
+        self._make_move(self.session.position.action(PASS), "")
+
+    def _score(self, _: str) -> None:
+        assert self._stones is not None, "the command is known in games of stones alone"
+        drawing, text = self._stones.estimate()
+        self.display.say(f"{self.display.styled(drawing)}\n{text}")
 
     def _legal(self, _: str) -> None:
         position = self.session.position
         moves = [position.text(action) for action in position.legal_actions()]
-        self._say(" ".join(moves) if moves else "none: the game is over")
+        self.display.say(" ".join(moves) if moves else "none: the game is over")
 
     def _board(self, _: str) -> None:
-        self._say(self._drawing())
+        self.display.say(self.display.drawing())
 
     def _flip(self, _: str) -> None:
-        self.flipped = not self.flipped
-        self._say(self._drawing())
+        self.display.flipped = not self.display.flipped
+        self.display.say(self.display.drawing())
 
     def _new(self, _: str) -> None:
         self.session.begin()
-        self._show_board()
+        self._start_over()
+        self.display.show_board()
 
     def _swap(self, _: str) -> None:
         self.session.human = 1 - self.session.human
-        self._say(f"you are {self._players[self.session.human]} now")
+        self.display.say(f"you are {self._players[self.session.human]} now")
 
     def _level(self, number: str) -> None:
         if number:
             self.engine.set_level(int(number) if number.isdecimal() else -1)
-        self._say(f"the engine: {self.engine.name}")
+        self.display.say(f"the engine: {self.engine.name}")
 
     def _resign(self, _: str) -> None:
         self.session.resign()
         self._autosave()
-        self._show_result()
+        self.display.show_result()
 
     def _save(self, name: str) -> None:
         if name:
-            self.session.file(self._headers()).write(name)
+            self.session.write(name, self._headers())
         else:
             self.session.save(self._headers())
-        self._say(f"game saved: {name or self.session.path}")
+        self.display.say(f"game saved: {name or self.session.path}")
 
     def _load(self, arguments: str) -> None:
         name, _, number = arguments.rpartition(" ")
@@ -277,64 +294,37 @@ class TerminalGame:
             name, number = arguments, ""
         if not name:
             raise UserError("load which file? write load FILE, or load FILE N")
-        self.session.load(name.strip(), int(number) if number else None)
-        self._say(f"you are {self._players[self.session.human]}")
-        self._show_board()
-        self._show_result()
+        for remark in self.session.load(name.strip(), int(number) if number else None):
+            self.display.say(remark)
+        self._start_over()
+        self.display.say(f"you are {self._players[self.session.human]}")
+        self.display.show_board()
+        self.display.show_result()
 
     def _help(self, _: str) -> None:
         position = self.session.position
         legal = position.legal_actions()
         example = f", as in {position.text(legal[0])}" if legal else ""
-        self._say(f"Write a move{example}, or one of these; the first letters are enough:")
-        for usage, explanation in COMMANDS.values():
+        self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
+        said = self._commands | (AGREEMENT if self.session.is_counting else {})
+        for usage, explanation in said.values():
             if usage:
-                self._say(f"  {usage:15}{explanation}")
-        self._say("Win rates count a draw as half a win. Ctrl-C makes the engine move at once.")
+                self.display.say(f"  {usage:15}{explanation}")
+        self.display.say(
+            "Win rates count a draw as half a win. Ctrl-C makes the engine move at once."
+        )
 
-    # -- showing and saving ------------------------------------------------------------------------
+    def _start_over(self) -> None:
+        """Forget what belonged to how the game stood before."""
+        self._proposed = None
+        if self._stones is not None:
+            self._stones.take_heart()
 
-    def _say(self, text: str) -> None:
-        self.out.write(text + "\n")
-        self.out.flush()
-
-    def _drawing(self) -> str:
-        board = self.session.position.render()
-        board = rotate(board) if self.flipped else board
-        return paint(board, self._players, self.style)
-
-    def _show_board(self) -> None:
-        if not self.quiet:
-            self._say("\n" + self._drawing())
-
-    def _show_result(self) -> None:
-        session = self.session
-        if not session.is_over:
-            return
-        you = " (you)" if session.winner == session.human and self.opponent is None else ""
-        self._say("The game is a draw." if session.winner is None else f"{session.result}{you}.")
-
-    def _judgement(self, thought: Thought) -> str:
-        """Chances for the person and for both sides by name, effort, and what would follow."""
-        first, second = self._players
-        shares = [thought.share(player) for player in (0, 1)]
-        human = self.session.human
-        you = "you" if self.opponent is None else self.opponent.name
-        parts = [
-            f"{you} ({self._players[human]}) {percent(shares[human])}",
-            f"{first} {percent(shares[0])}, {second} {percent(shares[1])}",
-            f"{thought.simulations} simulations, {thought.rate:.0f}/s, {thought.seconds:.2f} s",
-            "line: " + " ".join(self.session.texts(thought.lines[0].pv[:LINE_MOVES])),
-        ]
-        if thought.proven is not None:
-            winner = thought.to_play if thought.proven > 0 else 1 - thought.to_play
-            sure = f"{self._players[winner]} wins by force" if thought.proven else "a draw by force"
-            parts.insert(2, sure)
-        return " | ".join(parts) + "\n" + win_bar(shares[0], first)
+    # -- saving ------------------------------------------------------------------------
 
     def _headers(self) -> dict[str, str]:
         """What the game's file says besides the moves."""
-        person = "human" if self.opponent is None else self.opponent.name
+        person = PERSON if self.opponent is None else self.opponent.name
         sides = [person, self.engine.name]
         if self.session.human == 1:
             sides.reverse()
@@ -348,5 +338,5 @@ class TerminalGame:
             self.session.save(self._headers())
         except UserError as error:
             if not self._warned:
-                self.err.write(f"the game is not saved: {error}\n")
+                self.display.warn(f"the game is not saved: {error}")
             self._warned = True

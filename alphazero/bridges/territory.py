@@ -43,10 +43,11 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
     """What is expected of a position of a game of stones, whether it is over or not."""
     stones = position.game.stones
     assert stones is not None, "a game of stones"
-    unfinished = position.copy()
-    while unfinished.is_over and unfinished.moves:
-        unfinished.undo()  # what the network has learnt from are positions of games under way
     state = position.state
+    board = stones.board(state)
+    unfinished = position.copy()
+    while position.is_over and unfinished.last_action == board.size:
+        unfinished.undo()  # the passes: networks have seen positions of games under way
     heads = auxiliary([unfinished])
     if "ownership" in heads:
         ownership = heads["ownership"][0].astype(np.float32)
@@ -56,7 +57,6 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
         ownership = by_playouts(position, stones, seed)
     certain = stones.pass_alive(state)
     ownership = np.where(certain == 0, ownership, np.where(certain == 1, 1, -1)).astype(np.float32)
-    board = stones.board(state)
     owners = stones.area(state, None)
     points = float((owners == 1).sum()) - float((owners == 2).sum())
     compensation = stones.score(state, None) - points  # of komi and handicap
