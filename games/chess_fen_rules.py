@@ -19,6 +19,7 @@ FILES = "abcdefgh"
 ORIGINALS = {"q": 1, "r": 2, "b": 2, "n": 2}  # of each player; more of them were pawns
 LONGEST_CLOCK = 150
 LAST_MOVE_NUMBER = 9999
+LONGEST_FEN = 200
 
 
 class Setup(NamedTuple):
@@ -130,6 +131,8 @@ def castling(state: State) -> str:
 def read_fen(text: str, chess960: bool = False) -> Setup:
     """What a FEN says. The clocks may be left out; rooks that may castle are KQkq or files (X-FEN,
     Shredder-FEN). Raises ValueError with what is wrong."""
+    if len(text) > LONGEST_FEN:
+        raise ValueError(f"a FEN has at most {LONGEST_FEN} characters, not {len(text)}")
     fields = text.split()
     if not 4 <= len(fields) <= 6:
         raise ValueError(

@@ -20,6 +20,7 @@ UCI = re.compile(r"([a-h][1-8])-?([a-h][1-8])=?([a-z])?")
 SAN = re.compile(r"([KQRBN]?)([a-h]?)([1-8]?)[x:-]?([a-h][1-8])(?:=?\(?([QRBN])\)?)?")
 CASTLING = re.compile(r"O-O(-O)?")
 DECORATION = re.compile(r"( ?e\.?p\.?)?[+#!?]*$")
+LONGEST_MOVE = 24
 HINT = "write it as e2e4, e7e8q, Nf3, exd5, e8=Q or O-O"
 
 
@@ -152,6 +153,8 @@ def which_of_them(state: State, squares: Squares, pieces: dict[int, str], legal:
 def read_move(state: State, text: str) -> int:
     """The action of a move in UCI or SAN, legal or not. Raises ValueError for anything else."""
     text = text.strip()
+    if len(text) > LONGEST_MOVE:
+        raise ValueError(f"{text[:LONGEST_MOVE]!r}... is no move: {HINT}")
     plain = DECORATION.sub("", text)
     castling = CASTLING.fullmatch(plain.upper().replace("0", "O"))
     if castling:
@@ -167,7 +170,7 @@ def read_move(state: State, text: str) -> int:
         readings |= {reading[:-1] + plain[-1].upper() for reading in readings}
     found = [match for match in map(SAN.fullmatch, sorted(readings)) if match]
     if not found:
-        raise ValueError(f"{text[:40]!r} is no move: {HINT}")
+        raise ValueError(f"{text!r} is no move: {HINT}")
     exact = [match for match in found if match[0] == plain]
     return read_san(state, text, exact) if exact else read_san(state, text, found)
 

@@ -332,6 +332,7 @@ def test_moves_are_read_as_people_and_programs_write_them(fen_at: str, text: str
     [
         (START, "hello", "'hello' is no move: write it as e2e4"),
         (START, "0000", "is no move"),
+        (START, "+" * 10_000, "... is no move"),
         (START, "e2e4q", "no pawn is promoted by this move"),
         (START, "e2b7", "e2b7: no piece moves so"),
         (START, "Qh6", "no queen can go to h6"),
@@ -456,6 +457,7 @@ def test_every_illegal_action_has_a_reason() -> None:
     [
         ("", "a FEN has 4 to 6 fields"),
         (START + " x", "not 7"),
+        (START + " " * 200, "a FEN has at most 200 characters"),
         ("8/8/8/8/8/8/8 w - - 0 1", "the board has 8 ranks, not 7"),
         (START.replace("8/8", "8/7", 1), "rank 5 has 8 squares, not 7: '7'"),
         (START.replace("8/8", "8/9", 1), "'9' in rank 5 is no piece"),
