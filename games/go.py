@@ -300,7 +300,8 @@ def go(
         state["handicap"] = count
 
     def vary(state, rng: np.random.Generator) -> None:
-        """Another komi, around the usual one, and perhaps a smaller board."""
+        """Another komi, around the usual one, any ruleset, and perhaps a smaller board."""
+        set_rules(state, str(rng.choice(list(RULES))))
         board_size = int(rng.integers(smallest, size + 1))
         columns, rows = np.meshgrid(np.arange(size), np.arange(size))
         inside = (columns < board_size) & (rows < board_size)
