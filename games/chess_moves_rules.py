@@ -55,13 +55,14 @@ D1, F1 = np.uint64(3), np.uint64(5)  # and the rook
 
 
 @kernel
-def make_move(board, action):
-    """Make a legal move and turn the board round for the other player.
+def make_move(board, after, action):
+    """Make a legal move: `after` becomes the board as the other player sees it then. It may be the
+    board itself.
 
     The square of a capture in passing is noted if a pawn stands beside the one that has just moved
     two squares; whether it may really capture is not looked at.
     """
-    code = np.uint64(MOVES[action])
+    code = np.uint64(MOVES[np.uint64(action)])
     origin, target = code & LOW_6, (code >> S6) & LOW_6
     from_bit, to_bit = ONE << origin, ONE << target
     both = from_bit | to_bit
@@ -103,7 +104,7 @@ def make_move(board, action):
         pawns &= ~to_bit
         straight = moved(straight, origin, target)
         diagonal = moved(diagonal, origin, target)
-    turn_round(board, mine, theirs, pawns, straight, diagonal, castling, king, en_passant)
+    turn_round(board, after, mine, theirs, pawns, straight, diagonal, castling, king, en_passant)
 
 
 @kernel
@@ -114,18 +115,18 @@ def moved(pieces, origin, target):
 
 
 @kernel
-def turn_round(board, mine, theirs, pawns, straight, diagonal, castling, king, en_passant):
-    """Store a board as the other player sees it."""
+def turn_round(board, after, mine, theirs, pawns, straight, diagonal, castling, king, en_passant):
+    """Let `after` be a board with these pieces as the other player sees it."""
     their_king = np.uint64(board.their_king)
-    board.mine = byte_swap(theirs)
-    board.theirs = byte_swap(mine)
-    board.pawns = byte_swap(pawns)
-    board.straights = byte_swap(straight)
-    board.diagonals = byte_swap(diagonal)
-    board.castling = byte_swap(castling)
-    board.king = their_king ^ TURN
-    board.their_king = king ^ TURN
-    board.en_passant = en_passant
+    after.mine = byte_swap(theirs)
+    after.theirs = byte_swap(mine)
+    after.pawns = byte_swap(pawns)
+    after.straights = byte_swap(straight)
+    after.diagonals = byte_swap(diagonal)
+    after.castling = byte_swap(castling)
+    after.king = their_king ^ TURN
+    after.their_king = king ^ TURN
+    after.en_passant = en_passant
 
 
 # -- listing moves ---------------------------------------------------------------------------------
@@ -286,6 +287,6 @@ def add_en_passant(board, moves, count):
 def pass_move(board):
     """Turn the board round without a move."""
     turn_round(
-        board, board.mine, board.theirs, board.pawns, board.straights, board.diagonals,
+        board, board, board.mine, board.theirs, board.pawns, board.straights, board.diagonals,
         board.castling, np.uint64(board.king), ZERO,
     )  # fmt: skip

@@ -10,7 +10,6 @@ from games.chess_moves_rules import list_moves, make_move
 from games.chess_notation_rules import legal_actions
 from games.chess_rules import SCRATCH_MOVES
 
-DEEPEST = 32
 BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
 
 
@@ -27,15 +26,16 @@ def count_leaves(boards, moves, counts, depth):
     leaves, ply = 0, 0
     counts[0] = list_moves(boards[0], moves[0])
     while ply >= 0:
-        if counts[ply] == 0:
-            ply -= 1
-            continue
-        counts[ply] -= 1
-        boards[ply + 1] = boards[ply]
-        make_move(boards[ply + 1], moves[ply, counts[ply]])
         if ply + 1 == depth:
-            leaves += 1
+            for i in range(counts[ply]):
+                make_move(boards[ply], boards[depth], moves[ply, i])
+                leaves += 1
+            ply -= 1
+        elif counts[ply] == 0:
+            ply -= 1
         else:
+            counts[ply] -= 1
+            make_move(boards[ply], boards[ply + 1], moves[ply, counts[ply]])
             ply += 1
             counts[ply] = list_moves(boards[ply], moves[ply])
     return leaves
@@ -43,14 +43,13 @@ def count_leaves(boards, moves, counts, depth):
 
 def perft(state: Any, depth: int) -> dict[int, int]:
     """How many lines of `depth` plies begin with each legal action; no draw ends one."""
-    if not 1 <= depth <= DEEPEST:
-        raise ValueError(f"depth is 1 to {DEEPEST}, not {depth}")
+    assert depth >= 1, "a line has at least one move"
     boards = np.zeros(depth + 1, BOARD_DTYPE)
     moves, counts = np.empty((depth + 1, SCRATCH_MOVES), np.int16), np.zeros(depth + 1, np.int64)
     found = {}
     for action in legal_actions(state):
         for name, _ in BOARD:
             boards[0][name] = state[name]
-        make_move(boards[0], action)
+        make_move(boards[0], boards[0], action)
         found[action] = int(count_leaves(boards, moves, counts, depth - 1))
     return found

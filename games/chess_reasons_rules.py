@@ -65,7 +65,7 @@ def why_king_is_lost(
         return f"{square_name(squares.target)} is attacked by {attackers}" if attackers else ""
     after = one(state)
     after[0]["en_passant"] = passed_square(state)
-    make_move(after[0], action)
+    make_move(after[0], after[0], action)
     pass_move(after[0])
     attackers = named(state, checking_pieces(after[0]), pieces)
     if not attackers:

@@ -101,7 +101,7 @@ def play_move(state, action):
     if state.en_passant:
         key ^= en_passant_key(np.uint64(state.en_passant))
     note_move(state, (code & np.uint64(0xFFF)) | (np.uint64(captured) << S12) | flag)
-    make_move(state, action)
+    make_move(state, state, action)
     state.clock = 0 if kind == PAWN or captured != NO_PIECE else min(state.clock + 1, 255)
     state.ply += 1
     state.to_play = opponent
