@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 LAG = 0.25  # between the end of thinking and the controller's clock being stopped
+LEAST_SHARE = 0.2  # of a short time that is spent on thinking all the same
 MOST_SHARE = 0.25  # of what is left for the whole game that one move may take
 USUAL_LENGTH = 0.75  # plies of a game of Go, as a share of the points of its board
 FEWEST_MOVES = 0.08  # own moves still to come that are reckoned with at the least, likewise
@@ -110,8 +111,7 @@ class Clock:
 
 def _usable(seconds: float, left: float = math.inf) -> float:
     """So long, if there is so much left, less what is lost on the way; never less than nothing."""
-    lag = min(LAG, seconds / 2, left / 2)
-    return max(min(seconds - lag, left - LAG), 0.0)
+    return max(min(max(seconds - LAG, LEAST_SHARE * seconds), left - LAG), 0.0)
 
 
 def moves_to_go(points: int, plies: int) -> float:

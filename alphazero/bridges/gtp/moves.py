@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RESIGN_SHARE = 0.03  # of the point, below which the engine thinks of giving up,
 RESIGN_MOVES = 3  # when it is so for so many moves of its own
 RESIGN_AFTER = 4  # and a move has been made for every so many points
+CLEANUP_DISTANCE = 2  # from a dead stone, within which it is captured
 NEVER = 1e9  # seconds
 
 
@@ -147,7 +148,7 @@ def generate(
     seconds and at the end. Returns the move as GTP names it, or `resign`."""
     table = front.table
     position = table.turn(player)
-    if position.is_over:
+    if position.is_over or (table.is_passed_out and only is None):
         if makes_move and table.is_go:
             table.play(player, table.pass_action)
         return "pass"
@@ -184,17 +185,24 @@ def gives_up(front: "Front", player: int, thought: "Thought") -> bool:
 
 
 def cleanup_moves(table: "Table", player: int) -> list[int] | None:
-    """All moves but the pass, if there are dead stones of the opponent's; else None."""
+    """The moves near dead stones of the opponent's, or all but the pass if there are none of these;
+    None if there are no such stones."""
+    import numpy as np
+
     from alphazero.bridges.territory import estimate
 
     position = table.turn(player)
     if position.is_over:
         return None
     board = table.stones.board(position.state)
-    dead = estimate(position, table.engine.auxiliary).dead
-    if not (dead & (board == 2 - player)).any():
+    near = estimate(position, table.engine.auxiliary).dead & (board == 2 - player)
+    if not near.any():
         return None
-    return [action for action in position.legal_actions() if action != table.pass_action] or None
+    for _ in range(CLEANUP_DISTANCE):
+        padded = np.pad(near, 1)
+        near = near | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    moves = [action for action in position.legal_actions() if action != table.pass_action]
+    return [action for action in moves if near.flat[action]] or moves or None
 
 
 COMMANDS: dict[str, Handler] = {

@@ -14,8 +14,8 @@ SIDES = ("black", "white")  # as GoGui calls the first player and the second
 
 
 def game_id(front: "Front", call: Call) -> str:
-    """The game's name as one word with a capital letter."""
-    return "".join(filter(str.isalnum, front.table.game.name)).capitalize()
+    """The game's name as one word: a capital letter, then small ones."""
+    return "".join(filter(str.isalpha, front.table.game.title)).capitalize()
 
 
 def board(front: "Front", call: Call) -> str:

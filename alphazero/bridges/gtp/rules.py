@@ -72,6 +72,8 @@ def chat(front: "Front", call: Call) -> str:
 
 def read_rules(text: str) -> "RuleSet":
     """A ruleset's name, or its fields as JSON. Raises GtpError."""
+    if not text:
+        raise GtpError(SYNTAX_ERROR)
     if not text.startswith(("{", '"')):
         return named_rules(text)
     try:

@@ -117,6 +117,12 @@ class Table:
         return self.points.rows * self.points.columns
 
     @property
+    def is_passed_out(self) -> bool:
+        """Whether the last two moves are passes, which end a game but not GTP's."""
+        last = [action for _, action in self.moves[-2:]]
+        return self.is_go and last == [self.pass_action] * 2
+
+    @property
     def handicap(self) -> int:
         """Stones that Black has before the game: those set up as such, or several moves of Black's
         before any of White's, by which most programs tell."""
@@ -132,7 +138,7 @@ class Table:
     def turn(self, player: int) -> Position:
         """A copy of the position with this player to move, for the engine. It is over only where
         nothing can be played any more. Raises GtpError."""
-        position = self._resumed() if self._is_passed_out() else self.position.copy()
+        position = self._resumed() if self.is_passed_out else self.position.copy()
         if position.to_play != player:
             if not self.is_go:
                 raise GtpError(f"it is {self.game.players[position.to_play]}'s move")
@@ -145,7 +151,7 @@ class Table:
         position = self.position
         is_pass = self.is_go and action == self.pass_action
         if not (position.is_over and is_pass):
-            if self._is_passed_out():
+            if self.is_passed_out:
                 position = self._resumed()
             turn = position.to_play
             if action is None or (player != turn and not self.is_go):
@@ -281,11 +287,6 @@ class Table:
             self.clocks[player].spend(time.perf_counter() - arrived)
 
     # -- inside ------------------------------------------------------------------------------------
-
-    def _is_passed_out(self) -> bool:
-        """Whether the last two moves are passes, which end a game but not GTP's."""
-        last = [action for _, action in self.moves[-2:]]
-        return self.is_go and last == [self.pass_action] * 2
 
     def _resumed(self) -> Position:
         """The position after passes as one in which the game goes on."""
