@@ -187,8 +187,9 @@ def read_pieces(placed: str) -> dict[int, str]:
 def read_castling(text: str, pieces: dict[int, str], chess960: bool) -> tuple[int, ...]:
     """The squares of the rooks that may castle."""
     rooks: list[int] = []
+    sides: set[tuple[str, bool]] = set()
     for letter in "" if text == "-" else text:
-        if letter.lower() not in "kqabcdefgh":
+        if letter not in "KQkqABCDEFGHabcdefgh":
             files = "or files A to H, a to h " if chess960 else ""
             raise ValueError(f"castling is some of KQkq {files}or -, not {text!r}")
         white = letter.isupper()
@@ -212,14 +213,11 @@ def read_castling(text: str, pieces: dict[int, str], chess960: bool) -> tuple[in
                 f"castling {letter}: the king castles from e{first // 8 + 1} with a rook in the "
                 "corner, but in chess:chess960=true"
             )
-        if first + files[0] in rooks:
-            raise ValueError(f"castling {text}: one right comes twice")
+        side = owner, files[0] > king
+        if side in sides:
+            raise ValueError(f"castling {text}: one side of {owner}'s king comes twice")
+        sides.add(side)
         rooks.append(first + files[0])
-    for first in (0, 56):
-        sides = [rook > first + king for rook in rooks if first <= rook < first + 8
-                 for king in range(8) if pieces.get(first + king) in ("K", "k")]  # fmt: skip
-        if len(sides) != len(set(sides)):
-            raise ValueError(f"castling {text}: two rooks on one side of the king")
     return tuple(rooks)
 
 

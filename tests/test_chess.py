@@ -465,8 +465,8 @@ def test_every_illegal_action_has_a_reason() -> None:
         (START.replace("q", "x", 1), "'x' in rank 8 is no piece: write PNBRQK for White's"),
         (START.replace(" w ", " W "), "the player to move is w or b, not 'W'"),
         (START.replace("KQkq", "KQkx"), "castling is some of KQkq or -, not 'KQkx'"),
-        (START.replace("KQkq", "KK"), "castling KK: one right comes twice"),
-        (START.replace("KQkq", "KH"), "castling KH: one right comes twice"),
+        (START.replace("KQkq", "KK"), "castling KK: one side of White's king comes twice"),
+        (START.replace("KQkq", "KH"), "castling KH: one side of White's king comes twice"),
         (CASTLING.replace("R w", "1 w"), "castling K: White has no such rook on its first rank"),
         (CASTLING.replace("r3k2r", "r6r/4k3").replace("8/8/8", "8/8", 1),
          "castling k: Black's king is not on its first rank"),
@@ -499,7 +499,7 @@ def test_a_wrong_fen_is_explained(text: str, message: str) -> None:
     [
         (CASTLING.replace("KQkq", "Ba"), "castling B: White has no such rook"),
         (CASTLING.replace("KQkq", "x"), "or files A to H, a to h or -, not 'x'"),
-        ("4k3/8/8/8/8/8/8/R2RK3 w DA - 0 1", "castling DA: two rooks on one side of the king"),
+        ("4k3/8/8/8/8/8/8/R2RK3 w DA - 0 1", "castling DA: one side of White's king comes twice"),
     ],
 )
 def test_a_wrong_fen_of_chess960_is_explained(text: str, message: str) -> None:
@@ -522,6 +522,7 @@ def test_a_fen_may_leave_the_clocks_out() -> None:
         "k7/8/8/3pP3/8/8/8/K7 w - d6 0 40",
         "R6R/3Q4/1Q4Q1/4Q3/2Q4Q/Q4Q2/pp1Q4/kBNN1KB1 w - - 0 1",
         "8/8/8/8/8/3k4/8/R5K1 w - - 149 300",
+        "8/8/8/8/8/8/8/R3K1k1 w Q - 0 1",
     ],
 )
 def test_positions_are_written_as_they_were_read(text: str) -> None:
