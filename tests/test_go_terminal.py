@@ -525,7 +525,7 @@ def run(environment: dict[str, str], *options: str, stdin: str = "", code: int =
 def test_a_game_from_a_pipe(environment, tmp_path):
     options = ["--game", "go", "--size", "9", "--rules", "chinese", "--handicap", "3", "--vs-human"]
     out, _ = run(environment, *options, stdin="c3\ne5\nscore\nnonsense\n")
-    assert "9x9, komi 0.5, chinese rules, 3 stones of handicap; black is X, white is O.\n" in out
+    assert "9x9, komi 0.5, chinese rules, 3 stones of handicap.\nWrite a move" in out
     assert "black(2): c3\nC3 is illegal: occupied\n" in out
     assert "estimate: " in out and "captured: 0 by black, 0 by white" in out
     (path,) = (tmp_path / "alphazero" / "games").glob("go-*.sgf")
@@ -577,7 +577,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, op
 
 def test_parameters_may_be_written_either_way(environment):
     out, _ = run(environment, "--game", "go:size=5,komi=3", "--komi", "-2.5", stdin="quit\n")
-    assert "5x5, komi -2.5, tromp-taylor rules; black is X" in out
+    assert "black is X, white is O.\n" in out
+    assert "5x5, komi -2.5, tromp-taylor rules.\n" in out
 
 
 def test_a_program_as_an_opponent_and_its_death(environment, tmp_path):

@@ -51,17 +51,18 @@ class Display:
         who = "you are" if self._person is None else f"{self._person} is"
         self.say(f"{title}: {who} {mine}, {other} is {engine}.")
         if self._stones is not None:
-            self.say(self._stones.introduction())
+            self.say(f"{self._stones.introduction()}.")
         position = self._session.position
         if self._person is None and (legal := position.legal_actions()):
             example = position.text(legal[len(legal) // 2])
             self.say(f"Write a move, as in {example}, or help for the other commands.")
+        letters = [side[0] for side in self._sides]
         if self._style.unicode:
-            cells = [
-                paint_cells(f" {letters[0]} ", self._sides, self._style.colours)
-                for letters in self._sides
+            letters = [
+                paint_cells(f" {letter} ", self._sides, self._style.colours) for letter in letters
             ]
-            self.say(f"{self._players[0]} is {cells[0]}, {self._players[1]} is {cells[1]}.")
+        if self._style.unicode or self._stones is not None:
+            self.say(f"{self._players[0]} is {letters[0]}, {self._players[1]} is {letters[1]}.")
         self.show_board()
         self.show_result()
 

@@ -38,17 +38,16 @@ class StonesTalk:
         return stones
 
     def introduction(self) -> str:
-        """The board, the rules, and the letters of the players."""
+        """The board and the rules."""
         session, stones = self._session, self._stones
         state = session.position.state
         rows, columns = stones.board(state).shape
-        first, second = session.game.players
         parts = [f"{columns}x{rows}", f"komi {stones.komi(state):g}"]
         if session.info.rules:
             parts.append(f"{session.info.rules} rules")
         if session.info.handicap:
             parts.append(f"{session.info.handicap} stones of handicap")
-        return f"{', '.join(parts)}; {first} is {STONES[0]}, {second} is {STONES[1]}."
+        return ", ".join(parts)
 
     def captures(self) -> str:
         """How many stones each player has taken."""
