@@ -572,3 +572,32 @@ def test_a_network_serves_all_that_the_planes_tell() -> None:
     game: Game = load("chess:draws=automatic")
     assert set(game.in_planes) == {"chess960", "position", "draws", "max_plies"}
     assert game.planes == chess_game().planes
+
+
+def test_mutilated_positions_and_moves_raise_nothing_but_value_error() -> None:
+    rng = np.random.default_rng(9)
+    alphabet = list("KQRBNPkqrbnp12345678/ -wbacdefgh0x=+#O\u212a\u00b2\u00e9\t\0")
+    fens = [
+        START,
+        CASTLING,
+        "k7/8/8/3pP3/8/8/8/K7 w - d6 0 40",
+        "8/1P6/8/8/8/3k4/8/R5K1 w - - 149 300",
+    ]
+    moves = ["e2e4", "Nf3", "exd6 e.p.", "b8=Q+", "O-O-O", "e1g1", "Rad1#"]
+    read = 0
+    for texts in (fens, moves):
+        for _ in range(800):
+            text = list(texts[rng.integers(len(texts))])
+            for _ in range(rng.integers(1, 3)):
+                place = int(rng.integers(len(text)))
+                text[place : place + int(rng.integers(2))] = alphabet[rng.integers(len(alphabet))]
+            try:
+                if texts is fens:
+                    position = position_of("".join(text))
+                    assert fen(position_of(fen(position))) == fen(position)
+                else:
+                    position_of(CASTLING).action("".join(text))
+                read += 1
+            except ValueError as error:
+                assert str(error)
+    assert read > 30
