@@ -178,7 +178,8 @@ def read_move(state: State, text: str) -> int:
 def read_uci(state: State, start: str, end: str, promotion: str) -> int:
     """The action of a move between two squares."""
     origin, target = (FILES.index(s[0]) + 8 * (int(s[1]) - 1) for s in (start, end))
-    pieces, piece = pieces_of(state), pieces_of(state).get(origin)
+    pieces = pieces_of(state)
+    piece = pieces.get(origin)
     near, far = relative(state, origin), relative(state, target)
     if promotion:
         if promotion not in "qrbn":
@@ -195,7 +196,8 @@ def read_uci(state: State, start: str, end: str, promotion: str) -> int:
     if is_king and near < 8 and far in (2, 6) and abs(near - far) > 1:
         rook = pieces.get(target)
         if rook is None or rook.lower() != "r" or not is_mine(state, rook):
-            action = max(action, castling_action(state, to_the_right=far > near))
+            castling = castling_action(state, to_the_right=far > near)
+            action = castling if castling >= 0 else action
     if action < 0:
         raise ValueError(f"{start}{end}: no piece moves so")
     return action

@@ -194,6 +194,7 @@ def test_there_are_960_start_positions() -> None:
         ("4k3/8/8/8/8/8/8/6KR w H - 0 1", "g1h1", "4k3/8/8/8/8/8/8/5RK1 b - - 1 1"),
         ("4k3/8/8/8/8/8/8/4KR2 w F - 0 1", "O-O", "4k3/8/8/8/8/8/8/5RK1 b - - 1 1"),
         ("rk5r/8/8/8/8/8/8/4K3 b ah - 0 1", "b8h8", "r4rk1/8/8/8/8/8/8/4K3 w - - 1 2"),
+        ("4k3/8/8/8/8/8/8/1K1R4 w D - 0 1", "b1g1", "4k3/8/8/8/8/8/8/5RK1 b - - 1 1"),
     ],
 )
 def test_castling_from_any_square(fen_before: str, move: str, fen_after: str) -> None:
