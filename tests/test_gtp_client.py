@@ -315,8 +315,9 @@ def test_an_illegal_move_forfeits_the_game_and_is_reported(caplog):
     player = make_player(f"gtp:{command('occupied')}", GO9)
     with caplog.at_level(logging.WARNING):
         assert player.choose([after("E5"), after("C3")], RNG) == [RESIGN, RESIGN]
-    (first, _) = caplog.messages
-    assert first.endswith("answers 'E5': E5 is illegal: occupied: it forfeits the game")
+    ends = {message.partition(" answers ")[2] for message in caplog.messages}
+    illegal = "'{0}': {0} is illegal: occupied: it forfeits the game"
+    assert ends == {illegal.format("E5"), illegal.format("C3")}
     assert play_match(GO9, player, FirstPoint(), 2).score == 0
 
 
