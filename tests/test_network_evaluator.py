@@ -288,6 +288,19 @@ def test_a_row_does_not_depend_on_the_others(
         assert_close(part, Evaluation(full.logits[:rows], full.value[:rows]), tolerance, tolerance)
 
 
+def test_on_a_small_board_a_row_is_the_same_to_the_bit_in_every_batch() -> None:
+    """Exact resume rests on it: the tests of it play tic-tac-toe."""
+    game = point_game(3)
+    evaluator = NetworkEvaluator(trained(game, NetworkConfig(size="b1c8")), "cpu")
+    planes = random_planes(game, 40)
+    full = evaluator.evaluate(leaves(planes))
+    for rows in range(1, 40):
+        part = evaluator.evaluate(leaves(planes[:rows]))
+        assert_same(part, Evaluation(full.logits[:rows], full.value[:rows]))
+    turned = evaluator.evaluate(leaves(planes[::-1].copy()))
+    assert_same(turned, Evaluation(full.logits[::-1], full.value[::-1]))
+
+
 def test_a_batch_too_large_for_the_caches_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     game = column_game()
     network, planes = trained(game, NetworkConfig(size="b1c16")), random_planes(game, 50)

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluation, Evaluator, Leaves
-from alphazero.network.inference import InferenceCopy, has_packed_operators, is_dense
+from alphazero.network.inference import (
+    STEADY_ROWS,
+    InferenceCopy,
+    has_packed_operators,
+    is_dense,
+)
 from alphazero.network.model import Network, parse_size
 from alphazero.network.weights import copy_weights
 
@@ -38,6 +43,8 @@ class NetworkEvaluator(Evaluator):
         self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
         self._fast = InferenceCopy(self._plain, self.device, self.dtype)
         self._largest = largest_batch(network, self.device, self.dtype)
+        # A small board's layers would fill up a smaller batch, one by one.
+        self._smallest = STEADY_ROWS if is_dense(network) else 1
         on_device = self.device.type == "cuda"
         # On a processor the planes of every batch go through this one buffer.
         self._input = None if on_device else self._empty_input(self._largest)
@@ -90,7 +97,8 @@ class NetworkEvaluator(Evaluator):
             torch.set_num_threads(self._threads)
         rows = len(planes)
         with torch.inference_mode():
-            batch = self._input[: padded(rows)]  # what is left beyond the rows does no harm
+            # What is left beyond the rows does no harm.
+            batch = self._input[: max(padded(rows), self._smallest)]
             batch[:rows].copy_(torch.from_numpy(planes))
             logits, value = self._decide(batch, self._is_whole(planes))
             evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())

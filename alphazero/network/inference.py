@@ -155,11 +155,11 @@ class DenseConvolution(FastConvolution):
         channels, points = weight.shape[1], self.board[0] * self.board[1]
         units = torch.eye(points * channels).view(-1, *self.board, channels).permute(0, 3, 1, 2)
         matrix = flatten(F.conv2d(units, weight, padding=self.padding))
-        self.matrix = matrix.to(self.dtype).contiguous()
+        self.matrix = matrix.t().to(self.dtype).contiguous()  # [out, in], as of a linear layer
         self.bias = bias.to(self.dtype).repeat(points)
 
     def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        y = torch.addmm(self.bias, flatten(x), self.matrix)
+        y = multiply(flatten(x), self.matrix, self.bias)
         if skip is not None:
             y += flatten(skip)
         if self.rectify:
@@ -180,10 +180,19 @@ class SteadyLinear(FastLayer):
         self.bias = None if layer.bias is None else layer.bias.detach().to(self.dtype, copy=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = len(x)
-        if rows < STEADY_ROWS:
-            x = F.pad(x, (0, 0, 0, STEADY_ROWS - rows))
-        return F.linear(x, self.weight, self.bias)[:rows]
+        return multiply(x, self.weight, self.bias)
+
+
+def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear layer's [B, out] for rows [B, in], each to the bit the same in every batch.
+
+    `addmm` with a weight that is not transposed would not do: for 9 outputs, on AMD, a row's last
+    bit depends on where in the batch it is.
+    """
+    rows = len(x)
+    if rows < STEADY_ROWS:
+        x = F.pad(x, (0, 0, 0, STEADY_ROWS - rows))
+    return F.linear(x, weight, bias)[:rows]
 
 
 class InferenceCopy:
