@@ -28,6 +28,12 @@ class PuctConfig:
         10.83, "sum of the Dirichlet parameters over all legal moves (KataGo: 10.83)", above=0
     )
     noise_weight: float = setting(0.25, "share of noise in the root prior", low=0, high=1)
+    forced_playouts: float = setting(
+        0.0,
+        "root moves get sqrt(this x prior x playouts) at least under noise, pruned from the"
+        " policy target (KataGo: 2; 0 = none)",
+        low=0,
+    )
 
     def __post_init__(self) -> None:
         check(self, "search.puct")
@@ -53,11 +59,21 @@ class SearchConfig:
     solver: bool = setting(True, "back up proven wins, losses and draws")
     symmetry: bool = setting(True, "evaluate every leaf in a random symmetry")
     cache: int = setting(0, "evaluations remembered (0 = none)", low=0)
+    stop_early: bool = setting(
+        False, "end a search without noise when no other move can become the most visited"
+    )
     puct: PuctConfig = field(default_factory=PuctConfig)
     gumbel: GumbelConfig = field(default_factory=GumbelConfig)
 
     def __post_init__(self) -> None:
         check(self, "search")
+        if self.stop_early and (self.policy != "puct" or self.solver):
+            complain(
+                "search.stop_early",
+                self.stop_early,
+                'must be false unless search.policy = "puct" and search.solver = false'
+                " (a proof can change the move at any time)",
+            )
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,10 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         sources = source_hash([function.__code__.co_filename])
         function.__kernel_sources__ = sources  # type: ignore[attr-defined]
         function.__qualname__ += _distinction(function, sources)
-    counts = not getattr(function, "__borrows__", False)
-    # Said outright, because a kernel would otherwise take it over from whoever calls it first.
-    options: Any = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": counts}
+    borrows = getattr(function, "__borrows__", False)
+    options: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
+    # Said outright, because a kernel would otherwise take them over from whoever calls it first.
+    options |= {"_nrt": not borrows, "forceinline": borrows}
     with _content_addressed_cache():
         dispatcher = numba.njit(**options)(function)
     _save_one_at_a_time(dispatcher)
@@ -72,10 +73,12 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 def borrows(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a function, not yet compiled, that makes no array and returns none: it only borrows
-    those it is given, so nothing need count references to them.
+    those it is given. What does make an array fails to compile.
 
-    Counting costs more than a search's own work, since every view of an array (a row, a field of a
-    state) that is handed to an inner kernel counts. What does make an array fails to compile.
+    Nothing counts references to its arrays, and its code becomes part of whoever calls it, for
+    handing over arrays is dear: a view of a row or of a field is counted up and down, and a tuple
+    of eight arrays is copied word by word, at every call. Both together cost more than half of a
+    search's time.
     """
     function.__borrows__ = True  # type: ignore[attr-defined]
     return function

@@ -14,10 +14,11 @@ from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.game import Position
 from alphazero.game import load as load_anew
+from alphazero.search.layout import NODE, UNKNOWN, records
 from alphazero.search.mcts import Search, SearchResult
-from alphazero.search.root import fill_schedule, normalise, sample_gamma, sample_gumbel
+from alphazero.search.result import normalise
+from alphazero.search.root import fill_schedule, sample_gamma, sample_gumbel
 from alphazero.search.select import child_value
-from alphazero.search.tree import NODE, UNKNOWN
 
 load = functools.cache(load_anew)
 policies = pytest.mark.parametrize("policy", ["puct", "gumbel"])
@@ -278,7 +279,7 @@ def test_first_play_urgency_at_the_root_and_below() -> None:
 def test_visits_under_way_count_as_losses(
     visits: int, virtual: int, mean: float, virtual_loss: float, player: int
 ) -> None:
-    parent, child = np.zeros(2, np.dtype((np.record, NODE)))
+    parent, child = records((2,), NODE)
     parent.to_play, child.to_play, child.proven = 0, player, UNKNOWN
     child.visits, child.virtual, child.value_sum = visits, virtual, mean * visits
     q = child_value(parent, child, virtual_loss)

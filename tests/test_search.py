@@ -19,8 +19,8 @@ from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator, UniformEvaluator
 from alphazero.game import Game, Position
 from alphazero.game import load as load_anew
+from alphazero.search.layout import LOSS
 from alphazero.search.mcts import Search, search_many
-from alphazero.search.tree import LOSS
 
 load = functools.cache(load_anew)
 GAMES = {
@@ -139,7 +139,9 @@ def test_visit_for_visit_as_the_textbook_under_gumbel_noise(name: str) -> None:
         evaluator = HashEvaluator(position.game, salt=seed)
         config = budgets("gumbel", 40, gumbel=GumbelConfig(considered=4))
         search = searched(position, evaluator, config, seed=seed, noise=True)
-        gumbel = {a: float(search._trees.gumbel[0, a]) for a in position.legal_actions()}
+        gumbel = {
+            a: float(search._trees.root_actions[0, a]["gumbel"]) for a in position.legal_actions()
+        }
         textbook = TextbookSearch(evaluator, config, position, gumbel=gumbel)
         textbook.run(40)
         assert_same_tree(read_tree(search), textbook.root)
@@ -270,7 +272,7 @@ def test_trees_are_not_in_lockstep() -> None:
             finished_at.setdefault(tree, step)
             if tree == 0 and len(finished_at) == 1:
                 search.begin(0, second, seed=9, simulations=90)
-        if len(finished_at) == 3 and not search._trees.active.any():
+        if len(finished_at) == 3 and not search._trees.heads["active"].any():
             break
     # The root's evaluation takes the first step; the answer to the last leaf comes one step later.
     assert finished_at == {tree: simulations + 1 for tree, simulations in enumerate(wanted)}

@@ -9,13 +9,12 @@ import toy_games
 from hypothesis import given
 from hypothesis import strategies as st
 from textbook_mcts import HashEvaluator
-from tree_reading import draw_tree, read_tree
+from tree_reading import draw_tree, linked, read_tree
 
 from alphazero.config import SearchConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.game import load
-from alphazero.search.mcts import Search
-from alphazero.search.tree import (
+from alphazero.search.layout import (
     DRAW,
     EDGE,
     EXPANDED,
@@ -26,15 +25,19 @@ from alphazero.search.tree import (
     UNKNOWN,
     WIN,
     Trees,
+    allocate,
+    grown,
+    records,
+)
+from alphazero.search.mcts import Search
+from alphazero.search.tree import (
     add_child,
     add_root,
-    allocate,
     backup,
     bring_best_forward,
     decode_prior,
     encode_prior,
     expand,
-    grown,
     prove,
     reroot,
     value_for,
@@ -48,7 +51,7 @@ IDENTITY = np.arange(ACTIONS, dtype=np.int32)
 def forest(trees: int = 1, nodes: int = 30) -> Trees:
     """Room for small trees, filled with rubbish that building a tree must overwrite."""
     made = allocate(trees, nodes, ACTIONS, ACTIONS)
-    for array in made[:-1]:
+    for array in made[:-2]:
         array.view(np.uint8)[...] = 7
     return made
 
@@ -68,8 +71,13 @@ def edges(trees: Trees, index: int, t: int = 0) -> list[int]:
     return trees.edges["action"][t, first : first + int(node.num_edges)].tolist()
 
 
+def sizes(trees: Trees) -> tuple[int, int]:
+    """Nodes and edges of the first tree."""
+    return int(trees.heads[0].num_nodes), int(trees.heads[0].num_edges)
+
+
 def child(trees: Trees, parent: int, action: int, *, to_play: int, t: int = 0) -> int:
-    index = add_child(trees, t, parent, edges(trees, parent, t).index(action))
+    index = int(add_child(trees, t, parent, edges(trees, parent, t).index(action)))
     trees.nodes[t, index].to_play = to_play
     return index
 
@@ -95,8 +103,8 @@ def test_every_code_of_a_prior_is_its_own() -> None:
 
 
 def test_sizes_in_memory() -> None:
-    assert EDGE.itemsize == 8
-    assert NODE.itemsize == 48
+    assert EDGE.itemsize == 4
+    assert NODE.itemsize == 56
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -108,7 +116,7 @@ def test_a_root_begins_with_nothing() -> None:
     root = trees.nodes[0, ROOT]
     assert (root.visits, root.virtual, root.value_sum, root.parent) == (0, 0, 0.0, NOTHING)
     assert (root.num_edges, root.num_children, root.to_play, root.proven) == (0, 0, 1, UNKNOWN)
-    assert (trees.num_nodes[0], trees.num_edges[0]) == (1, 0)
+    assert sizes(trees) == (1, 0)
 
 
 def test_expanding_lists_legal_moves_with_the_softmax_of_their_logits() -> None:
@@ -126,9 +134,9 @@ def test_expanding_lists_legal_moves_with_the_softmax_of_their_logits() -> None:
     expected = dict(zip([0, 2, 3], weights / weights.sum(), strict=True))
     for edge in trees.edges[0, :3]:
         assert abs(decode_prior(edge.prior) - expected[int(edge.action)]) < 2e-5
-        assert edge.child == NOTHING
-        assert abs(np.exp(trees.root_logits[0, edge.action]) - expected[int(edge.action)]) < 1e-6
-    assert trees.num_edges[0] == 3
+        logit = trees.root_actions[0, edge.action].logit
+        assert abs(np.exp(logit) - expected[int(edge.action)]) < 1e-6
+    assert sizes(trees) == (1, 3)
 
 
 def test_logits_under_a_symmetry_are_read_through_its_inverse() -> None:
@@ -166,10 +174,10 @@ def test_children_come_first_and_the_best_of_the_rest_behind_them() -> None:
     assert child(trees, ROOT, 2, to_play=1) == 4
     root = trees.nodes[0, ROOT]
     assert root.num_children == 4
-    assert trees.edges["child"][0, :4].tolist() == [1, 2, 3, 4]
-    for slot in range(4):
-        node = trees.nodes[0, slot + 1]
-        assert (node.parent, node.slot, node.visits, node.virtual) == (ROOT, slot, 0, 0)
+    assert linked(trees, 0, ROOT) == [1, 2, 3, 4]
+    for index, action in enumerate([0, 1, 3, 2], 1):
+        node = trees.nodes[0, index]
+        assert (node.parent, node.action, node.visits, node.virtual) == (ROOT, action, 0, 0)
         assert (node.value_sum, node.num_edges, node.proven) == (0.0, 0, UNKNOWN)
 
 
@@ -177,13 +185,13 @@ def test_children_come_first_and_the_best_of_the_rest_behind_them() -> None:
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), min_size=1, unique_by=lambda e: e[1])
 )
 def test_the_highest_prior_then_the_lowest_action_comes_forward(pairs: list) -> None:
-    block = np.zeros(len(pairs) + 2, np.dtype((np.record, EDGE)))
+    block = records((len(pairs) + 2,), EDGE)
     for i, (prior, action) in enumerate(pairs):
-        block[i + 1] = (prior, action, NOTHING)
+        block[i + 1] = (prior, action)
     before = block.copy()
     bring_best_forward(block, 1, len(pairs) + 1)
     best = max(pairs, key=lambda pair: (pair[0], -pair[1]))
-    assert tuple(block[1])[:2] == best
+    assert tuple(block[1]) == best
     assert sorted(block.tolist()) == sorted(before.tolist())
     assert block[0] == before[0] and block[-1] == before[-1]
 
@@ -281,7 +289,7 @@ def test_what_children_prove(results: list, players: list[int], expected: int) -
     for action, (result, player) in enumerate(zip(results, players, strict=True)):
         index = child(trees, ROOT, action, to_play=player)
         trees.nodes[0, index].proven = UNKNOWN if result is None else result
-    prove(trees.nodes[0], trees.edges[0], ROOT)
+    prove(trees.nodes[0], trees.links[0], ROOT)
     assert trees.nodes[0, ROOT].proven == expected
 
 
@@ -290,7 +298,7 @@ def test_a_move_without_a_child_proves_nothing() -> None:
     add_root(trees, 0, 0)
     grow(trees, ROOT, [0.5, 0.5, 0, 0])
     trees.nodes[0, child(trees, ROOT, 0, to_play=1)].proven = WIN
-    prove(trees.nodes[0], trees.edges[0], ROOT)
+    prove(trees.nodes[0], trees.links[0], ROOT)
     assert trees.nodes[0, ROOT].proven == UNKNOWN
 
 
@@ -318,15 +326,16 @@ def test_only_the_subtree_stays_and_moves_to_the_front() -> None:
     kept, scratch = np.zeros((2, 30), np.int32)
     assert reroot(trees, 0, 1, kept, scratch) == 5
     assert kept[:5].tolist() == [1, 3, 4, 5, 7]
-    assert (trees.num_nodes[0], trees.num_edges[0]) == (5, 20)
+    assert sizes(trees) == (5, 20)
     nodes = trees.nodes[0, :5]
     assert nodes["visits"].tolist() == [1, 3, 4, 5, 7]
     assert nodes["parent"].tolist() == [NOTHING, 0, 0, 1, 2]
     assert nodes["raw_value"].tolist() == [np.float32(x / 10) for x in (1, 3, 4, 5, 7)]
     assert nodes["first_edge"].tolist() == [0, 4, 8, 12, 16]
-    assert edges(trees, 0)[:2] == [3, 2] and trees.edges["child"][0, :2].tolist() == [1, 2]
-    assert edges(trees, 1)[0] == 0 and trees.edges["child"][0, 4] == 3
-    assert edges(trees, 2)[0] == 1 and trees.edges["child"][0, 8] == 4
+    assert [linked(trees, 0, index) for index in range(5)] == [[1, 2], [3], [4], [], []]
+    assert edges(trees, 0)[:2] == [3, 2]
+    assert edges(trees, 1)[0] == 0
+    assert edges(trees, 2)[0] == 1
     assert (trees.nodes[1] == neighbour[0]).all() and (trees.edges[1] == neighbour[1]).all()
 
 

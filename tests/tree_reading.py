@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alphazero.game import Position
+from alphazero.search.layout import EXPANDED, NEW, ROOT, TERMINAL, UNKNOWN, Trees
 from alphazero.search.mcts import Search
-from alphazero.search.tree import EXPANDED, NEW, NOTHING, ROOT, TERMINAL, UNKNOWN
 
 
 @dataclass
@@ -23,7 +23,6 @@ class Seen:
     status: int
     proven: int | None
     to_play: int
-    slot: int
     state: tuple
     priors: dict[int, float]
     children: dict[int, "Seen"] = field(default_factory=dict)
@@ -57,7 +56,7 @@ def run_to_the_end(search: Search) -> None:
     """`search.run()`, but a search that would never end is a failure and not a wait."""
     for _ in range(20_000):
         search.step()
-        if not search._trees.active.any():
+        if not search._trees.heads["active"].any():
             return
     raise AssertionError("the search does not end")
 
@@ -66,16 +65,14 @@ def read_tree(search: Search, tree: int = 0) -> Seen:
     """The whole tree of a search."""
     trees = search._trees
     seen: dict[int, Seen] = {}
-    for index in range(int(trees.num_nodes[tree])):
+    for index in range(int(trees.heads[tree]["num_nodes"])):
         node = trees.nodes[tree, index]
         first, count = int(node.first_edge), int(node.num_edges)
         edges = trees.edges[tree, first : first + count] if node.status == EXPANDED else []
         path: tuple[int, ...] = ()
         if index != ROOT:
             assert 0 <= node.parent < index, "a parent comes before its children"
-            parent = seen[int(node.parent)]
-            action = list(parent.priors)[int(node.slot)]
-            path = (*parent.path, action)
+            path = (*seen[int(node.parent)].path, int(node.action))
         seen[index] = Seen(
             path=path,
             index=index,
@@ -86,21 +83,23 @@ def read_tree(search: Search, tree: int = 0) -> Seen:
             status=int(node.status),
             proven=None if node.proven == UNKNOWN else int(node.proven),
             to_play=int(node.to_play),
-            slot=int(node.slot),
             state=plain(search._states[tree, index]),
             priors={int(edge.action): (int(edge.prior) / 65535) ** 2 for edge in edges},
         )
         if index != ROOT:
-            parent.children[action] = seen[index]
-            edge = trees.edges[
-                tree, int(trees.nodes[tree, parent.index].first_edge) + int(node.slot)
-            ]
-            assert edge.child == index and edge.action == action
-        children = [int(edge.child) for edge in edges]
-        visited = int(node.num_children)
-        assert NOTHING not in children[:visited], "the visited edges come first"
-        assert set(children[visited:]) <= {NOTHING}
+            seen[int(node.parent)].children[int(node.action)] = seen[index]
+    for node in seen.values():
+        children = [child.index for child in node.children.values()]
+        assert children == linked(trees, tree, node.index), "in order of their creation"
+        assert list(node.children) == list(node.priors)[: len(children)], "visited edges come first"
     return seen[ROOT]
+
+
+def linked(trees: Trees, tree: int, parent: int) -> list[int]:
+    """A node's children in the order of their links."""
+    node = trees.nodes[tree, parent]
+    links = trees.links[tree, node.first_link :][: node.num_children]
+    return links.tolist()
 
 
 def plain(state: np.record) -> tuple:
@@ -145,8 +144,6 @@ def check_edges(node: Seen, here: Position) -> None:
     # Rounding to 16 bits shifts a root of a prior by half a step at most, twice under noise.
     slack = 2 * sum(prior**0.5 for prior in node.priors.values()) / 65535 + 1e-6
     assert abs(sum(node.priors.values()) - 1) <= slack
-    assert list(node.children) == list(node.priors)[: len(node.children)]
-    assert [child.slot for child in node.children.values()] == list(range(len(node.children)))
     rest = list(node.priors)[len(node.children) :]
     if rest:
         assert rest[0] == min(rest, key=lambda action: (-node.priors[action], action))

@@ -12,9 +12,7 @@ import numpy as np
 
 from alphazero.jit import borrowing, borrows, next_random, random_below
 from alphazero.kernels import USES_KEYS, key, legal, observe, outcome, play
-from alphazero.search.root import prepare_root
-from alphazero.search.select import select_edge
-from alphazero.search.tree import (
+from alphazero.search.layout import (
     DRAW,
     EXPANDED,
     LOSS,
@@ -24,19 +22,27 @@ from alphazero.search.tree import (
     TERMINAL,
     UNKNOWN,
     WIN,
-    add_child,
-    backup,
-    expand,
+    records,
+)
+from alphazero.search.root import prepare_root
+from alphazero.search.select import select_edge
+from alphazero.search.tree import add_child, backup, child_at, expand
+
+LEAF = np.dtype(
+    [
+        ("tree", np.int32),
+        ("node", np.int32),
+        ("row", np.int32),  # of the evaluation, or NOTHING for a finished game
+        ("symmetry", np.int32),  # under which it is evaluated
+    ],
+    align=True,
 )
 
 
 class Batch(NamedTuple):
     """The leaves of one step and what is worked out about them."""
 
-    tree: np.ndarray  # int32 [L]
-    node: np.ndarray  # int32 [L]
-    row: np.ndarray  # int32 [L], row of the evaluation, or -1 for a finished game
-    symmetry: np.ndarray  # int32 [L], by row
+    leaves: np.ndarray  # LEAF [L]
     legal: np.ndarray  # uint8 [L, A], by row
     planes: np.ndarray  # uint8 [L, C, H, W], by row
     seeds: np.ndarray  # uint64 [L], by row
@@ -46,10 +52,7 @@ class Batch(NamedTuple):
 def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) -> Batch:
     """Room for so many leaves."""
     return Batch(
-        tree=np.zeros(leaves, np.int32),
-        node=np.zeros(leaves, np.int32),
-        row=np.zeros(leaves, np.int32),
-        symmetry=np.zeros(leaves, np.int32),
+        leaves=records((leaves,), LEAF),
         legal=np.zeros((leaves, num_actions), np.uint8),
         planes=np.zeros((leaves, *planes), np.uint8),
         seeds=np.zeros(leaves, np.uint64),
@@ -59,7 +62,7 @@ def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) 
 
 @borrowing
 def advance(
-    trees, batch, leaves, logits, values, inverse_actions, rules, first, end, finished
+    trees, batch, leaves, logits, values, inverse_actions, first, end, finished
 ):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
@@ -68,35 +71,52 @@ def advance(
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
     for leaf in range(leaves):
-        finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules)
+        finish_leaf(trees, batch, leaf, logits, values, inverse_actions)
     leaves = 0
     for t in range(first, end):
-        if not trees.active[t]:
+        head = trees.heads[t]
+        if not head.active:
             continue
-        leaves = select_leaves(trees, t, batch, leaves, rules)
-        if trees.done[t] >= trees.budget[t] and trees.nodes[t, ROOT].virtual == 0:
-            trees.active[t] = 0
+        if trees.rules[0].stop_early and not head.noise and is_decided(trees, t):
+            head.budget = head.started
+        leaves = select_leaves(trees, t, batch, leaves)
+        if head.done >= head.budget and trees.nodes[t, ROOT].virtual == 0:
+            head.active = False
             finished[0] += 1
             finished[finished[0]] = t
     return leaves
 
 
 @borrowing
-def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
+def is_decided(trees, t):
+    """Whether no other move of the root can have as many visits as the most visited one once the
+    simulations left are done."""
+    head = trees.heads[t]
+    most, second = 0, 0
+    for slot in range(trees.nodes[t, ROOT].num_children):
+        visits = trees.nodes[t, child_at(trees, t, ROOT, slot)].visits
+        second = max(second, min(most, visits))
+        most = max(most, visits)
+    return most - second > head.budget - head.done
+
+
+@borrowing
+def finish_leaf(trees, batch, leaf, logits, values, inverse_actions):
     """Expand one evaluated leaf and back its value up."""
-    t, index, row = batch.tree[leaf], batch.node[leaf], batch.row[leaf]
+    found = batch.leaves[leaf]
+    t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
     node = trees.nodes[t, index]
     value = np.float64(node.raw_value)  # of a finished game
-    if row >= 0:
+    if row != NOTHING:
         value = np.float64(values[row])
         assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
-        actions = inverse_actions[batch.symmetry[row]]
+        actions = inverse_actions[found.symmetry]
         expand(trees, t, index, logits[row], batch.legal[row], actions, value)
-    elif rules.solver and value in (LOSS, DRAW, WIN):
+    elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
         node.proven = np.int8(value)
     backup(trees, t, index, value)
     if index == ROOT:
-        prepare_root(trees, t, rules)  # the root's own evaluation is not one of the simulations
+        prepare_root(trees, t)  # the root's own evaluation is not one of the simulations
     else:
         count_simulation(trees, t)
 
@@ -104,31 +124,31 @@ def finish_leaf(trees, batch, leaf, logits, values, inverse_actions, rules):
 @borrowing
 def count_simulation(trees, t):
     """One more simulation is done; a proven root needs no more of them."""
-    trees.done[t] += 1
+    head = trees.heads[t]
+    head.done += 1
     if trees.nodes[t, ROOT].proven != UNKNOWN:
-        trees.budget[t] = trees.started[t]
+        head.budget = head.started
 
 
 @borrowing
-def select_leaves(trees, t, batch, leaves, rules):
+def select_leaves(trees, t, batch, leaves):
     """Descend in one tree until it has given its share of leaves; returns the new total.
 
     A simulation that ends in a finished game or a proven node is backed up on the spot.
     """
-    limit = leaves + rules.leaves_per_tree
-    while leaves < limit and (
-        trees.started[t] < trees.budget[t] or trees.nodes[t, ROOT].status == NEW
-    ):
-        index = descend(trees, t, rules)
-        node = trees.nodes[t, index]
+    nodes, head = trees.nodes[t], trees.heads[t]
+    limit = leaves + trees.rules[0].leaves_per_tree
+    while leaves < limit and (head.started < head.budget or nodes[ROOT].status == NEW):
+        index = descend(trees, t)
+        node = nodes[index]
         if node.status == NEW and node.virtual > 1:  # it is being evaluated already
             retreat(trees, t, index)
             break
         if index != ROOT:
-            trees.started[t] += 1
+            head.started += 1
         if node.status == NEW:
-            batch.tree[leaves] = t
-            batch.node[leaves] = index
+            batch.leaves[leaves].tree = t
+            batch.leaves[leaves].node = index
             leaves += 1
         else:
             value = np.float64(node.raw_value)
@@ -140,21 +160,19 @@ def select_leaves(trees, t, batch, leaves, rules):
 
 
 @borrowing
-def descend(trees, t, rules):
+def descend(trees, t):
     """Follow the selection rule from the root to a node without edges to follow, which may be new;
     every node on the way counts one simulation under way."""
-    nodes, edges = trees.nodes[t], trees.edges[t]
+    nodes = trees.nodes[t]
     index = ROOT
     while True:
         node = nodes[index]
         node.virtual += 1
         if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
-        slot = select_edge(trees, t, index, rules)
-        if slot < node.num_children:
-            index = np.int64(edges[node.first_edge + slot].child)
-        else:
-            index = np.int64(add_child(trees, t, index, slot))
+        slot = select_edge(trees, t, index)
+        child = child_at(trees, t, index, slot)
+        index = child if child != NOTHING else add_child(trees, t, index, slot)
 
 
 @borrowing
@@ -175,17 +193,17 @@ def step_leaves(
 
     states [T, N] are those of all nodes, the root's set already; history uint64 [T, plies] holds
     keys of the positions before the root, length [T] of them, with room for those of a path.
-    points [S, H * W] are the symmetries of planes. Returns the number of rows to evaluate.
+    points [S, H * W] are the symmetries of planes, of which a leaf chooses one of the first
+    `symmetries`. Returns the number of rows to evaluate.
     """
     rows = 0
     for leaf in range(leaves):
-        t, index = batch.tree[leaf], np.int64(batch.node[leaf])
+        found = batch.leaves[leaf]
+        t, index = found.tree, np.int64(found.node)
         node = trees.nodes[t, index]
         if index != ROOT:
-            parent = trees.nodes[t, node.parent]
-            action = trees.edges[t, parent.first_edge + np.int64(node.slot)].action
             states[t, index] = states[t, node.parent]
-            play(states[t, index], np.int64(action))
+            play(states[t, index], np.int64(node.action))
         state = states[t, index]
         node.to_play = state.to_play
         n = np.int64(length[t])
@@ -196,16 +214,16 @@ def step_leaves(
         if over:
             node.status = TERMINAL
             node.raw_value = value
-            batch.row[leaf] = -1
+            found.row = NOTHING
             continue
-        batch.row[leaf] = rows
+        found.row = rows
         batch.legal[rows, :] = 0
         legal(state, history[t], n, batch.legal[rows])
-        batch.seeds[rows] = next_random(trees.rng, t)
+        batch.seeds[rows] = next_random(trees.heads["rng"], t)
         symmetry = 0
         if symmetries > 1:
-            symmetry = random_below(trees.rng, t, symmetries)
-        batch.symmetry[rows] = symmetry
+            symmetry = random_below(trees.heads["rng"], t, symmetries)
+        found.symmetry = symmetry
         if want_planes:
             batch.planes[rows] = 0
             if symmetry == 0:

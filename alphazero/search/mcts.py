@@ -13,7 +13,6 @@ evaluator works on the other.
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -22,43 +21,23 @@ from alphazero.config import SearchConfig
 from alphazero.evaluate import CachedEvaluator, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 from alphazero.search import leaves as leaf_kernels
+from alphazero.search import result as result_kernels
 from alphazero.search import root as root_kernels
 from alphazero.search import tree as tree_kernels
-from alphazero.search.select import Rules
-from alphazero.search.tree import EXPANDED, NOTHING, ROOT, UNKNOWN
+from alphazero.search.layout import (
+    EXPANDED,
+    NOTHING,
+    ROOT,
+    RULES,
+    UNKNOWN,
+    allocate,
+    grown,
+    room_for_edges,
+    room_for_links,
+)
+from alphazero.search.result import LONGEST_LINE, SearchResult, read_result
 
-LONGEST_LINE = 64  # moves of an expected continuation
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found. M legal actions, in ascending order; values are for the root's player to
-    move."""
-
-    actions: np.ndarray  # int32 [M]
-    visits: np.ndarray  # int32 [M]
-    q: np.ndarray  # float32 [M], nan where unvisited
-    prior: np.ndarray  # float32 [M], the evaluator's, before noise
-    policy: np.ndarray  # float32 [M], sums to 1: the training target
-    value: float  # of the position, in [-1, 1]
-    proven: int | None  # -1, 0 or 1 if the search has solved the position
-    best: int  # the action to play
-    pv: list[int]  # the line expected, beginning with `best`
-    simulations: int  # done in this search
-
-    def index(self, action: int) -> int:
-        """The row of an action. Raises ValueError if it is not legal here."""
-        rows = np.flatnonzero(self.actions == action)
-        if not len(rows):
-            raise ValueError(f"action {action} is not legal in the position searched")
-        return int(rows[0])
-
-    def sample(self, temperature: float, rng: np.random.Generator) -> int:
-        """An action drawn from policy ** (1 / temperature); `best` at temperature 0."""
-        if temperature <= 0.0:
-            return self.best
-        weights = (self.policy / self.policy.max()).astype(np.float64) ** (1.0 / temperature)
-        return int(rng.choice(self.actions, p=weights / weights.sum()))
+__all__ = ["Search", "SearchResult", "search_many"]
 
 
 class _Pipeline:
@@ -94,15 +73,18 @@ class Search:
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
-        self.rules = _rules(game, config)
         capacity = 2 * config.simulations + config.leaves_per_tree + 2
-        self._trees = tree_kernels.allocate(trees, capacity, game.num_actions, game.max_legal)
+        self._trees = allocate(trees, capacity, game.num_actions, game.max_legal)
+        _set_rules(self._trees.rules[0], config)
         self._states = np.zeros((trees, capacity), game.state)
         plies = game.max_plies + 2 if game.uses_keys else 1
         self._history = np.zeros((trees, plies), np.uint64)
         self._history_length = np.zeros(trees, np.int32)
         assert game.symmetries is not None
         self._points = np.ascontiguousarray(game.symmetries.points)
+        self._symmetries = 1
+        if config.symmetry and evaluator.uses_planes:
+            self._symmetries = len(game.symmetries.points)
         self._inverse_actions = np.ascontiguousarray(game.symmetries.inverse_actions)
         self._step_leaves = _step_leaves(game)
         self._no_answer = Evaluation(
@@ -114,7 +96,6 @@ class Search:
             for first, end in pairwise(edges)
             if end > first
         ]
-        self._row = _Row(game.num_actions)
         self._finished = np.zeros(trees + 1, np.int32)
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
@@ -140,7 +121,7 @@ class Search:
         Raises ValueError if the game is over or the tree is still searching.
         """
         self._require_idle(tree, position)
-        self._trees.rng[tree] = np.uint64(seed % 2**64)
+        self._trees.heads[tree]["rng"] = np.uint64(seed % 2**64)
         self._reset(tree, position)
         self._want(tree, simulations, noise)
 
@@ -186,7 +167,7 @@ class Search:
 
     def _require_idle(self, tree: int, position: Position | None = None) -> None:
         """Leaves under way would be backed up in a tree that is no longer theirs."""
-        if self._trees.active[tree]:
+        if self._trees.heads[tree]["active"]:
             raise ValueError(f"tree {tree} is still searching: stop it, and step until it is done")
         if position is not None and position.is_over:
             raise ValueError("cannot search: the game is over")
@@ -205,24 +186,25 @@ class Search:
         """Set what the coming search of a tree may spend, and make room for it."""
         budget = self.config.simulations if simulations is None else simulations
         trees = self._trees
-        self._make_room(int(trees.num_nodes[tree]) + budget + 1, budget)
+        self._make_room(int(trees.heads[tree]["num_nodes"]) + budget + 1, budget)
         trees = self._trees
-        root_kernels.begin_search(trees, tree, budget, noise, self.rules)
+        root_kernels.begin_search(trees, tree, budget, noise)
 
     def _make_room(self, nodes: int, simulations: int) -> None:
         trees = self._trees
         if nodes > trees.nodes.shape[1]:
             game, capacity = self.game, max(nodes, 2 * trees.nodes.shape[1])
-            edges = tree_kernels.room_for_edges(capacity, game.num_actions, game.max_legal)
+            edges = room_for_edges(capacity, game.num_actions, game.max_legal)
             self._trees = trees = trees._replace(
-                nodes=tree_kernels.grown(trees.nodes, capacity),
-                edges=tree_kernels.grown(trees.edges, edges),
+                nodes=grown(trees.nodes, capacity),
+                edges=grown(trees.edges, edges),
+                links=grown(trees.links, room_for_links(capacity)),
             )
-            self._states = tree_kernels.grown(self._states, capacity)
+            self._states = grown(self._states, capacity)
             self._kept = np.zeros(capacity, np.int32)
             self._moved_to = np.zeros(capacity, np.int32)
         if self.config.policy == "gumbel" and simulations > trees.schedule.shape[1]:
-            self._trees = trees._replace(schedule=tree_kernels.grown(trees.schedule, simulations))
+            self._trees = trees._replace(schedule=grown(trees.schedule, simulations))
 
     # -- searching ---------------------------------------------------------------------------------
 
@@ -241,13 +223,14 @@ class Search:
 
     def run(self) -> None:
         """Search until every tree has finished."""
-        while self._trees.active.any():
+        while self._trees.heads["active"].any():
             self.step()
 
     def stop(self, tree: int) -> None:
         """Have a tree finish with the simulations it has begun."""
-        if self._trees.active[tree]:
-            self._trees.budget[tree] = self._trees.started[tree]
+        if self._trees.heads[tree]["active"]:
+            head = self._trees.heads[tree]
+            head["budget"] = head["started"]
 
     def extend(self, tree: int, simulations: int) -> None:
         """Let a tree that has finished go on; a Gumbel root begins a new round of halving.
@@ -255,7 +238,7 @@ class Search:
         Raises ValueError if the tree is still searching.
         """
         self._require_idle(tree)
-        self._want(tree, simulations, bool(self._trees.noise[tree]))
+        self._want(tree, simulations, bool(self._trees.heads[tree]["noise"]))
 
     def _advance(self, pipeline: _Pipeline) -> None:
         """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""
@@ -273,7 +256,6 @@ class Search:
             answer.logits,
             answer.value,
             self._inverse_actions,
-            self.rules,
             pipeline.first,
             pipeline.end,
             self._finished,
@@ -289,7 +271,7 @@ class Search:
             self._history_length,
             self._points,
             pipeline.states,
-            self.rules.symmetries if self.evaluator.uses_planes else 1,
+            self._symmetries,
             self.evaluator.uses_planes,
             self.evaluator.uses_states,
         )
@@ -304,7 +286,7 @@ class Search:
 
     def simulations(self, tree: int) -> int:
         """Simulations done in this tree's present search."""
-        return int(self._trees.done[tree])
+        return int(self._trees.heads[tree]["done"])
 
     def is_solved(self, tree: int) -> bool:
         """Whether the root's result is proven."""
@@ -313,54 +295,24 @@ class Search:
     def result(self, tree: int) -> SearchResult:
         """What the search of a tree has found so far. Raises ValueError before the root has been
         evaluated."""
-        trees, row = self._trees, self._row
-        root = trees.nodes[tree, ROOT]
-        if root["status"] != EXPANDED:
+        if self._trees.nodes[tree, ROOT]["status"] != EXPANDED:
             raise ValueError("the search has not begun: step it first")
-        count = root_kernels.read_root(
-            trees, tree, self.rules, row.actions, row.visits, row.q, row.prior, row.policy
-        )
-        proven = None if root["proven"] == UNKNOWN else int(root["proven"])
-        value = float(root["value_sum"]) / max(int(root["visits"]), 1)
-        line = np.empty(LONGEST_LINE, np.int32)
-        length = root_kernels.principal_variation(trees, tree, self.rules, line)
-        return SearchResult(
-            actions=row.actions[:count].copy(),
-            visits=row.visits[:count].copy(),
-            q=row.q[:count].copy(),
-            prior=row.prior[:count].copy(),
-            policy=row.policy[:count].astype(np.float32),
-            value=value if proven is None else float(proven),
-            proven=proven,
-            best=int(line[0]),
-            pv=line[:length].tolist(),
-            simulations=int(trees.done[tree]),
-        )
+        return read_result(self._trees, tree)
 
     def line(self, tree: int, action: int) -> list[int]:
         """What the search of a tree expects to be played, beginning with this move of the root;
         empty if it is not considered."""
         line = np.empty(LONGEST_LINE, np.int32)
-        length = root_kernels.variation(self._trees, tree, self.rules, action, line)
+        length = result_kernels.variation(self._trees, tree, action, line)
         return line[:length].tolist()
 
     def memory_per_node(self) -> float:
-        """Bytes that a node takes on average: itself, its state and its edges."""
+        """Bytes that a node takes on average: itself, its state, its edges, the links to it."""
         trees = self._trees
-        nodes, edges = int(trees.num_nodes.sum()), int(trees.num_edges.sum())
-        size = trees.nodes.itemsize + self._states.itemsize
-        return size + trees.edges.itemsize * edges / max(nodes, 1)
-
-
-class _Row:
-    """Scratch for reading a root."""
-
-    def __init__(self, num_actions: int) -> None:
-        self.actions = np.zeros(num_actions, np.int32)
-        self.visits = np.zeros(num_actions, np.int32)
-        self.q = np.zeros(num_actions, np.float32)
-        self.prior = np.zeros(num_actions, np.float32)
-        self.policy = np.zeros(num_actions, np.float64)
+        nodes = int(trees.heads["num_nodes"].sum()) * (trees.nodes.itemsize + self._states.itemsize)
+        edges = int(trees.heads["num_edges"].sum()) * trees.edges.itemsize
+        links = int(trees.heads["num_links"].sum()) * trees.links.itemsize
+        return (nodes + edges + links) / max(int(trees.heads["num_nodes"].sum()), 1)
 
 
 @functools.cache
@@ -369,24 +321,11 @@ def _step_leaves(game: Game) -> Callable[..., int]:
     return game.bind(leaf_kernels.step_leaves)
 
 
-def _rules(game: Game, config: SearchConfig) -> Rules:
-    assert game.symmetries is not None
-    return Rules(
-        gumbel=config.policy == "gumbel",
-        leaves_per_tree=config.leaves_per_tree,
-        virtual_loss=float(config.virtual_loss),
-        solver=config.solver,
-        symmetries=len(game.symmetries.points) if config.symmetry else 1,
-        c_init=float(config.puct.c_init),
-        c_base=float(config.puct.c_base),
-        fpu_reduction=float(config.puct.fpu_reduction),
-        root_fpu_reduction=float(config.puct.root_fpu_reduction),
-        noise_total=float(config.puct.noise_total),
-        noise_weight=float(config.puct.noise_weight),
-        considered=config.gumbel.considered,
-        c_visit=float(config.gumbel.c_visit),
-        c_scale=float(config.gumbel.c_scale),
-    )
+def _set_rules(rules: np.record, config: SearchConfig) -> None:
+    """Fill in RULES, whose fields are called as the settings are."""
+    settings = {**vars(config), **vars(config.puct), **vars(config.gumbel)}
+    for name in RULES.names or ():
+        rules[name] = config.policy == "gumbel" if name == "gumbel" else settings[name]
 
 
 def search_many(

@@ -7,48 +7,22 @@ at the root, and below it the action whose share of visits is furthest behind th
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from alphazero.jit import borrowing
-from alphazero.search.tree import (
-    LOSS,
-    NOTHING,
-    ROOT,
-    UNKNOWN,
-    decode_prior,
-    value_for,
-)
-
-
-class Rules(NamedTuple):
-    """The settings of a search as kernels see them; `SearchConfig` explains each."""
-
-    gumbel: bool
-    leaves_per_tree: int
-    virtual_loss: float
-    solver: bool
-    symmetries: int  # how many a leaf chooses from; 1 = always the identity
-    c_init: float
-    c_base: float
-    fpu_reduction: float
-    root_fpu_reduction: float
-    noise_total: float
-    noise_weight: float
-    considered: int
-    c_visit: float
-    c_scale: float
+from alphazero.search.layout import LOSS, NOTHING, ROOT, UNKNOWN
+from alphazero.search.tree import child_at, decode_prior, value_for
 
 
 @borrowing
-def select_edge(trees, t, index, rules):
+def select_edge(trees, t, index):
     """The slot of the edge to follow from an expanded node."""
-    if not rules.gumbel:
-        return select_puct(trees, t, index, rules)
+    if not trees.rules[0].gumbel:
+        return select_puct(trees, t, index)
     if index == ROOT:
-        return select_halving(trees, t, rules)
-    return select_improved(trees, t, index, rules)
+        return select_halving(trees, t)
+    return select_improved(trees, t, index)
 
 
 @borrowing
@@ -63,28 +37,44 @@ def child_value(node, child, virtual_loss):
 
 
 @borrowing
-def select_puct(trees, t, index, rules):
+def exploration(visits, rules):
+    """c sqrt(N) of a node, where c grows with the logarithm of its visits."""
+    c = rules.c_init + math.log((visits + rules.c_base + 1.0) / rules.c_base)
+    return c * math.sqrt(visits)
+
+
+@borrowing
+def forced_playouts(prior, playouts, rules):
+    """Playouts that a root move, once visited, is given before all others (Wu 2019, section 3.2):
+    sqrt(k P N), where N are the playouts of all root moves."""
+    return math.sqrt(rules.forced_playouts * prior * playouts)
+
+
+@borrowing
+def select_puct(trees, t, index):
     """argmax Q + c P sqrt(N) / (1 + n); ties go to the lowest action. Moves proven to lose are left
     alone, unless nothing else is there."""
-    nodes, edges = trees.nodes[t], trees.edges[t]
+    nodes, edges, links, rules = trees.nodes[t], trees.edges[t], trees.links[t], trees.rules[0]
     node = nodes[index]
-    first = np.int64(node.first_edge)
+    first = node.first_edge
     visits = node.visits + node.virtual - 1  # without the simulation that is choosing
-    c = rules.c_init + math.log((visits + rules.c_base + 1.0) / rules.c_base)
-    explore = c * math.sqrt(visits)
+    explore = exploration(visits, rules)
+    forcing = index == ROOT and trees.heads[t].noise and rules.forced_playouts > 0.0
     best, best_action, best_score = 0, 0, -np.inf
     visited_prior = 0.0
     for slot in range(node.num_children):
-        edge = edges[first + slot]
-        child = nodes[edge.child]
-        prior = decode_prior(edge.prior)
+        child = nodes[links[node.first_link + slot]]
+        prior = decode_prior(edges[first + slot].prior)
         visited_prior += prior
         q = child_value(node, child, rules.virtual_loss)
         if child.proven != UNKNOWN and q == LOSS:
             continue
-        score = q + explore * prior / (1 + child.visits + child.virtual)
-        if score > best_score or (score == best_score and edge.action < best_action):
-            best, best_action, best_score = slot, edge.action, score
+        count = child.visits + child.virtual
+        score = q + explore * prior / (1 + count)
+        if forcing and count < forced_playouts(prior, visits - 1, rules):
+            score = np.inf
+        if score > best_score or (score == best_score and child.action < best_action):
+            best, best_action, best_score = slot, child.action, score
     if node.num_children < node.num_edges:
         slot = np.int64(node.num_children)
         edge = edges[first + slot]
@@ -100,18 +90,17 @@ def select_puct(trees, t, index, rules):
 def mixed_value(trees, t, index, virtual_loss):
     """The value given to unvisited actions: the node's raw value mixed with the visited actions'
     prior-weighted Q (Danihelka et al. 2022, appendix D), and the visits of the most visited."""
-    nodes, edges = trees.nodes[t], trees.edges[t]
+    nodes, edges, links = trees.nodes[t], trees.edges[t], trees.links[t]
     node = nodes[index]
-    first = np.int64(node.first_edge)
+    first = node.first_edge
     visits = 0
     most = 0
     prior_sum = 0.0
     weighted = 0.0
     for slot in range(node.num_children):
-        edge = edges[first + slot]
-        child = nodes[edge.child]
+        child = nodes[links[node.first_link + slot]]
         count = child.visits + child.virtual
-        prior = decode_prior(edge.prior) + 1e-12
+        prior = decode_prior(edges[first + slot].prior) + 1e-12
         visits += count
         most = max(most, count)
         prior_sum += prior
@@ -128,26 +117,25 @@ def boost(q, most, rules):
 
 
 @borrowing
-def select_improved(trees, t, index, rules):
+def select_improved(trees, t, index):
     """Below the root: argmax pi'(a) - N(a) / (1 + sum N), where pi' is the prior policy improved by
     completed Q values. All unvisited actions share one boost, so only the best of them can win."""
-    nodes, edges = trees.nodes[t], trees.edges[t]
+    nodes, edges, links, rules = trees.nodes[t], trees.edges[t], trees.links[t], trees.rules[0]
     node = nodes[index]
-    first = np.int64(node.first_edge)
+    first = node.first_edge
     mixed, most = mixed_value(trees, t, index, rules.virtual_loss)
     rest_boost = boost(mixed, most, rules)
     highest = rest_boost
     for slot in range(node.num_children):
-        child = nodes[edges[first + slot].child]
+        child = nodes[links[node.first_link + slot]]
         trees.scratch[slot] = boost(child_value(node, child, rules.virtual_loss), most, rules)
         highest = max(highest, trees.scratch[slot])
     total = 0.0
     visits = 0
     rest_prior = 1.0
     for slot in range(node.num_children):
-        edge = edges[first + slot]
-        child = nodes[edge.child]
-        prior = decode_prior(edge.prior)
+        child = nodes[links[node.first_link + slot]]
+        prior = decode_prior(edges[first + slot].prior)
         rest_prior -= prior
         visits += child.visits + child.virtual
         trees.scratch[slot] = prior * math.exp(trees.scratch[slot] - highest)
@@ -156,14 +144,13 @@ def select_improved(trees, t, index, rules):
     total += max(rest_prior, 0.0) * rest_weight
     best, best_action, best_score = 0, 0, -np.inf
     for slot in range(node.num_children):
-        edge = edges[first + slot]
-        child = nodes[edge.child]
+        child = nodes[links[node.first_link + slot]]
         if child.proven != UNKNOWN and value_for(node.to_play, child, child.proven) == LOSS:
             continue
         share = (child.visits + child.virtual) / (1.0 + visits)
         score = trees.scratch[slot] / total - share
-        if score > best_score or (score == best_score and edge.action < best_action):
-            best, best_action, best_score = slot, edge.action, score
+        if score > best_score or (score == best_score and child.action < best_action):
+            best, best_action, best_score = slot, child.action, score
     if node.num_children < node.num_edges:
         slot = np.int64(node.num_children)
         edge = edges[first + slot]
@@ -174,32 +161,33 @@ def select_improved(trees, t, index, rules):
 
 
 @borrowing
-def root_score(trees, t, slot, mixed, most, rules):
+def root_score(trees, t, slot, mixed, most):
     """Gumbel + logit + sigma(completed Q) of a root edge."""
-    edge = trees.edges[t, trees.nodes[t, ROOT].first_edge + slot]
+    root, rules = trees.nodes[t, ROOT], trees.rules[0]
+    child = child_at(trees, t, ROOT, slot)
     q = mixed
-    if edge.child != NOTHING:
-        q = child_value(trees.nodes[t, ROOT], trees.nodes[t, edge.child], rules.virtual_loss)
-    logit = np.float64(trees.gumbel[t, edge.action] + trees.root_logits[t, edge.action])
-    return logit + boost(q, most, rules)
+    if child != NOTHING:
+        q = child_value(root, trees.nodes[t, child], rules.virtual_loss)
+    known = trees.root_actions[t, trees.edges[t, root.first_edge + slot].action]
+    return np.float64(known.gumbel + known.logit) + boost(q, most, rules)
 
 
 @borrowing
 def searched_visits(trees, t, slot):
     """Visits of a root edge in this search, those under way included, those inherited not."""
-    edge = trees.edges[t, trees.nodes[t, ROOT].first_edge + slot]
-    if edge.child == NOTHING:
+    child = child_at(trees, t, ROOT, slot)
+    if child == NOTHING:
         return 0
-    child = trees.nodes[t, edge.child]
-    return child.visits + child.virtual - trees.base_visits[t, edge.action]
+    node = trees.nodes[t, child]
+    return node.visits + node.virtual - trees.root_actions[t, node.action].base_visits
 
 
 @borrowing
-def select_halving(trees, t, rules):
+def select_halving(trees, t):
     """At the root: of the actions with as many visits as the schedule says, the best score."""
-    root = trees.nodes[t, ROOT]
-    mixed, most = mixed_value(trees, t, ROOT, rules.virtual_loss)
-    wanted = trees.schedule[t, trees.started[t]]
+    root, edges = trees.nodes[t, ROOT], trees.edges[t]
+    mixed, most = mixed_value(trees, t, ROOT, trees.rules[0].virtual_loss)
+    wanted = trees.schedule[t, trees.heads[t].started]
     best, best_action, best_score = 0, 0, -np.inf
     fewest = np.int64(2**31)
     for slot in range(root.num_edges):
@@ -207,8 +195,8 @@ def select_halving(trees, t, rules):
         distance = abs(visits - wanted)  # 0 for those considered, unless virtual visits interfere
         if distance > fewest:
             continue
-        score = root_score(trees, t, slot, mixed, most, rules)
-        action = trees.edges[t, root.first_edge + slot].action
+        score = root_score(trees, t, slot, mixed, most)
+        action = edges[root.first_edge + slot].action
         if (
             distance < fewest
             or score > best_score
