@@ -160,4 +160,5 @@ if __name__ == "__main__":
         comparison = Comparison(seed)
         endings[comparison.play()] += 1
         plies += len(comparison.position.moves)
-    print(f"{endings.total()} games, {plies} plies agree: {dict(endings)}")
+        if endings.total() % 100 == 0 or seed == int(sys.argv[1]) - 1:
+            print(f"{endings.total()} games, {plies} plies agree: {dict(endings)}", flush=True)
