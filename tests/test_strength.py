@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from connect4_solver import Solver
 
+from alphazero.arena.match import play_match
 from alphazero.arena.player import Player, make_player
 from alphazero.arena.proof import prove_unbeaten
 from alphazero.game import load
@@ -63,6 +64,12 @@ def test_the_connect_four_network_finds_moves_that_keep_the_result(kind, at_leas
 def test_the_tic_tac_toe_network_is_unbeaten():
     game = load("tic-tac-toe")
     assert prove_unbeaten(make_player("pretrained:64", game), game).unbeaten
+
+
+def test_the_go_network_beats_random_playouts():
+    game = load("go:size=9,komi=7")
+    players = make_player("pretrained:16", game), make_player("mcts:100", game)
+    assert play_match(game, *players, 8).score >= 0.75
 
 
 def main() -> None:
