@@ -45,6 +45,7 @@ from games.go_rules import (
     cell_of,
     clear,
     count_score,
+    has_friend,
     is_own_eye,
     mark_forbidden,
     mark_moves,
@@ -278,6 +279,8 @@ def go(
             raise ValueError(f"a board must be [{size}, {size}] of 0, 1 and 2")
         if np.any((on_points(np.asarray(state["color"])) == BORDER) & (colors != EMPTY)):
             raise ValueError("a stone is off the board")
+        if to_play not in (0, 1):
+            raise ValueError(f"to_play must be 0 or 1, not {to_play}")
         states = one(state)
         place(states, colors, to_play)
         if not np.array_equal(board(states[0]), colors):
@@ -354,7 +357,7 @@ def go(
         cell = (row + 1) * (size + 1) + column + 1
         if state["color"][cell] != EMPTY:
             return "the point is off the board" if state["color"][cell] == BORDER else "occupied"
-        if cell == state["ko"]:
+        if cell == state["ko"] and not has_friend.py_func(state, np.uint64(cell), width):
             return "ko: the stone may not be retaken at once"
         trial = one(state)
         verdict = np.zeros(pass_action + 1, np.uint8)

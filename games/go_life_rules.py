@@ -65,7 +65,7 @@ def mark_pass_alive(state, color, owner, scratch, width):
 
 @kernel
 def find_regions(state, color, scratch, width):
-    """List the regions that may be vital to some chain: every point that matters touches the colour.
+    """List the regions that may be vital to some chain: all points that count touch the colour.
 
     Their cells go to scratch[0 : ...], region after region; where each begins, and the end of the
     last, to scratch[2 cells + region]. Returns how many there are.

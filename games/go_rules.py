@@ -323,12 +323,12 @@ def has_friend(state, cell, width):
 def mark_forbidden(state, keys, n, size, mask, value):
     """Set to `value` the entries of a mask [size * size] of moves that only the ban of ko and
     repetition forbids; keys[:n] are those of all earlier positions."""
-    if state.ko != 0:
-        mask[point_of(state.ko, size)] = value
+    width = np.uint64(size + 1)
+    if state.ko != 0 and not has_friend(state, np.uint64(state.ko), width):
+        mask[point_of(state.ko, size)] = value  # who took the stone may fill the point
     if state.ko_rule == SIMPLE or (state.captures[0] == 0 and state.captures[1] == 0):
         return  # a position comes again only after stones have been taken
     keys, mask = borrow(keys), borrow(mask)
-    width = np.uint64(size + 1)
     mine = state.to_play + 1
     # Earlier positions with one stone of the mover more, which a move without captures brings back.
     ignored = np.uint64(0)
