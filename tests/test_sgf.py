@@ -175,6 +175,23 @@ def test_unknown_rules_can_be_an_error():
     assert read("(;SZ[9]KM[6.5];B[ee])", strict=True).remarks == []
 
 
+def test_rules_that_no_ruleset_has_are_kept():
+    for own, written in (
+        ("ko=simple", "koSIMPLEscoreAREAtaxNONEsui1"),
+        ("rules=chinese,suicide=true", "koPOSITIONALscoreAREAtaxNONEsui1"),
+        ("rules=aga,ko=simple,suicide=false", "koSIMPLEscoreAREAtaxNONEsui0"),
+    ):
+        game = load(f"go:size=9,{own}")
+        text = write_sgf(game.position())
+        assert f"RU[{written}]" in text
+        again = read_sgf(text.encode(), game=game)
+        assert not again.remarks and again.position.state == game.position().state
+        alone = read_sgf(text.encode())  # all that is lost is what White gets for handicap
+        for name in ("ko_rule", "suicide"):
+            assert alone.position.state[name] == game.position().state[name]
+    assert "RU[AGA]" in write_sgf(load("go:size=9,ko=simple").position(), SgfInfo(rules="aga"))
+
+
 def test_any_game_of_a_collection():
     text = "(;SZ[9]KM[7]PB[one])(;SZ[9]KM[7]PB[two];B[aa])"
     assert [read(text, number=number).info.black for number in (1, 2)] == ["one", "two"]

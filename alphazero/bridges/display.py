@@ -99,19 +99,19 @@ class Display:
         you = " (you)" if session.winner == session.human and self._person is None else ""
         self.say("The game is a draw." if session.winner is None else f"{session.result}{you}.")
 
-    def judgement(self, thought: Thought) -> str:
+    def judgement(self, thought: Thought, facts: Sequence[str]) -> str:
         """The facts with the chances of the person before them, and a picture of these below."""
         human = self._session.human
         you = self._person or "you"
         chances = f"{you} ({self._players[human]}) {percent(thought.share(human))}"
         bar = win_bar(thought.share(0), self._players[0])
-        return " | ".join([chances, *self.facts(thought)]) + "\n" + bar
+        return " | ".join([chances, *facts]) + "\n" + bar
 
     def facts(self, thought: Thought) -> list[str]:
         """A thought about the position in words."""
         lead = "" if self._stones is None else self._stones.lead()
         line = self._session.texts(thought.lines[0].pv[:LINE_MOVES])
-        return facts(thought, self._players, lead, line)
+        return in_words(thought, self._players, lead, line)
 
     def hint(self, number: int, thought: Thought) -> None:
         """One of the best moves, and what would follow."""
@@ -142,7 +142,9 @@ class Display:
         self._err.flush()
 
 
-def facts(thought: Thought, players: tuple[str, str], lead: str, line: Sequence[str]) -> list[str]:
+def in_words(
+    thought: Thought, players: tuple[str, str], lead: str, line: Sequence[str]
+) -> list[str]:
     """A thought in words: the chances of both sides by name, who leads if that is known, effort,
     and what would follow."""
     first, second = players

@@ -27,12 +27,14 @@ from alphazero.bridges.handicap import HANDICAP_KOMI, handicap_points
 from alphazero.bridges.sgf_tree import Node, decode_sgf, parse_sgf
 from alphazero.bridges.sgf_writer import (
     COLORS,
+    KATAGO_RULES,
     LETTERS,
     SgfInfo,
     SgfNote,
     result_text,
     stones_of,
     write_sgf,
+    written_rules,
 )
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, load
@@ -49,11 +51,7 @@ RULES = {
     "aga": "aga", "bga": "aga", "french": "aga", "american": "aga",
     "nz": "new-zealand", "newzealand": "new-zealand",
     "tromptaylor": "tromp-taylor", "tt": "tromp-taylor",
-    # As KataGo writes them: ko rule, suicide.
-    "kopositionalscoreareataxnonesui1": "tromp-taylor",
-    "kopositionalscoreareataxnonesui0": "chinese",
-    "kosituationalscoreareataxnonesui0": "aga",
-    "kosituationalscoreareataxnonesui1": "new-zealand",
+    **{text.lower(): name for name, text in KATAGO_RULES.items()},
 }  # fmt: skip
 
 
@@ -126,13 +124,18 @@ def _game_for(root: Node, game: Game | None) -> Game:
         raise ValueError(f"the board has {width}x{height} points; only square boards are played")
     if game is not None and game.stones is not None and game.planes[1] == width:
         return game
-    return _go(width)
+    return _go(width, root.value("RU"))
 
 
-@functools.cache
-def _go(size: int) -> Game:
-    """Go on a board of this size, its compiled rules loaded once."""
-    return load(f"go:size={size}")
+def _go(size: int, rules: str) -> Game:
+    """Go on a board of this size, with a ko and suicide rule of KataGo's that no ruleset has."""
+    own = re.fullmatch(r"ko(simple|positional|situational)scoreareataxnonesui([01])", rules.lower())
+    if own is None or rules.lower() in RULES:
+        return _load(f"go:size={size}")
+    return _load(f"go:size={size},ko={own[1]},suicide={'true' if own[2] == '1' else 'false'}")
+
+
+_load = functools.cache(load)  # with its compiled rules, which take a while to load
 
 
 class _Reader:
@@ -167,8 +170,9 @@ class _Reader:
 
     def _read_info(self, root: Node, strict: bool) -> SgfInfo:
         written = root.value("RU")
-        plain = "".join(filter(str.isalnum, written)).lower()
-        rules = RULES.get(plain, "")
+        if written == written_rules(self._game):
+            written = ""  # the game's own, perhaps with a ko rule that no ruleset has
+        rules = RULES.get("".join(filter(str.isalnum, written)).lower(), "")
         if rules in self._stones.rules:
             self._stones.set_rules(self._state, rules)
         else:

@@ -21,6 +21,12 @@ RULES_WRITTEN = {
     "new-zealand": "NZ",
     "tromp-taylor": "Tromp-Taylor",
 }
+KATAGO_RULES = {  # as KataGo writes them: ko rule, score by area, no tax, suicide
+    "tromp-taylor": "koPOSITIONALscoreAREAtaxNONEsui1",
+    "chinese": "koPOSITIONALscoreAREAtaxNONEsui0",
+    "aga": "koSITUATIONALscoreAREAtaxNONEsui0",
+    "new-zealand": "koSITUATIONALscoreAREAtaxNONEsui1",
+}
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,22 @@ def result_text(score: float) -> str:
     return f"{'B' if score > 0 else 'W'}+{abs(score):g}"
 
 
+def written_rules(game: Game, rules: str = "") -> str:
+    """The rules of a game, or others by our name, as files name them (RU)."""
+    parameters = game.parameters
+    rules = rules or str(parameters.get("rules", ""))
+    if rules != parameters.get("rules") or not {"ko", "suicide"} & parameters.keys():
+        return RULES_WRITTEN.get(rules, rules)
+    usual = KATAGO_RULES[rules]
+    ko = str(parameters.get("ko", "")).upper() or usual[len("ko") : usual.index("score")]
+    suicide = int(parameters.get("suicide", usual.endswith("1")))
+    return f"ko{ko}scoreAREAtaxNONEsui{suicide}"
+
+
 def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     game, stones = position.game, stones_of(position.game)
     start = position.start_state
     board = stones.board(start)
-    rules = info.rules or str(game.parameters.get("rules", ""))
     result = info.result
     if not result and position.is_over:
         result = result_text(stones.score(position.state, None))
@@ -93,7 +110,7 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
         "AP": f"alphazero:{alphazero.__version__}",
         "SZ": str(len(board)),
         "KM": f"{stones.komi(start):g}",
-        "RU": RULES_WRITTEN.get(rules, rules),
+        "RU": written_rules(game, info.rules),
         "HA": str(info.handicap or ""),
         "PB": info.black,
         "BR": info.black_rank,

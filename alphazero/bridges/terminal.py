@@ -178,9 +178,10 @@ class TerminalGame:
             self._give_up()
             return
         line = f"{name} plays {position.text(thought.action)}"
+        facts = self.display.facts(thought)
         if not self.display.quiet:
-            line = f"{line} | {self.display.judgement(thought)}"
-        note = SgfNote(" | ".join(self.display.facts(thought)), thought.share(0))
+            line = f"{line} | {self.display.judgement(thought, facts)}"
+        note = SgfNote(" | ".join(facts), thought.share(0))
         self._make_move(thought.action, line, note)
 
     def _give_up(self) -> None:
@@ -238,7 +239,8 @@ class TerminalGame:
             self.display.hint(number, thought)
 
     def _eval(self, _: str) -> None:
-        self.display.say(self.display.judgement(self._think(in_earnest=True)))
+        thought = self._think(in_earnest=True)
+        self.display.say(self.display.judgement(thought, self.display.facts(thought)))
 
     _why = _eval
 

@@ -29,14 +29,13 @@ class Estimate(NamedTuple):
     ownership: np.ndarray  # float32 [H, W] in [-1, 1], 1 the first player's
     dead: np.ndarray  # bool [H, W]: stones that will be captured or taken off
     score: float  # points of the first player less those of the second, komi included
+    compensation: float  # the part of the score that is no points of the board: komi, handicap
 
     def sure_score(self, player: int) -> float:
         """The player's score if all points that are not clearly the player's go to the other."""
-        own = self.ownership if player == 0 else -self.ownership
-        points = np.where(own > LIKELY, 1, -1).sum()
-        expected = float(self.ownership.sum())
-        compensation = self.score - expected if player == 0 else expected - self.score
-        return float(points) + compensation
+        sign = 1 if player == 0 else -1
+        points = np.where(sign * self.ownership > LIKELY, 1, -1).sum()
+        return float(points) + sign * self.compensation
 
 
 def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimate:
@@ -49,18 +48,21 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
     while position.is_over and unfinished.last_action == board.size:
         unfinished.undo()  # the passes: networks have seen positions of games under way
     heads = auxiliary([unfinished])
+    sign = 1 if unfinished.to_play == 0 else -1
     if "ownership" in heads:
-        ownership = heads["ownership"][0].astype(np.float32)
-        if unfinished.to_play == 1:
-            ownership = -ownership
+        ownership = sign * heads["ownership"][0]
     else:
         ownership = by_playouts(position, stones, seed)
     certain = stones.pass_alive(state)
     ownership = np.where(certain == 0, ownership, np.where(certain == 1, 1, -1)).astype(np.float32)
     owners = stones.area(state, None)
     points = float((owners == 1).sum()) - float((owners == 2).sum())
-    compensation = stones.score(state, None) - points  # of komi and handicap
-    return Estimate(ownership, dead_stones(board, ownership), float(ownership.sum()) + compensation)
+    compensation = stones.score(state, None) - points
+    if "score" in heads:
+        score = sign * float(heads["score"][0, 0]) * board.size
+    else:
+        score = float(ownership.sum()) + compensation
+    return Estimate(ownership, dead_stones(board, ownership), score, compensation)
 
 
 def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
