@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from alphazero.bridges import engine as engines
-from alphazero.bridges.engine import LEVELS, Engine, find_evaluator, make_engine, search_config
+from alphazero.bridges.engine import (
+    LEVELS,
+    Engine,
+    Limit,
+    Line,
+    find_evaluator,
+    make_engine,
+    search_config,
+)
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
-from alphazero.evaluate import RolloutEvaluator
+from alphazero.evaluate import Evaluation, RolloutEvaluator
 from alphazero.game import load
 
 CONNECT4 = load("connect4")
@@ -85,6 +93,110 @@ def test_small_searches_take_their_leaves_one_by_one():
     assert search_config(5).simulations == 5 and search_config(5).policy == "puct"
 
 
+def test_a_search_without_limits_goes_on_until_it_is_stopped(monkeypatch):
+    tick(monkeypatch, 0.1)
+    heard = []
+    thought = rollouts().think(
+        position(""), limit=Limit(), stop=lambda: len(heard) == 5, progress=heard.append, every=50.0
+    )
+    # 500 looks at the clock in each fifth of the time, each after a step of eight leaves.
+    assert thought.simulations > 4 * engines.CLOCK_SIMULATIONS
+    assert [round(one.seconds) for one in heard] == [50, 100, 150, 200, 250]
+
+
+def test_a_solved_position_is_told_of_once_and_then_waited_in():
+    heard = []
+    stops = iter([False] * 5 + [True] * 9)
+    thought = rollouts().think(
+        position("a g a g a b"), limit=Limit(), stop=lambda: next(stops), progress=heard.append
+    )
+    assert thought.proven == 1 and len(heard) <= 1
+
+
+def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
+    tick(monkeypatch, 0.01)
+    nearly_won = position("d d d c e a")  # f and b both make an open three
+    early = rollouts().think(nearly_won, limit=Limit(seconds=100.0, settle=True))
+    tick(monkeypatch, 0.01)
+    late = rollouts().think(nearly_won, limit=Limit(seconds=100.0))
+    assert early.action == late.action
+    assert early.proven is not None or early.seconds < late.seconds
+
+
+def test_both_limits_hold(monkeypatch):
+    assert rollouts().think(position(""), limit=Limit(30, 1e9)).simulations == 30
+    tick(monkeypatch, 1.0)
+    assert rollouts().think(position(""), limit=Limit(10**6, 5.0)).simulations < 100
+
+
+def test_only_some_moves_may_be_considered():
+    start = position("d d")
+    thought = rollouts().think(start, only=[0, 6])
+    assert sorted(line.action for line in thought.lines) == [0, 6]
+    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
+    assert thought.simulations == 200 and thought.action in (0, 6)
+    winning = position("a g a g a b")
+    assert rollouts().think(winning, only=[1]).action == 1
+    with pytest.raises(ValueError, match="none of the moves"):
+        rollouts().think(position("d d d d d d"), only=[3])
+
+
+# -- going on --------------------------------------------------------------------------------------
+
+
+def keeping(**limits) -> Engine:
+    return rollouts(simulations=600, keep_tree=True, **limits)
+
+
+def test_a_kept_tree_goes_on_with_the_game():
+    engine, game = keeping(), position("d d")
+    assert engine.think(game).visits == 600
+    assert engine.think(game).visits == 1200  # the same position again
+    reply = engine.think(game).lines[0].pv
+    for move in reply[:2]:
+        game.play(move)
+    known = engine.think(game)
+    assert known.visits > 600 and known.simulations == 600
+    fresh = rollouts(simulations=600).think(game)
+    assert fresh.visits in (599, 600)
+
+
+@pytest.mark.parametrize("change", ["undo", "another game", "another player", "three moves"])
+def test_a_tree_is_not_kept_for_what_it_does_not_know(change):
+    engine, game = keeping(), position("d d c")
+    engine.think(game)
+    if change == "undo":
+        game.undo()
+    elif change == "another game":
+        game = position("d d a b")
+    elif change == "another player":
+        game.set_to_play(1 - game.to_play)
+    else:
+        for move in "ggg":
+            game.play(move)
+    assert engine.think(game).visits in (599, 600)
+
+
+def test_levels_and_restricted_searches_leave_the_kept_tree_aside():
+    engine, game = keeping(), position("d d")
+    engine.think(game)
+    assert engine.think(game, only=[0, 1]).visits in (599, 600)
+    assert engine.think(game, limit=Limit(600, fresh=True)).visits in (599, 600)
+    assert engine.think(game).visits == 1200
+    engine.set_level(5)
+    assert engine.think(game).visits <= LEVELS[5].simulations
+    engine.forget()
+    assert engine.think(game, in_earnest=True).visits in (599, 600)
+
+
+def test_limits_may_be_set_anew():
+    engine = rollouts(level=3)
+    engine.set_limit(simulations=70)
+    assert engine.limit() == Limit(70) and engine.think(position("")).simulations == 70
+    engine.set_limit(seconds=2.0)
+    assert engine.name == "rollouts, 2 s a move"
+
+
 # -- what it thinks --------------------------------------------------------------------------------
 
 
@@ -111,13 +223,14 @@ def test_lines_are_legal_and_the_best_comes_first():
     assert [line.visits for line in thought.lines] == sorted(
         (line.visits for line in thought.lines), reverse=True
     )
-    for line in thought.lines[:3]:
+    for line in thought.lines:
         after = start.copy()
-        assert line.pv[0] == line.action and len(line.pv) > 1
+        assert line.pv[0] == line.action
         for action in line.pv:
             after.play(action)
-    assert all(line.pv == () for line in thought.lines[3:])
-    assert all(0 <= line.share <= 1 for line in thought.lines)
+    assert all(len(line.pv) > 1 for line in thought.lines[:3])
+    assert all(0 <= line.lower_bound <= line.share <= 1 for line in thought.lines)
+    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
     assert thought.share(0) + thought.share(1) == pytest.approx(1)
     assert thought.share(1) == pytest.approx(thought.lines[0].share)
 
@@ -126,6 +239,31 @@ def test_a_line_that_ends_the_game_ends_there():
     thought = rollouts(TICTACTOE).think(position("a1 b2 a2 c3", TICTACTOE), lines=9)
     winning = [line for line in thought.lines if line.action == TICTACTOE.position().action("a3")]
     assert winning[0].pv == (0,)
+
+
+def test_the_lower_bound_is_wilsons():
+    assert Line(0, 0.5, 10, (0,)).lower_bound == pytest.approx(0.2366, abs=1e-4)
+    assert Line(0, 1.0, 10, (0,)).lower_bound == pytest.approx(0.7225, abs=1e-4)
+    assert Line(0, 0.5, 10**6, (0,)).lower_bound == pytest.approx(0.499, abs=1e-4)
+    assert Line(0, 0.0, 3, (0,)).lower_bound == Line(0, 0.9, 0, (0,)).lower_bound == 0.0
+
+
+def test_the_evaluator_can_be_asked_under_every_symmetry():
+    class Lopsided(RolloutEvaluator):
+        """Prefers the column in which the first disc of the player to move lies."""
+
+        uses_planes, uses_states = True, False
+
+        def evaluate(self, leaves):
+            logits = leaves.planes[:, 0].any(axis=1).astype(np.float32)
+            return Evaluation(logits, np.full(len(logits), 0.25, np.float32))
+
+    engine = Engine(CONNECT4, Lopsided(CONNECT4), "lopsided", simulations=10)
+    start = position("b g")
+    for symmetry in (0, 1):
+        logits, value = engine.evaluate(start, symmetry)
+        assert logits.tolist() == [0, 1, 0, 0, 0, 0, 0] and value == 0.25
+    assert engine.auxiliary([start, start]) == {}
 
 
 # -- levels ----------------------------------------------------------------------------------------

@@ -85,3 +85,8 @@ def take_stdout() -> int:
     except OSError:  # there is no stderr
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return answers
+
+
+def report(text: str) -> None:
+    """Tell the person at the other end something that is no answer, where answers go to stdout."""
+    print(text, file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ __all__ = ["LEVELS", "Engine", "Level", "Limit", "Line", "Thought", "find_evalua
 
 LEAVES_PER_TREE = 8  # so that one tree fills a small batch
 SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too blindly
-CLOCK_SIMULATIONS = 4096  # after which a search that no count of them ends asks for more
+CLOCK_SIMULATIONS = 4096  # at most at once: then a search is extended, if its limit allows it
 LARGEST_TREE = 2 << 30  # bytes, after which it gets no more
 SETTLE_SECONDS = 0.1  # between two looks whether the best move can still change
 PAUSE_SECONDS = 0.005  # between two looks whether an analysis that is complete may end
@@ -179,7 +179,7 @@ class Engine:
         self, position: Position, limit: Limit, only: Iterable[int] | None, seed: int | None
     ) -> Search:
         """A search of the position that has not made a simulation of its own yet."""
-        simulations = limit.simulations or CLOCK_SIMULATIONS
+        simulations = min(limit.simulations or CLOCK_SIMULATIONS, CLOCK_SIMULATIONS)
         config = search_config(simulations)
         is_kept = self._keep_tree and only is None and not limit.fresh
         search = self._go_on(position, config) if is_kept else None

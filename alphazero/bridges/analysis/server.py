@@ -15,7 +15,7 @@ from typing import Any
 import alphazero
 from alphazero.bridges.analysis.query import QueryError, read_query
 from alphazero.bridges.analysis.study import Study, studies
-from alphazero.bridges.commandline import INTERRUPTED, take_stdout
+from alphazero.bridges.commandline import INTERRUPTED, report, take_stdout
 from alphazero.bridges.options import EngineOptions
 from alphazero.bridges.stock import Stock
 from alphazero.errors import UserError
@@ -183,9 +183,6 @@ def serve(options: EngineOptions) -> int:
                 data = data[os.write(answers, data) :]
         except BrokenPipeError:  # nobody reads the answers any more
             os._exit(0)
-
-    def report(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
     server = AnalysisServer(options, send, report)
     try:

@@ -49,14 +49,15 @@ class Study:
             limit = Limit(simulations=query.visits, seconds=query.seconds)
         elif query.seconds is not None:
             limit = Limit(seconds=query.seconds)
-        progress = None
-        if query.every is not None:
-            progress = lambda thought: report(self.answer(thought, known, True))  # noqa: E731
+
+        def tell(thought: Thought) -> None:
+            report(self.answer(thought, known, True))
+
         thought = self.engine.think(
             position,
             limit=limit._replace(fresh=True),
             stop=stop,
-            progress=progress,
+            progress=None if query.every is None else tell,
             every=max(query.every or 1.0, 0.01),
             only=self._only(),
             seed=0,

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
-from alphazero.bridges.commandline import INTERRUPTED, take_stdout
+from alphazero.bridges.commandline import INTERRUPTED, report, take_stdout
 from alphazero.bridges.gtp.front import Front
 from alphazero.bridges.gtp.options import GtpOptions
 from alphazero.bridges.gtp.server import Server, has_no_reader
@@ -31,8 +31,3 @@ def serve(options: GtpOptions) -> NoReturn:
     # Without an orderly end, which threads that are still loading large libraries would disturb.
     sys.stderr.flush()
     os._exit(code)
-
-
-def report(text: str) -> None:
-    """Tell the person at the other end, who may see it in a window of the board's program."""
-    print(text, file=sys.stderr, flush=True)
