@@ -80,7 +80,7 @@ def borrows(function: Callable[P, R]) -> Callable[P, R]:
     of eight arrays is copied word by word, at every call. Both together cost more than half of a
     search's time.
     """
-    function.__borrows__ = True  # type: ignore[attr-defined]
+    function.__dict__["__borrows__"] = True
     return function
 
 

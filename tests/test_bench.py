@@ -1,5 +1,6 @@
 """The benchmarks: that they measure what they say, not how fast anything is."""
 
+import functools
 import itertools
 import json
 import math
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from alphazero.bench import SUITES, bench
-from alphazero.bench.measure import Effort, Measurement, rate, table
+from alphazero.bench.measure import Effort, Measurement, rate, rates, table
 from alphazero.bench.peers import ArrayBoard, DictionarySearch
 from alphazero.bench.search import searching
 from alphazero.game import load
@@ -50,11 +51,27 @@ def test_a_rate_is_the_median_of_work_over_time() -> None:
     assert speed == 3.0  # of 1, 7 and 3 a second; the first call does not count
 
 
+def test_works_that_are_compared_take_turns() -> None:
+    times = itertools.count()
+    order: list[str] = []
+
+    def work(name: str, done: int) -> int:
+        order.append(name)
+        return done
+
+    works = [functools.partial(work, "a", 6), functools.partial(work, "b", 2)]
+    found = rates(works, Effort(repeats=2, seconds=0.5), clock=lambda: next(times))
+    assert found == [6.0, 2.0]
+    assert "".join(order) == "ab" + "abab", "after a call of each that does not count"
+
+
 @pytest.mark.parametrize(
     ("measurement", "expected"),
     [
         (Measurement("a", 1234567.0, "x/s", goal=1e6), r"a +1,234,567 x/s +ok, goal 1,000,000"),
         (Measurement("a", 0.5, "x", goal=0.7), r"a +0.5 x +BELOW, goal 0.7"),
+        (Measurement("a", 4000.0, "x", limit=4096), r"a +4,000 x +ok, limit 4,096"),
+        (Measurement("a", 4097.0, "x", limit=4096), r"a +4,097 x +ABOVE, limit 4,096"),
         (Measurement("a", None, "", note="skipped: b"), r"a +- +skipped: b"),
     ],
 )

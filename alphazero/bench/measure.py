@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,13 +35,15 @@ class Effort:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure. `goal` is what it should be at least; `note` says what it is made of."""
+    """One figure. `goal` is what it should be at least, `limit` what it should be at most; `note`
+    says what it is made of."""
 
     name: str
     value: float | None  # None: not measured, the note says why
     unit: str
     goal: float | None = None
     note: str = ""
+    limit: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -52,17 +54,25 @@ def rate(work: Callable[[], int], effort: Effort, clock: Clock = CPU) -> float:
 
     It is called once before, for whatever is compiled or allocated at first.
     """
-    work()
-    rates = []
+    return rates([work], effort, clock)[0]
+
+
+def rates(works: Sequence[Callable[[], int]], effort: Effort, clock: Clock = CPU) -> list[float]:
+    """The `rate` of each of several works. Their repeats alternate, so that a machine which slows
+    down for a while does so for all of them, and their ratios hold."""
+    for work in works:
+        work()
+    found: list[list[float]] = [[] for _ in works]
     for _ in range(effort.repeats):
-        done, began = 0, clock()
-        while True:
-            done += work()
-            elapsed = clock() - began
-            if elapsed > effort.seconds:
-                break
-        rates.append(done / max(elapsed, 1e-9))
-    return statistics.median(rates)
+        for work, row in zip(works, found, strict=True):
+            done, began = 0, clock()
+            while True:
+                done += work()
+                elapsed = clock() - began
+                if elapsed > effort.seconds:
+                    break
+            row.append(done / max(elapsed, 1e-9))
+    return [statistics.median(row) for row in found]
 
 
 def table(measurement: Measurement) -> str:
@@ -72,6 +82,9 @@ def table(measurement: Measurement) -> str:
     if measurement.goal is not None and number is not None:
         verdict = "ok" if number >= measurement.goal else "BELOW"
         goal = f"{verdict}, goal {measurement.goal:,.10g}"
+    elif measurement.limit is not None and number is not None:
+        verdict = "ok" if number <= measurement.limit else "ABOVE"
+        goal = f"{verdict}, limit {measurement.limit:,.10g}"
     line = f"  {measurement.name:62}  {value:>12} {measurement.unit:14}  {goal:21}"
     return f"{line}  {measurement.note}".rstrip()
 

@@ -1,4 +1,4 @@
-"""Other ways to search, to compare with; needed by `bench search` alone.
+"""Other ways to search and to play, to compare with; needed by `bench search` and `bench go` alone.
 
 "OpenSpiel, Python" is that project's own MCTS, where the package is installed. The
 "alpha-zero-general manner" is plain numpy, written here after a description of that project's
@@ -182,3 +182,34 @@ PEERS: dict[str, Callable[[str], Callable[[int], None]]] = {
     "OpenSpiel, Python": open_spiel_search,
     "alpha-zero-general manner": dictionary_search,
 }
+
+
+def open_spiel_rollouts(size: int, counted: int) -> Callable[[], int]:
+    """OpenSpiel's own random games of Go in C++, from the empty board; returns moves made.
+
+    Its evaluator does not tell how many moves it made. Their mean is that of `counted` games played
+    in the same way before: any legal move, pass included, until the game is over.
+    """
+    try:
+        pyspiel: Any = importlib.import_module("pyspiel")
+    except ImportError as error:
+        raise MissingPeer("pip install open_spiel to compare") from error
+    game = pyspiel.load_game("go", {"board_size": size})
+    rng = np.random.default_rng(1)
+    moves = 0
+    for _ in range(counted):
+        state = game.new_initial_state()
+        while not state.is_terminal():
+            state.apply_action(int(rng.choice(state.legal_actions())))
+            moves += 1
+    rollouts = 20
+    evaluator = pyspiel.RandomRolloutEvaluator(rollouts, 1)
+    # A search of one simulation is the evaluation of its root.
+    bot = pyspiel.MCTSBot(game, evaluator, 1.0, 1, 1, False, 1, False)
+    state = game.new_initial_state()
+
+    def work() -> int:
+        bot.mcts_search(state)
+        return round(rollouts * moves / counted)
+
+    return work

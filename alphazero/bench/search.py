@@ -6,7 +6,7 @@ implementations.
 
 from collections.abc import Callable, Iterator
 
-from alphazero.bench.measure import Effort, Measurement, rate
+from alphazero.bench.measure import Effort, Measurement, rate, rates
 from alphazero.bench.peers import PEERS, MissingPeer
 from alphazero.config import SearchConfig
 from alphazero.evaluate import UniformEvaluator
@@ -22,14 +22,14 @@ GOALS = {
     ("tic-tac-toe", 1, 8): 15e3,
     ("connect4", 1, 8): 15e3,
 }
-PEER_GOALS = {"OpenSpiel, Python": 20.0, "alpha-zero-general manner": 100.0}
+# What ours should be times as fast as a peer, and with how many leaves per tree.
+PEER_GOALS = {"OpenSpiel, Python": (20.0, 1), "alpha-zero-general manner": (100.0, 8)}
 
 
 def search_suite(effort: Effort) -> Iterator[Measurement]:
     """Simulations per second and core, by game, root policy, trees and leaves per tree."""
     for name in GAMES:
         game = load(name)
-        ours = 0.0
         for policy, trees, leaves in (
             ("puct", TREES, 1),
             ("puct", TREES, 8),
@@ -38,11 +38,10 @@ def search_suite(effort: Effort) -> Iterator[Measurement]:
             ("gumbel", 1, 8),
         ):
             speed = rate(searching(game, policy, trees, leaves), effort)
-            ours = ours or speed
             size = f"{trees} tree{'s' if trees > 1 else ''} x {SIMULATIONS}, K={leaves}"
             goal = GOALS.get((name, trees, leaves))
             yield Measurement(f"{name}, {policy}, {size}", speed, "simulations/s", goal)
-        yield from against_peers(name, ours, effort)
+        yield from against_peers(name, effort)
 
 
 def searching(game: Game, policy: str, trees: int, leaves: int) -> Callable[[], int]:
@@ -63,7 +62,7 @@ def searching(game: Game, policy: str, trees: int, leaves: int) -> Callable[[], 
     return work
 
 
-def against_peers(name: str, ours: float, effort: Effort) -> Iterator[Measurement]:
+def against_peers(name: str, effort: Effort) -> Iterator[Measurement]:
     """How many times faster than others that search the same game with as many simulations."""
     for peer, make in PEERS.items():
         try:
@@ -76,7 +75,8 @@ def against_peers(name: str, ours: float, effort: Effort) -> Iterator[Measuremen
             search(SIMULATIONS)
             return SIMULATIONS
 
-        theirs = rate(work, effort)
+        goal, leaves = PEER_GOALS[peer]
+        ours, theirs = rates([searching(load(name), "puct", TREES, leaves), work], effort)
         yield Measurement(f"{name}, {peer}, puct, 1 tree x {SIMULATIONS}", theirs, "simulations/s")
-        note = f"puct, {TREES} trees x {SIMULATIONS}, K=1 against it"
-        yield Measurement(f"{name}, ours / {peer}", ours / theirs, "x", PEER_GOALS[peer], note)
+        note = f"puct, {TREES} trees x {SIMULATIONS}, K={leaves}, {ours:,.0f} simulations/s"
+        yield Measurement(f"{name}, ours / {peer}", ours / theirs, "x", goal, note)

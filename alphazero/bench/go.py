@@ -1,0 +1,83 @@
+"""Speed and memory on large boards: random games of Go, its search, and a tree of 500 000 nodes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from alphazero.bench.measure import Effort, Measurement, rate, rates
+from alphazero.bench.peers import MissingPeer, open_spiel_rollouts
+from alphazero.bench.search import SIMULATIONS, TREES, searching
+from alphazero.config import SearchConfig
+from alphazero.evaluate import UniformEvaluator
+from alphazero.game import Game, load
+from alphazero.search.mcts import Search
+
+SIZES = (19, 9)
+BATCH = 8  # random games per call
+NODES = 500_000
+PLAYOUT_GOALS = {19: 500e3}
+PEER_GOALS = {19: 2.5}
+SEARCH_GOALS = {(19, "puct", 1): 150e3}
+NODE_LIMIT = 4096
+
+
+def go_suite(effort: Effort) -> Iterator[Measurement]:
+    """Moves of random games, simulations, bytes per node."""
+    for size in SIZES:
+        yield from playouts(size, effort)
+    for size in SIZES:
+        game = load(f"go:size={size}")
+        for policy, leaves in (("puct", 1), ("puct", 8), ("gumbel", 1)):
+            speed = rate(searching(game, policy, TREES, leaves), effort)
+            name = f"go {size}x{size}, {policy}, {TREES} trees x {SIMULATIONS}, K={leaves}"
+            yield Measurement(
+                name, speed, "simulations/s", SEARCH_GOALS.get((size, policy, leaves))
+            )
+    nodes = 20_000 if effort.is_quick else NODES
+    size = memory_per_node(load("go:size=19"), nodes)
+    yield Measurement(f"go 19x19, a tree of {nodes:,} nodes", size, "bytes/node", limit=NODE_LIMIT)
+
+
+def playouts(size: int, effort: Effort) -> Iterator[Measurement]:
+    """Random games from the empty board: all legal moves, with positional superko."""
+    game = load(f"go:size={size}")
+    everything = playing(replace(game, prune=None))
+    name, unit = f"go {size}x{size}, random games", "moves/s"
+    goal = PLAYOUT_GOALS.get(size)
+    try:
+        peer = open_spiel_rollouts(size, counted=3 if effort.is_quick else 100)
+    except MissingPeer as missing:
+        yield Measurement(name, rate(everything, effort), unit, goal, "any legal move")
+        yield Measurement(f"{name}, OpenSpiel, C++", None, "", note=f"skipped: {missing}")
+    else:
+        ours, theirs = rates([everything, peer], effort)
+        yield Measurement(name, ours, unit, goal, "any legal move")
+        yield Measurement(f"{name}, OpenSpiel, C++", theirs, unit, None, "any legal move")
+        ratio = ours / theirs
+        yield Measurement(f"{name}, ours / OpenSpiel, C++", ratio, "x", PEER_GOALS.get(size))
+    yield Measurement(f"{name} that spare own eyes", rate(playing(game), effort), unit)
+
+
+def playing(game: Game) -> Callable[[], int]:
+    """Random games by the batch; returns the moves made."""
+    first = game.position().state_array
+    values = np.empty(BATCH, np.float32)
+    seeds = np.arange(BATCH, dtype=np.uint64)
+
+    def work() -> int:
+        states = np.repeat(first, BATCH)
+        game.playout_batch(states, seeds, values)
+        seeds[:] += np.uint64(BATCH)
+        return int(states["ply"].sum())
+
+    return work
+
+
+def memory_per_node(game: Game, nodes: int) -> float:
+    """Bytes per node of one tree grown to so many nodes from the initial position."""
+    config = SearchConfig(policy="puct", simulations=nodes, leaves_per_tree=64)
+    search = Search(game, UniformEvaluator(game), config)
+    search.begin(0, game.position(), seed=1)
+    search.run()
+    return search.memory_per_node()
