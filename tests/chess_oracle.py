@@ -1,6 +1,7 @@
 """python-chess as the judge of our chess: one game played in both, compared at every ply.
 
-For `tests/test_chess.py`; thousands of games at once: `python tests/chess_oracle.py 2000`.
+For `tests/test_chess.py`; thousands of games at once: `python tests/chess_oracle.py 2000` (and the
+seed of the first).
 """
 
 import functools
@@ -156,9 +157,10 @@ class Comparison:
 if __name__ == "__main__":
     endings: Counter[str] = Counter()
     plies = 0
-    for seed in range(int(sys.argv[1])):
+    count, first = (*map(int, sys.argv[1:]), 0)[:2]
+    for seed in range(first, first + count):
         comparison = Comparison(seed)
         endings[comparison.play()] += 1
         plies += len(comparison.position.moves)
-        if endings.total() % 100 == 0 or seed == int(sys.argv[1]) - 1:
+        if endings.total() in (count, *range(0, count, 100)):
             print(f"{endings.total()} games, {plies} plies agree: {dict(endings)}", flush=True)
