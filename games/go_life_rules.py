@@ -1,4 +1,6 @@
-"""Pass-alive chains: those that live though their owner passes for ever (Benson 1976).
+"""Who owns what: areas, scores, and pass-alive chains (Benson 1976).
+
+A chain is pass-alive if it lives though its owner passes for ever.
 
 A region of a colour is a connected set of points without stones of that colour: empty points and
 the opponent's stones. It is vital to a chain that touches every empty point of it. Chains of a
@@ -14,9 +16,73 @@ every point.
 import numpy as np
 
 from alphazero.jit import kernel
-from games.go_rules import BLACK, BORDER, EMPTY, WHITE, fill_area, is_first, neighbour, touches
+from games.go_rules import (
+    ALL_BUT_ONE,
+    BLACK,
+    BORDER,
+    EMPTY,
+    NOTHING,
+    WHITE,
+    is_first,
+    neighbour,
+    touches,
+)
 
 SCRATCH_ROWS = 4  # scratch is uint16 [SCRATCH_ROWS * cells]
+
+
+@kernel
+def fill_area(state, owner, width):
+    """Fill owner uint8 [cells]: of every stone its colour, of every empty region the one colour
+    that it touches, else 0."""
+    stack = np.empty(owner.shape[0], np.uint16)
+    for cell in range(owner.shape[0]):
+        owner[cell] = state.color[cell]
+    for i in range(owner.shape[0]):
+        first = np.uint64(i)
+        if owner[first] != EMPTY:
+            continue
+        owner[first] = BORDER  # it has been seen
+        stack[0] = first
+        count, done, touched = 1, 0, 0
+        while done < count:
+            cell = np.uint64(stack[done])
+            done += 1
+            for direction in range(4):
+                beside = neighbour(cell, direction, width)
+                color = state.color[beside]
+                if color == EMPTY:
+                    if owner[beside] == EMPTY:
+                        owner[beside] = BORDER
+                        stack[count] = beside
+                        count += 1
+                elif color != BORDER:
+                    touched |= color
+        if touched == 3 or touched == 0:
+            touched = 4  # nobody's, told apart from not seen
+        for i in range(count):
+            owner[stack[i]] = touched
+    for cell in range(owner.shape[0]):
+        if owner[cell] >= BORDER:
+            owner[cell] = 0
+
+
+@kernel
+def white_points(state):
+    """Komi, and compensation for handicap stones."""
+    points = state.komi
+    if state.handicap > 1 and state.handicap_rule != NOTHING:
+        points += np.float32(state.handicap - (state.handicap_rule == ALL_BUT_ONE))
+    return points
+
+
+@kernel
+def count_score(state, owner):
+    """Points of Black less those of White, komi and compensation included; owner [cells]."""
+    points = 0
+    for cell in range(owner.shape[0]):
+        points += (owner[cell] == BLACK) - np.int64(owner[cell] == WHITE)
+    return np.float32(points) - white_points(state)
 
 
 @kernel

@@ -14,9 +14,7 @@ next stone of a ring through the whole chain (`ring`); the head knows how many l
 different empty cells beside it, the chain has (`liberties`). Captures, suicide and atari are then
 questions about a few numbers, and a chain is walked only when it is captured or joins another.
 
-Repetition is recognised by the Zobrist hash of the stones, 63 bits; the 64th is who is to move. The
-low bits of a stone's number say which stone it is: where two hashes differ by one stone, it can be
-read off, so that all moves are compared with all earlier positions in one pass over the latter.
+Repetition is the matter of `go_ko_rules.py`.
 
 Cells are unsigned: a signed index is checked for being negative, which makes these loops several
 times slower.
@@ -33,10 +31,7 @@ NOTHING, ALL, ALL_BUT_ONE = 0, 1, 2  # points for handicap stones
 PASS_CELL = 0  # among the last moves
 RECENT = 5  # last moves that are remembered
 
-TO_PLAY_BIT = np.uint64(1 << 63)
 ONE = np.uint64(1)
-COLOR_BIT = np.uint64(1 << 9)
-CELL_BITS = np.uint64((1 << 9) - 1)
 
 
 def number_of_cells(size: int) -> int:
@@ -46,8 +41,8 @@ def number_of_cells(size: int) -> int:
 
 STONE_BITS = 10  # of a stone's number that say which it is: colour - 1, then 9 bits of cell
 _stones = np.arange(2)[:, None] << 9 | np.arange(number_of_cells(LARGEST))
-_ZOBRIST = np.random.default_rng(1).integers(1, 2**53, _stones.shape, dtype=np.uint64)
-_ZOBRIST = _ZOBRIST << np.uint64(STONE_BITS) | _stones.astype(np.uint64)
+ZOBRIST = np.random.default_rng(1).integers(1, 2**53, _stones.shape, dtype=np.uint64)
+ZOBRIST = ZOBRIST << np.uint64(STONE_BITS) | _stones.astype(np.uint64)
 
 
 def state_dtype(size: int) -> np.dtype:
@@ -166,7 +161,7 @@ def add_stone(state, cell, mine, width):
     Returns how many stones were captured, and the last of them.
     """
     state.color[cell] = mine
-    state.hash ^= _ZOBRIST[mine - 1, cell]
+    state.hash ^= ZOBRIST[mine - 1, cell]
     state.chain[cell] = cell
     state.ring[cell] = cell
     free = 0
@@ -207,7 +202,7 @@ def remove_chain(state, cell, width):
         following = np.uint64(state.ring[stone])
         state.color[stone] = EMPTY
         state.chain[stone] = 0
-        state.hash ^= _ZOBRIST[mine - 1, stone]
+        state.hash ^= ZOBRIST[mine - 1, stone]
         removed += 1
         for direction in range(4):
             beside = neighbour(stone, direction, width)
@@ -320,107 +315,12 @@ def has_friend(state, cell, width):
 
 
 @kernel
-def mark_forbidden(state, keys, n, size, mask, value):
-    """Set to `value` the entries of a mask [size * size] of moves that only the ban of ko and
-    repetition forbids; keys[:n] are those of all earlier positions."""
-    width = np.uint64(size + 1)
-    if state.ko != 0 and not has_friend(state, np.uint64(state.ko), width):
-        mask[point_of(state.ko, size)] = value  # who took the stone may fill the point
-    if state.ko_rule == SIMPLE or (state.captures[0] == 0 and state.captures[1] == 0):
-        return  # a position comes again only after stones have been taken
-    keys, mask = borrow(keys), borrow(mask)
-    mine = state.to_play + 1
-    # Earlier positions with one stone of the mover more, which a move without captures brings back.
-    ignored = np.uint64(0)
-    expected = state.hash
-    if state.ko_rule == POSITIONAL:
-        ignored = TO_PLAY_BIT
-    elif state.to_play == 0:
-        expected |= TO_PLAY_BIT
-    colour_bit = np.uint64(mine - 1) * COLOR_BIT
-    for i in range(n):
-        difference = (keys[i] ^ expected) & ~ignored
-        cell = difference & CELL_BITS
-        if (
-            (difference & COLOR_BIT) == colour_bit
-            and cell < state.color.shape[0]
-            and difference == _ZOBRIST[mine - 1, cell]
-            and state.color[cell] == EMPTY
-            and hash_after(state, cell, mine, width) == state.hash ^ difference
-        ):
-            mask[point_of(cell, size)] = value
-    # Moves that capture, or take their own chain off.
-    for first in range(state.color.shape[0]):
-        head = np.uint64(first)
-        if state.chain[head] != head or state.liberties[head] != 1:
-            continue
-        cell = last_liberty(state, head, width)
-        if state.color[head] == mine and (not state.suicide or not is_suicide(state, cell, width)):
-            continue
-        after = hash_after(state, cell, mine, width) | (expected & TO_PLAY_BIT)
-        repeats = 0
-        for i in range(n):  # to the end: without a way out the loop compares several at once
-            repeats += (keys[i] & ~ignored) == after
-        if repeats:
-            mask[point_of(cell, size)] = value
-
-
-@kernel
-def point_of(cell, size):
-    """The number of a cell's point, row by row in a size x size array."""
-    cell = np.int64(cell)
-    return (cell // (size + 1) - 1) * size + cell % (size + 1) - 1
-
-
-@kernel
-def last_liberty(state, head, width):
-    """The one liberty of a chain that has no other."""
-    stone = head
-    while True:
-        for direction in range(4):
-            beside = neighbour(stone, direction, width)
-            if state.color[beside] == EMPTY:
-                return beside
-        stone = np.uint64(state.ring[stone])
-
-
-@kernel
 def is_suicide(state, cell, width):
     """Whether a stone on this empty cell would be left without a liberty."""
     for direction in range(4):
         if state.color[neighbour(cell, direction, width)] == EMPTY:
             return False
     return not can_live(state, cell, width)
-
-
-@kernel
-def hash_after(state, cell, mine, width):
-    """The hash of the stones after a move."""
-    suicide = is_suicide(state, cell, width)
-    taken = mine if suicide else 3 - mine  # the colour of the chains that go
-    after = state.hash
-    if not suicide:
-        after ^= _ZOBRIST[mine - 1, cell]
-    for direction in range(4):
-        beside = neighbour(cell, direction, width)
-        if (
-            state.color[beside] == taken
-            and state.liberties[state.chain[beside]] == 1
-            and is_first(state, cell, direction, width)
-        ):
-            stone = beside
-            while True:
-                after ^= _ZOBRIST[taken - 1, stone]
-                stone = np.uint64(state.ring[stone])
-                if stone == beside:
-                    break
-    return after
-
-
-@kernel
-def position_key(state):
-    """Stones and the player to move."""
-    return state.hash | TO_PLAY_BIT if state.to_play == 1 else state.hash
 
 
 @kernel
@@ -438,60 +338,3 @@ def is_own_eye(state, cell, mine, width):
             hostile += color == 3 - mine
             outside += color == BORDER
     return hostile + (outside > 0) < 2
-
-
-# -- who owns what ---------------------------------------------------------------------------------
-
-
-@kernel
-def fill_area(state, owner, width):
-    """Fill owner uint8 [cells]: of every stone its colour, of every empty region the one colour
-    that it touches, else 0."""
-    stack = np.empty(owner.shape[0], np.uint16)
-    for cell in range(owner.shape[0]):
-        owner[cell] = state.color[cell]
-    for i in range(owner.shape[0]):
-        first = np.uint64(i)
-        if owner[first] != EMPTY:
-            continue
-        owner[first] = BORDER  # it has been seen
-        stack[0] = first
-        count, done, touched = 1, 0, 0
-        while done < count:
-            cell = np.uint64(stack[done])
-            done += 1
-            for direction in range(4):
-                beside = neighbour(cell, direction, width)
-                color = state.color[beside]
-                if color == EMPTY:
-                    if owner[beside] == EMPTY:
-                        owner[beside] = BORDER
-                        stack[count] = beside
-                        count += 1
-                elif color != BORDER:
-                    touched |= color
-        if touched == 3 or touched == 0:
-            touched = 4  # nobody's, told apart from not seen
-        for i in range(count):
-            owner[stack[i]] = touched
-    for cell in range(owner.shape[0]):
-        if owner[cell] >= BORDER:
-            owner[cell] = 0
-
-
-@kernel
-def white_points(state):
-    """Komi, and compensation for handicap stones."""
-    points = state.komi
-    if state.handicap > 1 and state.handicap_rule != NOTHING:
-        points += np.float32(state.handicap - (state.handicap_rule == ALL_BUT_ONE))
-    return points
-
-
-@kernel
-def count_score(state, owner):
-    """Points of Black less those of White, komi and compensation included; owner [cells]."""
-    points = 0
-    for cell in range(owner.shape[0]):
-        points += (owner[cell] == BLACK) - np.int64(owner[cell] == WHITE)
-    return np.float32(points) - white_points(state)

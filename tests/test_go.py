@@ -14,7 +14,7 @@ from alphazero.check import check
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 from alphazero.game import load as load_anew
-from games import go
+from games import go, go_board_rules
 
 load = functools.cache(load_anew)
 
@@ -389,8 +389,10 @@ def test_boards_are_drawn_with_stars_and_the_last_move() -> None:
      (9, "C3 C7 E5 G3 G7"), (5, "C3"), (4, ""), (2, "")],
 )  # fmt: skip
 def test_stars(size: int, stars: str) -> None:
-    points = {(size - int(text[1:]), go.COLUMNS.index(text[0])) for text in stars.split()}
-    assert go.star_points(size) == points
+    points = {
+        (size - int(text[1:]), go_board_rules.COLUMNS.index(text[0])) for text in stars.split()
+    }
+    assert go_board_rules.star_points(size) == points
 
 
 # -- planes, targets, playouts ---------------------------------------------------------------------

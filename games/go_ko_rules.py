@@ -1,0 +1,119 @@
+"""Repetition in Go: what ko and superko forbid.
+
+Positions are known by the Zobrist hash of their stones, 63 bits; the 64th is who is to move. Where
+two hashes differ by one stone, its low bits say which: so all moves are compared with all earlier
+positions in one pass over the latter.
+"""
+
+import numpy as np
+
+from alphazero.jit import borrow, kernel
+from games.go_rules import (
+    EMPTY,
+    POSITIONAL,
+    SIMPLE,
+    ZOBRIST,
+    has_friend,
+    is_first,
+    is_suicide,
+    neighbour,
+)
+
+TO_PLAY_BIT = np.uint64(1 << 63)
+COLOR_BIT = np.uint64(1 << 9)
+CELL_BITS = np.uint64((1 << 9) - 1)
+
+
+@kernel
+def position_key(state):
+    """Stones and the player to move."""
+    return state.hash | TO_PLAY_BIT if state.to_play == 1 else state.hash
+
+
+@kernel
+def mark_forbidden(state, keys, n, size, mask, value):
+    """Set to `value` the entries of a mask [size * size] of moves that only the ban of ko and
+    repetition forbids; keys[:n] are those of all earlier positions."""
+    width = np.uint64(size + 1)
+    if state.ko != 0 and not has_friend(state, np.uint64(state.ko), width):
+        mask[point_of(state.ko, size)] = value  # who took the stone may fill the point
+    if state.ko_rule == SIMPLE or (state.captures[0] == 0 and state.captures[1] == 0):
+        return  # a position comes again only after stones have been taken
+    keys, mask = borrow(keys), borrow(mask)
+    mine = state.to_play + 1
+    # Earlier positions with one stone of the mover more, which a move without captures brings back.
+    ignored = np.uint64(0)
+    expected = state.hash
+    if state.ko_rule == POSITIONAL:
+        ignored = TO_PLAY_BIT
+    elif state.to_play == 0:
+        expected |= TO_PLAY_BIT
+    colour_bit = np.uint64(mine - 1) * COLOR_BIT
+    for i in range(n):
+        difference = (keys[i] ^ expected) & ~ignored
+        cell = difference & CELL_BITS
+        if (
+            (difference & COLOR_BIT) == colour_bit
+            and cell < state.color.shape[0]
+            and difference == ZOBRIST[mine - 1, cell]
+            and state.color[cell] == EMPTY
+            and hash_after(state, cell, mine, width) == state.hash ^ difference
+        ):
+            mask[point_of(cell, size)] = value
+    # Moves that capture, or take their own chain off.
+    for first in range(state.color.shape[0]):
+        head = np.uint64(first)
+        if state.chain[head] != head or state.liberties[head] != 1:
+            continue
+        cell = last_liberty(state, head, width)
+        if state.color[head] == mine and (not state.suicide or not is_suicide(state, cell, width)):
+            continue
+        after = hash_after(state, cell, mine, width) | (expected & TO_PLAY_BIT)
+        repeats = 0
+        for i in range(n):  # to the end: without a way out the loop compares several at once
+            repeats += (keys[i] & ~ignored) == after
+        if repeats:
+            mask[point_of(cell, size)] = value
+
+
+@kernel
+def point_of(cell, size):
+    """The number of a cell's point, row by row in a size x size array."""
+    cell = np.int64(cell)
+    return (cell // (size + 1) - 1) * size + cell % (size + 1) - 1
+
+
+@kernel
+def last_liberty(state, head, width):
+    """The one liberty of a chain that has no other."""
+    stone = head
+    while True:
+        for direction in range(4):
+            beside = neighbour(stone, direction, width)
+            if state.color[beside] == EMPTY:
+                return beside
+        stone = np.uint64(state.ring[stone])
+
+
+@kernel
+def hash_after(state, cell, mine, width):
+    """The hash of the stones after a move."""
+    suicide = is_suicide(state, cell, width)
+    taken = mine if suicide else 3 - mine  # the colour of the chains that go
+    after = state.hash
+    if not suicide:
+        after ^= ZOBRIST[mine - 1, cell]
+    for direction in range(4):
+        beside = neighbour(cell, direction, width)
+        if (
+            state.color[beside] == taken
+            and state.liberties[state.chain[beside]] == 1
+            and is_first(state, cell, direction, width)
+        ):
+            stone = beside
+            while True:
+                after ^= ZOBRIST[taken - 1, stone]
+                stone = np.uint64(state.ring[stone])
+                if stone == beside:
+                    break
+    return after
