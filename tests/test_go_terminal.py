@@ -522,6 +522,7 @@ def run(environment: dict[str, str], *options: str, stdin: str = "", code: int =
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_game_from_a_pipe(environment, tmp_path):
     options = ["--game", "go", "--size", "9", "--rules", "chinese", "--handicap", "3", "--vs-human"]
     out, _ = run(environment, *options, stdin="c3\ne5\nscore\nnonsense\n")
@@ -539,6 +540,7 @@ def test_a_game_from_a_pipe(environment, tmp_path):
     assert "you are white" in out and "black plays" in out
 
 
+@pytest.mark.slow
 def test_the_full_board_is_the_default(environment):
     out, _ = run(environment, "--game", "go", "--quiet", stdin="q16\nboard\n")
     assert "A B C D E F G H J K L M N O P Q R S T\n" in out
@@ -580,6 +582,7 @@ def test_parameters_may_be_written_either_way(environment):
     assert "5x5, komi -2.5, tromp-taylor rules.\n" in out
 
 
+@pytest.mark.slow
 def test_a_program_as_an_opponent_and_its_death(environment, tmp_path):
     command = f"gtp:{sys.executable} {FAKE}"
     options = ["--game", "go:size=5", "--vs"]

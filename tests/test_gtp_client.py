@@ -332,6 +332,7 @@ def gnugo() -> str:
     return f"'{path}' --mode gtp --level 1"
 
 
+@pytest.mark.slow
 def test_gnugo_has_the_same_board_after_every_kind_of_step(gnugo):
     program = GtpEngine(gnugo)
     rng = np.random.default_rng(3)
@@ -369,6 +370,7 @@ class SoonPassing(Player):
         ]
 
 
+@pytest.mark.slow
 def test_gnugo_captures_what_is_dead_before_it_passes(gnugo):
     chinese = load("go:size=9,rules=chinese")
     player = make_player(f"gtp:{gnugo}", chinese)
