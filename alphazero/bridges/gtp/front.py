@@ -65,8 +65,12 @@ class Front:
         call = Call(request, line)
         try:
             text = self._handler(request.name)(self, call)
-        except (GtpError, UserError) as error:
+        except GtpError as error:
             self._fail(call, line, str(error))
+        except UserError as error:  # a file, say, that people can do something about
+            message = " ".join(str(error).split())
+            self.report(message)
+            self._fail(call, line, message)
         except BrokenPipeError:
             raise
         except Exception as error:
