@@ -20,6 +20,7 @@ from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator, 
 from alphazero.game import Game, Position
 from alphazero.game import load as load_anew
 from alphazero.search.layout import LOSS
+from alphazero.search.leaves import transform_planes
 from alphazero.search.mcts import Search, search_many
 
 load = functools.cache(load_anew)
@@ -342,6 +343,19 @@ def test_random_symmetries_of_leaves_change_nothing_for_an_equivariant_evaluator
         turned = searched(position, evaluator, config, seed=seed)
         straight = searched(position, evaluator, replace(config, symmetry=False))
         assert read_tree(turned).whole() == read_tree(straight).whole()
+
+
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 9), channels=st.integers(1, 6))
+def test_planes_are_transformed_point_by_point(seed: int, size: int, channels: int) -> None:
+    """Planes that are the same everywhere take a shorter way."""
+    rng = np.random.default_rng(seed)
+    planes = rng.integers(0, 256, (channels, size, size), np.uint8)
+    planes[rng.random(channels) < 0.3] = rng.integers(0, 256)
+    points = rng.permutation(size * size).astype(np.int32)
+    out = np.empty_like(planes)
+    transform_planes(planes, points, out)
+    flat = planes.reshape(channels, -1)
+    assert np.array_equal(out.reshape(channels, -1), flat[:, points])
 
 
 class Spy(UniformEvaluator):

@@ -1,6 +1,7 @@
 """The tree's arrays and what changes them, one function at a time; and whole trees as pictures."""
 
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from alphazero.search.tree import (
     decode_prior,
     encode_prior,
     expand,
+    exponential,
     prove,
     reroot,
     value_for,
@@ -100,6 +102,17 @@ def test_every_code_of_a_prior_is_its_own() -> None:
     codes = np.arange(65536, dtype=np.uint16)
     assert [int(encode_prior(decode_prior(code))) for code in codes[::97]] == codes[::97].tolist()
     assert (encode_prior(0.0), encode_prior(1.0), decode_prior(np.uint16(65535))) == (0, 65535, 1.0)
+
+
+@given(st.floats(-60, 0))
+def test_the_exponential_of_what_is_not_positive(x: float) -> None:
+    assert abs(exponential(x) - math.exp(x)) <= max(1e-12 * math.exp(x), 2e-22)
+
+
+def test_the_exponential_at_its_ends() -> None:
+    assert exponential(0.0) == 1.0
+    assert exponential(-3e38) < 1e-21 and exponential(-np.inf) < 1e-21
+    assert math.isnan(exponential(math.nan)), "so that bad logits are noticed"
 
 
 def test_sizes_in_memory() -> None:

@@ -225,8 +225,8 @@ def step_leaves(
             symmetry = random_below(trees.heads["rng"], t, symmetries)
         found.symmetry = symmetry
         if want_planes:
-            batch.planes[rows] = 0
             if symmetry == 0:
+                batch.planes[rows] = 0
                 observe(state, history[t], n, batch.planes[rows])
             else:
                 batch.upright[:] = 0
@@ -259,8 +259,17 @@ def path_keys(nodes, t, index, history, length):
 @borrowing
 def transform_planes(planes, points, out):
     """out[c].flat[i] = planes[c].flat[points[i]] for uint8 [C, H, W]."""
-    width = planes.shape[2]
-    for i in range(points.shape[0]):
-        row, column = points[i] // width, points[i] % width
-        for c in range(planes.shape[0]):
-            out[c, i // width, i % width] = planes[c, row, column]
+    count = points.shape[0]
+    source = planes.reshape((planes.shape[0], count))
+    target = out.reshape((planes.shape[0], count))
+    for c in range(source.shape[0]):
+        one, other = source[c], target[c]
+        first = one[0]
+        varies = np.uint8(0)
+        for i in range(count):
+            varies |= one[i] ^ first
+        if varies:
+            for i in range(count):
+                other[i] = one[points[i]]
+        else:  # as most planes are that tell of the rules, and many of an early game
+            other[:] = first

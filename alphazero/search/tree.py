@@ -31,6 +31,23 @@ def encode_prior(prior: float) -> Any:
 
 
 @borrowing
+def exponential(x: float) -> float:
+    """e to the power of x <= 0 within 1e-12 of its value (2e-22 below x = -50), in arithmetic that
+    works out several at once when it is looped over, as a call of `exp` is not."""
+    x = (-50.0 if x < -50.0 else x) * (1 / 1024)
+    power = 1.0 + x * (1 / 7)  # the Taylor series, from its end
+    power = 1.0 + x * (1 / 6) * power
+    power = 1.0 + x * (1 / 5) * power
+    power = 1.0 + x * (1 / 4) * power
+    power = 1.0 + x * (1 / 3) * power
+    power = 1.0 + x * (1 / 2) * power
+    power = 1.0 + x * power
+    for _ in range(10):
+        power *= power
+    return power
+
+
+@borrowing
 def decode_prior(code: Any) -> float:
     """The probability that `encode_prior` stored."""
     root = code * (1.0 / PRIOR_SCALE)
@@ -123,15 +140,20 @@ def swap_edges(edges, i, j):
 @borrowing
 def bring_best_forward(edges, first, end):
     """Move the edge with the highest prior (then the lowest action) of [first, end) to `first`."""
-    best = first
-    for i in range(first + 1, end):
-        edge, highest = edges[i], edges[best]
-        if edge.prior > highest.prior or (
-            edge.prior == highest.prior and edge.action < highest.action
-        ):
-            best = i
-    if best != first:
-        swap_edges(edges, first, best)
+    rest = edges[first:end]
+    highest = -1
+    for i in range(rest.shape[0]):
+        highest = max(highest, precedence(rest[i]))
+    for i in range(rest.shape[0]):
+        if precedence(rest[i]) == highest:
+            swap_edges(rest, 0, i)
+            break
+
+
+@borrowing
+def precedence(edge):
+    """A number that is the higher, the sooner an edge is to be visited: no two are equal."""
+    return 65536 * np.int64(edge.prior) + 65535 - np.int64(edge.action)
 
 
 @borrowing
@@ -145,32 +167,35 @@ def expand(trees, t, index, logits, mask, actions, value):
     first = trees.heads[t].num_edges
     # Compiled code checks no bounds.
     assert first + mask.shape[0] <= edges.shape[0], "more legal moves than max_legal"
+    block = edges[first : first + mask.shape[0]]
     count = 0
     highest = -np.inf
     for action in range(mask.shape[0]):
         if mask[action]:
             logit = np.float64(logits[actions[action]])
             weights[count] = logit
-            edges[first + count].action = action
+            block[count].action = action
             highest = max(highest, logit)
             count += 1
     assert count > 0, "a position that is not over has no legal move"
+    for i in range(count):
+        weights[i] = exponential(weights[i] - highest)
     total = 0.0
     for i in range(count):
-        weights[i] = math.exp(weights[i] - highest)
         total += weights[i]
     assert total >= 1.0, "the evaluator's logits are not numbers"
+    if index == ROOT:
+        for i in range(count):
+            action = block[i].action
+            trees.root_actions[t, action].logit = math.log(max(weights[i] / total, 1e-12))
     for i in range(count):
-        edge = edges[first + i]
-        edge.prior = encode_prior(weights[i] / total)
-        if index == ROOT:
-            trees.root_actions[t, edge.action].logit = math.log(max(weights[i] / total, 1e-12))
+        block[i].prior = encode_prior(weights[i] / total)
     node.first_edge = first
     node.num_edges = count
     node.status = EXPANDED
     node.raw_value = value
     trees.heads[t].num_edges = first + count
-    bring_best_forward(edges, first, first + count)
+    bring_best_forward(block, 0, count)
 
 
 @borrowing
