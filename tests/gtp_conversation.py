@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.bridges import stock
+from alphazero.bridges import engine, stock
 from alphazero.bridges.engine import Engine
+from alphazero.bridges.gtp import front
 from alphazero.bridges.gtp.front import Front
 from alphazero.bridges.gtp.options import GtpOptions
 from alphazero.bridges.options import EngineOptions
@@ -63,13 +64,13 @@ class Conversation:
     """An engine to talk to."""
 
     def __init__(self, game: str = "go:size=9", **options) -> None:
-        engine = {"simulations": 20, "seed": 1}
+        limits = {"simulations": 20, "seed": 1}
         presented = {}
         for name, value in options.items():
-            (engine if name in EngineOptions.__annotations__ else presented)[name] = value
+            (limits if name in EngineOptions.__annotations__ else presented)[name] = value
         self.heard: list[str] = []
         self.front = Front(
-            GtpOptions(EngineOptions(game, **engine), **presented), self.heard.append
+            GtpOptions(EngineOptions(game, **limits), **presented), self.heard.append
         )
 
     def __call__(self, command: str | bytes, lines: int | None = None) -> Answer:
@@ -138,6 +139,13 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
         return Engine(game, Knowing(game), "a stand-in", **options)
 
     monkeypatch.setattr(stock, "make_engine", make)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if the package came without networks: the engine plays with rollouts."""
+    monkeypatch.setattr(engine, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(front, "PRETRAINED", tmp_path / "none.safetensors")
 
 
 @pytest.fixture

@@ -163,16 +163,16 @@ def test_a_kept_tree_goes_on_with_the_game():
 
 @pytest.mark.parametrize("change", ["undo", "another game", "another player", "three moves"])
 def test_a_tree_is_not_kept_for_what_it_does_not_know(change):
-    engine, game = keeping(), position("d d c")
+    engine, game = keeping(), position("a d g")
     engine.think(game)
     if change == "undo":
         game.undo()
     elif change == "another game":
-        game = position("d d a b")
+        game = position("a d b g")
     elif change == "another player":
         game.set_to_play(1 - game.to_play)
     else:
-        for move in "ggg":
+        for move in "bfb":
             game.play(move)
     assert engine.think(game).visits in (599, 600)
 

@@ -7,11 +7,12 @@ import pytest
 from gtp_conversation import (
     Conversation,
     knowing,  # noqa: F401  (a fixture)
+    no_network,  # noqa: F401
     nothing_in_the_background,  # noqa: F401
     transcript,
 )
 
-pytestmark = pytest.mark.usefixtures("nothing_in_the_background")
+pytestmark = pytest.mark.usefixtures("nothing_in_the_background", "no_network")
 
 GOLDEN = Path(__file__).parent / "golden"
 GAMES = {"connect4": "connect4", "tictactoe": "tic-tac-toe"}
@@ -203,7 +204,13 @@ def test_files_are_read_and_written(tmp_path) -> None:
     assert conversation("move_history") == "black E5"
     conversation.all("undo")
     assert conversation("undo") == "cannot undo" and conversation("list_stones b") == "C7"
-    conversation.all("play b E5", "play w pass")
+    spaced = tmp_path / "my  games" / "one.sgf"
+    spaced.parent.mkdir()
+    spaced.write_bytes(path.read_bytes())
+    for name in (spaced, f'"{spaced}"', f"{spaced} 2"):
+        conversation.all(f"loadsgf {name}")
+    assert conversation("move_history") == "black E5"
+    conversation.all(f"loadsgf {path} 2", "undo", "play b E5", "play w pass")
     saved = tmp_path / "saved.sgf"
     conversation.all(f"printsgf {saved}")
     assert saved.read_text().split() == conversation("printsgf").split()

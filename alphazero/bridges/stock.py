@@ -4,8 +4,10 @@ Protocols change the board's size, komi and rules as they go. A game is loaded w
 asked for, its engine when a move is first wanted or, meanwhile, in the background.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from alphazero.bridges.engine import Engine, make_engine
@@ -21,6 +23,7 @@ class Stock:
         self.options, self._report = options, report
         self._games: dict[str, Game] = {}
         self._engines: dict[str, Engine] = {}
+        self._prepared: set[str] = set()  # specs of games whose engine is made in the background
         self._loading, self._making = threading.Lock(), threading.Lock()
 
     def game(self, spec: str) -> Game:
@@ -56,14 +59,20 @@ class Stock:
             return self._engines[game.spec]
 
     def prepare(self, game: Game) -> None:
-        """Make the engine in the background. An error is raised once the engine is asked for."""
-        threading.Thread(target=self._try, args=[game], daemon=True).start()
+        """Make the engine in the background. What goes wrong shows once the engine is needed."""
+        if game.spec not in self._prepared:
+            self._prepared.add(game.spec)
+            threading.Thread(target=self._try, args=[game], daemon=True).start()
 
     def _try(self, game: Game) -> None:
-        try:
+        with contextlib.suppress(Exception):  # whoever needs the engine makes it again, and hears
             self.engine(game)
-        except Exception as error:
-            self._report(" ".join(f"{type(error).__name__}: {error}".split()))
+
+    def set_limit(self, *, simulations: int | None = None, seconds: float | None = None) -> None:
+        """Have all engines think for so long from now on, whatever was said before."""
+        self.options = replace(self.options, simulations=simulations, seconds=seconds, level=None)
+        for engine in self._engines.values():
+            engine.set_limit(simulations=simulations, seconds=seconds)
 
 
 def written(parameters: dict[str, Any]) -> str:

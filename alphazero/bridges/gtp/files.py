@@ -17,8 +17,7 @@ def loadsgf(front: "Front", call: Call) -> str:
     from alphazero.bridges.sgf import read_sgf
 
     table = front.table
-    path = call.word()
-    move = read_integer(call.word()) if call.has_more else None
+    path, move = path_and_move(call)
     try:
         read = read_sgf(path, move, game=table.game)
         size = read.position.game.planes[1]
@@ -34,6 +33,18 @@ def loadsgf(front: "Front", call: Call) -> str:
     front.memory = Memory()
     table.prepare()
     return ""
+
+
+def path_and_move(call: Call) -> tuple[str, int | None]:
+    """A file's name and perhaps a number. GTP has no spaces in names, but people's folders do."""
+    name = call.word()
+    words = call.rest()
+    if len(words) > 1 or (words and not words[0].isdecimal()):
+        name, move = call.tail, None
+        if words[-1].isdecimal():
+            name, move = call.tail.removesuffix(words[-1]).rstrip(" "), read_integer(words[-1])
+        return name.strip('"'), move
+    return name, read_integer(words[0]) if words else None
 
 
 def printsgf(front: "Front", call: Call) -> str:

@@ -4,12 +4,12 @@ Commands that need no board are here, and answered before anything large is load
 functions (front, call) -> answer in modules of their own, by name in each module's COMMANDS.
 """
 
-import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import alphazero
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PROTOCOL_VERSION = "2"
 GO = "go"  # the game that the protocol is named after
+PRETRAINED = Path(alphazero.__file__).parent / "pretrained" / f"{GO}.safetensors"
 GROUPS = (moves, timing, looking, scoring, analysis, gogui)
 GO_GROUPS = (moves, handicaps, looking, scoring, files, rules, analysis, raw, gogui)
 
@@ -120,9 +121,7 @@ class Front:
 
     def _has_network(self) -> bool:
         """Whether a network tells score and ownership: all networks for Go do."""
-        package = alphazero.__file__.removesuffix("__init__.py")
-        path = f"{package}pretrained/{GO}.safetensors"
-        return self.options.engine.network is not None or os.path.exists(path)
+        return self.options.engine.network is not None or PRETRAINED.exists()
 
     # -- the table ---------------------------------------------------------------------------------
 

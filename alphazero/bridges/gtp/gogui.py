@@ -119,9 +119,9 @@ def param(front: "Front", call: Call) -> str:
         )
     name, word = call.word(), call.word()
     if name == "simulations":
-        engine.set_limit(simulations=max(read_integer(word), 1))
+        front.table.stock.set_limit(simulations=max(read_integer(word), 1))
     elif name == "seconds" and read_integer(word) > 0:
-        engine.set_limit(seconds=float(read_integer(word)))
+        front.table.stock.set_limit(seconds=float(read_integer(word)))
     elif name == "resign" and word in ("0", "1"):
         front.may_resign = word == "1"
     elif name != "seconds":

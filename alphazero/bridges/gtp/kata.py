@@ -88,12 +88,12 @@ def set_param(front: "Front", call: Call) -> str:
             raise GtpError(SYNTAX_ERROR)
         front.may_resign = BOOLEANS[word]
     elif name == "maxVisits":
-        front.table.engine.set_limit(simulations=max(read_integer(word), 1))
+        front.table.stock.set_limit(simulations=max(read_integer(word), 1))
     elif name == "maxTime":
         seconds = read_number(word)
         if seconds <= 0:
             raise GtpError(SYNTAX_ERROR)
-        front.table.engine.set_limit(seconds=seconds)
+        front.table.stock.set_limit(seconds=seconds)
     elif read_number(word) != 0:
         raise GtpError(f"{name} is always 0 here")
     return ""
