@@ -33,7 +33,7 @@ from games.go_ko_rules import mark_forbidden, position_key
 from games.go_life_rules import count_score, fill_final_area, mark_settled, white_points
 from games.go_rules import (
     BLACK,
-    EMPTY,
+    BORDER,
     LARGEST,
     POSITIONAL,
     RECENT,
@@ -133,32 +133,30 @@ def go(
         mine = state.to_play + 1
         owner = np.zeros(cells, np.uint8)
         mark_settled(state, owner, width)
-        forbidden = np.zeros(size * size, np.uint8)
-        mark_forbidden(state, keys, n, size, forbidden, 1)
+        mark_forbidden(state, keys, n, size, planes[FORBIDDEN].reshape(size * size), 1)
         komi_for = white_points(state) * KOMI_STEPS  # White's
         komi_for = min(max(komi_for, -255.0), 255.0)
         if mine == BLACK:
             komi_for = -komi_for
-        for row in range(state.lines):
-            for column in range(state.lines):
+        for row in range(size):
+            for column in range(size):
                 cell = np.uint64((row + 1) * (size + 1) + column + 1)
-                planes[ON_BOARD, row, column] = 1
                 color = state.color[cell]
-                if color != EMPTY:
-                    planes[MINE if color == mine else THEIRS, row, column] = 1
-                    liberties = min(state.liberties[state.chain[cell]], 3)
-                    planes[LIBERTIES_1 + liberties - 1, row, column] = 1
-                if owner[cell] != 0:
-                    planes[MY_LIFE if owner[cell] == mine else THEIR_LIFE, row, column] = 1
-                planes[FORBIDDEN, row, column] = forbidden[row * size + column]
-                if komi_for > 0:
-                    planes[KOMI_FOR, row, column] = np.uint8(komi_for)
-                else:
-                    planes[KOMI_AGAINST, row, column] = np.uint8(-komi_for)
-                planes[SUICIDE, row, column] = state.suicide
-                planes[IS_POSITIONAL, row, column] = state.ko_rule == POSITIONAL
-                planes[IS_SITUATIONAL, row, column] = state.ko_rule == SITUATIONAL
-                planes[PASSED, row, column] = state.passes > 0
+                liberties = state.liberties[state.chain[cell]]  # 0 where no stone is
+                planes[ON_BOARD, row, column] = color != BORDER
+                planes[MINE, row, column] = color == mine
+                planes[THEIRS, row, column] = color == 3 - mine
+                planes[LIBERTIES_1, row, column] = liberties == 1
+                planes[LIBERTIES_2, row, column] = liberties == 2
+                planes[LIBERTIES_3, row, column] = liberties >= 3
+                planes[MY_LIFE, row, column] = owner[cell] == mine
+                planes[THEIR_LIFE, row, column] = owner[cell] == 3 - mine
+        fill_plane(planes[KOMI_FOR], state.lines, np.uint8(max(komi_for, 0.0)))
+        fill_plane(planes[KOMI_AGAINST], state.lines, np.uint8(max(-komi_for, 0.0)))
+        fill_plane(planes[SUICIDE], state.lines, state.suicide)
+        fill_plane(planes[IS_POSITIONAL], state.lines, state.ko_rule == POSITIONAL)
+        fill_plane(planes[IS_SITUATIONAL], state.lines, state.ko_rule == SITUATIONAL)
+        fill_plane(planes[PASSED], state.lines, state.passes > 0)
         for i in range(RECENT):
             cell = np.int64(state.recent[i])
             if cell > 0:
@@ -238,6 +236,15 @@ def go(
         in_planes=IN_PLANES,
         fully_convolutional=True,
     )
+
+
+@kernel
+def fill_plane(plane, lines, value):
+    """Set the points of a board in a zeroed plane [H, W]."""
+    if value:
+        for row in range(lines):
+            for column in range(lines):
+                plane[row, column] = value
 
 
 def check_board(size: int, min_size: int, tidy: bool) -> None:

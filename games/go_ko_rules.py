@@ -9,6 +9,7 @@ import numpy as np
 
 from alphazero.jit import borrow, kernel
 from games.go_rules import (
+    CELL_LIMIT,
     EMPTY,
     POSITIONAL,
     SIMPLE,
@@ -20,8 +21,7 @@ from games.go_rules import (
 )
 
 TO_PLAY_BIT = np.uint64(1 << 63)
-COLOR_BIT = np.uint64(1 << 9)
-CELL_BITS = np.uint64((1 << 9) - 1)
+CELL_BITS = np.uint64(CELL_LIMIT - 1)
 
 
 @kernel
@@ -41,25 +41,28 @@ def mark_forbidden(state, keys, n, size, mask, value):
         return  # a position comes again only after stones have been taken
     keys, mask = borrow(keys), borrow(mask)
     mine = state.to_play + 1
-    # Earlier positions with one stone of the mover more, which a move without captures brings back.
     ignored = np.uint64(0)
     expected = state.hash
     if state.ko_rule == POSITIONAL:
         ignored = TO_PLAY_BIT
     elif state.to_play == 0:
         expected |= TO_PLAY_BIT
-    colour_bit = np.uint64(mine - 1) * COLOR_BIT
-    for i in range(n):
+    # Earlier positions with one stone of the mover more, which a move without captures brings back.
+    found = 0
+    for i in range(n):  # no branches: only now and then is there one
         difference = (keys[i] ^ expected) & ~ignored
-        cell = difference & CELL_BITS
-        if (
-            (difference & COLOR_BIT) == colour_bit
-            and cell < state.color.shape[0]
-            and difference == ZOBRIST[mine - 1, cell]
-            and state.color[cell] == EMPTY
-            and hash_after(state, cell, mine, width) == state.hash ^ difference
-        ):
-            mask[point_of(cell, size)] = value
+        found += difference == ZOBRIST[np.uint64(mine - 1), difference & CELL_BITS]
+    if found > 0:
+        for i in range(n):
+            difference = (keys[i] ^ expected) & ~ignored
+            cell = difference & CELL_BITS
+            if (
+                cell < state.color.shape[0]
+                and difference == ZOBRIST[np.uint64(mine - 1), cell]
+                and state.color[cell] == EMPTY
+                and hash_after(state, cell, mine, width) == state.hash ^ difference
+            ):
+                mask[point_of(cell, size)] = value
     # Moves that capture, or take their own chain off.
     for first in range(state.color.shape[0]):
         head = np.uint64(first)

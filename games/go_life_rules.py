@@ -15,7 +15,7 @@ every point.
 
 import numpy as np
 
-from alphazero.jit import kernel
+from alphazero.jit import borrow, kernel, lowest_bit
 from games.go_rules import (
     ALL_BUT_ONE,
     BLACK,
@@ -29,6 +29,8 @@ from games.go_rules import (
 )
 
 SCRATCH_ROWS = 4  # scratch is uint16 [SCRATCH_ROWS * cells]
+ENCLOSED = 3  # the set of bits after those of empty points and the colours
+ONE, BITS = np.uint64(1), np.uint64(64)
 
 
 @kernel
@@ -97,114 +99,205 @@ def fill_final_area(state, owner, width, tidy):
 @kernel
 def mark_settled(state, owner, width):
     """Set entries of owner uint8 [cells] to the colour to which they are pass-alive."""
+    bits = np.zeros(4 * stride(state), np.uint64)
     scratch = np.empty(SCRATCH_ROWS * owner.shape[0], np.uint16)
-    mark_pass_alive(state, BLACK, owner, scratch, width)
-    mark_pass_alive(state, WHITE, owner, scratch, width)
+    mark_both(state, owner, bits, scratch, width)
 
 
 @kernel
-def mark_pass_alive(state, color, owner, scratch, width):
+def mark_both(state, owner, bits, scratch, width):
+    """Do so for both colours."""
+    owner, bits, scratch = borrow(owner), borrow(bits), borrow(scratch)
+    gather_bits(state, bits)
+    mark_pass_alive(state, BLACK, owner, bits, scratch, width)
+    mark_pass_alive(state, WHITE, owner, bits, scratch, width)
+
+
+@kernel
+def mark_pass_alive(state, color, owner, bits, scratch, width):
     """Set owner uint8 [cells] to `color` for its pass-alive stones and the regions they enclose;
-    all other entries stay. Returns whether there are any."""
-    regions = find_regions(state, color, scratch, width)
-    if regions < 2:
-        return False
-    alive = 3 * owner.shape[0]  # where in scratch the heads' marks begin: 0 not, else alive
-    for cell in range(owner.shape[0]):
-        scratch[alive + cell] = state.color[cell] == color and state.chain[cell] == cell
-    while drop_chains(state, color, regions, scratch, width):
-        pass
-    found = False
-    for cell in range(owner.shape[0]):
-        if state.color[cell] == color and scratch[alive + state.chain[cell]] > 0:
+    all other entries stay."""
+    if not find_enclosed(state, color, bits, width):
+        return
+    regions = find_regions(state, color, bits, scratch, width)
+    if drop_regions(state, color, regions, scratch, width) == 0:
+        return
+    cells = owner.shape[0]
+    starts, vital, serves = cells, 2 * cells, 3 * cells
+    for cell in range(cells):
+        if state.color[cell] == color and scratch[vital + state.chain[cell]] >= 2:
             owner[cell] = color
-            found = True
-    if found:
-        starts = 2 * owner.shape[0]
-        for region in range(regions):
-            if count_vital(state, color, region, scratch, width, 0) > 0:
-                first, end = scratch[starts + region], scratch[starts + region + 1]
-                for i in range(first, end):
-                    owner[scratch[i]] = color
-    return found
+    for region in range(regions):
+        if scratch[serves + region] > 0:
+            for i in range(scratch[starts + region], scratch[starts + region + 1]):
+                owner[scratch[i]] = color
+
+
+# -- sets of points, a bit for each cell -----------------------------------------------------------
+# `bits` holds one after the other the sets of empty points, of the two colours, and ENCLOSED; each
+# has a word of nothing before and after it.
 
 
 @kernel
-def find_regions(state, color, scratch, width):
-    """List the regions that may be vital to some chain: all points that count touch the colour.
+def stride(state):
+    """How many words there are from one set to the next."""
+    return (state.color.shape[0] + 63) // 64 + 2
+
+
+@kernel
+def gather_bits(state, bits):
+    """Fill the sets of empty points and of both colours."""
+    cells, step = state.color.shape[0], stride(state)
+    for word in range(step - 2):
+        empty, black, white = np.uint64(0), np.uint64(0), np.uint64(0)
+        for i in range(min(64, cells - 64 * word)):
+            color = state.color[64 * word + i]
+            bit = ONE << np.uint64(i)
+            empty |= bit * np.uint64(color == EMPTY)
+            black |= bit * np.uint64(color == BLACK)
+            white |= bit * np.uint64(color == WHITE)
+        bits[word + 1] = empty
+        bits[BLACK * step + word + 1] = black
+        bits[WHITE * step + word + 1] = white
+
+
+@kernel
+def spread(bits, word, width):
+    """The cells beside those of a set, within one word."""
+    before, here, after = bits[word - 1], bits[word], bits[word + 1]
+    return (
+        (here << ONE | before >> (BITS - ONE))
+        | (here >> ONE | after << (BITS - ONE))
+        | (here << width | before >> (BITS - width))
+        | (here >> width | after << (BITS - width))
+    )
+
+
+@kernel
+def find_enclosed(state, color, bits, width):
+    """Fill ENCLOSED with the regions of a colour that may be vital to some chain: all points that
+    count touch the colour. Whether there are any."""
+    step = stride(state)
+    own, other, found = color * step, (3 - color) * step, ENCLOSED * step
+    for word in range(1, step - 1):  # points that count and are not beside the colour
+        counts = bits[word] | (bits[other + word] if state.suicide else np.uint64(0))
+        bits[found + word] = counts & ~spread(bits, own + word, width)
+    grows = True
+    while grows:  # and the rest of their regions
+        grows = False
+        for word in range(1, step - 1):
+            before = bits[found + word]
+            after = before | spread(bits, found + word, width) & (bits[word] | bits[other + word])
+            if after != before:
+                bits[found + word] = after
+                grows = True
+    some = np.uint64(0)
+    for word in range(1, step - 1):
+        bits[found + word] = (bits[word] | bits[other + word]) & ~bits[found + word]
+        some |= bits[found + word]
+    return some != 0
+
+
+@kernel
+def find_regions(state, color, bits, scratch, width):
+    """List the regions of ENCLOSED, which is left empty.
 
     Their cells go to scratch[0 : ...], region after region; where each begins, and the end of the
-    last, to scratch[2 cells + region]. Returns how many there are.
+    last, to scratch[cells + region]. Returns how many there are.
     """
-    cells = state.color.shape[0]
-    seen, starts = cells, 2 * cells
-    for cell in range(cells):
-        taken = state.color[cell] == color or state.color[cell] == BORDER
-        scratch[seen + cell] = taken
-    regions = 0
-    filled = 0
-    for first in range(cells):
-        if scratch[seen + first]:
-            continue
-        scratch[seen + first] = 1
-        scratch[filled] = first
-        count, done = filled + 1, filled
-        may_be_vital = True
-        while done < count:
-            cell = np.uint64(scratch[done])
-            done += 1
-            touched = False
-            for direction in range(4):
-                beside = neighbour(cell, direction, width)
-                if state.color[beside] == color:
-                    touched = True
-                elif scratch[seen + beside] == 0:
-                    scratch[seen + beside] = 1
-                    scratch[count] = beside
-                    count += 1
-            if not touched and (state.suicide or state.color[cell] == EMPTY):
-                may_be_vital = False
-        if may_be_vital:
-            scratch[starts + regions] = filled
-            regions += 1
+    starts, found = state.color.shape[0], ENCLOSED * stride(state)
+    regions, count = 0, 0
+    for word in range(1, stride(state) - 1):
+        single = bits[found + word] & ~spread(bits, found + word, width)
+        bits[found + word] ^= single
+        while single != 0:
+            scratch[count] = 64 * (word - 1) + lowest_bit(single)
+            single &= single - ONE
             scratch[starts + regions] = count
-            filled = count
+            count += 1
+            regions += 1
+    for word in range(1, stride(state) - 1):
+        while bits[found + word] != 0:
+            first = np.uint64(64 * (word - 1) + lowest_bit(bits[found + word]))
+            scratch[starts + regions] = count
+            done = count
+            count = take(bits, found, first, scratch, count)
+            while done < count:
+                cell = np.uint64(scratch[done])
+                done += 1
+                for direction in range(4):
+                    beside = neighbour(cell, direction, width)
+                    count = take(bits, found, beside, scratch, count)
+            regions += 1
+    scratch[starts + regions] = count
     return regions
 
 
 @kernel
-def drop_chains(state, color, regions, scratch, width):
-    """Take from the alive chains those with fewer than two vital regions; whether there are any."""
+def take(bits, found, cell, scratch, count):
+    """Move a cell, if it is there, from a set to the end of a list; returns the list's length."""
+    word = found + 1 + np.int64(cell >> np.uint64(6))
+    bit = ONE << (cell & np.uint64(63))
+    if bits[word] & bit:
+        bits[word] ^= bit
+        scratch[count] = cell
+        count += 1
+    return count
+
+
+# -- Benson's algorithm ----------------------------------------------------------------------------
+# Rows of `scratch`, each of as many entries as there are cells: the cells of all regions, where
+# each region begins, how many regions are vital to the chain with this head, and to how many chains
+# each region is, 0 once it has been dropped.
+
+
+@kernel
+def drop_regions(state, color, regions, scratch, width):
+    """Count the vital regions of all chains, dropping regions that touch a chain with fewer than
+    two until there are none. Returns how many regions are left: none, or those of alive chains."""
     cells = state.color.shape[0]
-    alive = 3 * cells
-    for region in range(regions):
-        count_vital(state, color, region, scratch, width, 1)
-    dropped = False
+    vital, serves = 2 * cells, 3 * cells
     for cell in range(cells):
-        vital = scratch[alive + cell]
-        if vital > 0:
-            # A mark of an alive chain is 1 and the number of its vital regions.
-            scratch[alive + cell] = vital >= 3
-            dropped = dropped or vital < 3
-    return dropped
+        scratch[vital + cell] = 0
+    left = 0
+    for region in range(regions):
+        chains = count_vital(state, color, region, scratch, width, 1)
+        scratch[serves + region] = chains
+        left += chains > 0
+    before = 0
+    while left != before:
+        before = left
+        for region in range(regions):
+            if scratch[serves + region] > 0 and touches_weak(state, color, region, scratch, width):
+                count_vital(state, color, region, scratch, width, -1)
+                scratch[serves + region] = 0
+                left -= 1
+    return left
+
+
+@kernel
+def touches_weak(state, color, region, scratch, width):
+    """Whether a chain with fewer than two vital regions is beside this region."""
+    starts, vital = state.color.shape[0], 2 * state.color.shape[0]
+    for i in range(scratch[starts + region], scratch[starts + region + 1]):
+        cell = np.uint64(scratch[i])
+        for direction in range(4):
+            beside = neighbour(cell, direction, width)
+            if state.color[beside] == color and scratch[vital + state.chain[beside]] < 2:
+                return True
+    return False
 
 
 @kernel
 def count_vital(state, color, region, scratch, width, add):
-    """How many alive chains a region is vital to, none if another chain touches it; each one's mark
-    is raised by `add`."""
-    cells = state.color.shape[0]
-    starts, alive = 2 * cells, 3 * cells
+    """Add to the number of vital regions of those chains to which this one is vital; returns how
+    many chains these are."""
+    starts, vital = state.color.shape[0], 2 * state.color.shape[0]
     first, end = np.int64(scratch[starts + region]), np.int64(scratch[starts + region + 1])
     eye = np.uint64(0)  # an empty point of the region
     for i in range(first, end):
-        cell = np.uint64(scratch[i])
-        if state.color[cell] == EMPTY:
-            eye = cell
-        for direction in range(4):
-            beside = neighbour(cell, direction, width)
-            if state.color[beside] == color and scratch[alive + state.chain[beside]] == 0:
-                return 0
+        if state.color[scratch[i]] == EMPTY:
+            eye = np.uint64(scratch[i])
     if eye == 0:
         return 0
     count = 0
@@ -213,15 +306,18 @@ def count_vital(state, color, region, scratch, width, add):
         if state.color[beside] != color or not is_first(state, eye, direction, width):
             continue
         head = state.chain[beside]
-        vital = True
-        for i in range(first, end):
-            cell = np.uint64(scratch[i])
-            if (state.suicide or state.color[cell] == EMPTY) and not touches(
-                state, cell, head, width
-            ):
-                vital = False
-                break
-        if vital:
+        if touches_all(state, head, first, end, scratch, width):
             count += 1
-            scratch[alive + head] += add
+            scratch[vital + head] = np.int64(scratch[vital + head]) + add
     return count
+
+
+@kernel
+def touches_all(state, head, first, end, scratch, width):
+    """Whether a chain is beside all those of these cells that count."""
+    for i in range(first, end):
+        cell = np.uint64(scratch[i])
+        counts = state.suicide or state.color[cell] == EMPTY
+        if counts and not touches(state, cell, head, width):
+            return False
+    return True

@@ -40,7 +40,8 @@ def number_of_cells(size: int) -> int:
 
 
 STONE_BITS = 10  # of a stone's number that say which it is: colour - 1, then 9 bits of cell
-_stones = np.arange(2)[:, None] << 9 | np.arange(number_of_cells(LARGEST))
+CELL_LIMIT = 1 << 9
+_stones = np.arange(2)[:, None] * CELL_LIMIT + np.arange(CELL_LIMIT)
 ZOBRIST = np.random.default_rng(1).integers(1, 2**53, _stones.shape, dtype=np.uint64)
 ZOBRIST = ZOBRIST << np.uint64(STONE_BITS) | _stones.astype(np.uint64)
 
