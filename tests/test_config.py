@@ -133,6 +133,8 @@ def test_override(override, path, value):
         ("replay.window=1000001", "must be at most replay.max_positions (1000000)"),
         ("learner.samples_per_position=16.5", "unless learner.allow_high_reuse = true"),
         ("learner.samples_per_position=0.5", "learner.samples_per_position = 0.5: must be"),
+        ("search.stop_early=true", 'must be false unless search.policy = "puct" and search.solver'),
+        ("search.puct.forced_playouts=-1", "search.puct.forced_playouts = -1.0: must be"),
         ("learner.schedule=cosine", 'at least 1 for learner.schedule = "cosine"'),
     ],
 )

@@ -14,11 +14,12 @@ from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.game import Position
 from alphazero.game import load as load_anew
-from alphazero.search.layout import NODE, UNKNOWN, records
+from alphazero.search.layout import NODE, ROOT, UNKNOWN, allocate, records
 from alphazero.search.mcts import Search, SearchResult
-from alphazero.search.result import normalise
+from alphazero.search.result import normalise, read_root
 from alphazero.search.root import fill_schedule, sample_gamma, sample_gumbel
 from alphazero.search.select import child_value
+from alphazero.search.tree import add_child, add_root, expand
 
 load = functools.cache(load_anew)
 policies = pytest.mark.parametrize("policy", ["puct", "gumbel"])
@@ -147,6 +148,66 @@ def test_gumbel_noise_draws_moves_from_the_prior() -> None:
     assert np.abs(shares - prior).max() < 4 * math.sqrt(0.25 / count)
     # Without noise it is always the likeliest.
     assert search_of(position, config, simulations=2).result(0).best == prior.argmax()
+
+
+# -- forced playouts -------------------------------------------------------------------------------
+
+
+def test_root_moves_tried_under_noise_get_their_forced_playouts() -> None:
+    """sqrt(k P N) each (Wu 2019), where the value alone would give them fewer."""
+    position = connect_four()
+    visits = {}
+    for k in (0.0, 2.0):
+        puct = PuctConfig(c_init=0.2, forced_playouts=k)
+        config = SearchConfig(policy="puct", simulations=800, solver=False, puct=puct)
+        search = search_of(position, config, noise=True, seed=3)
+        root = read_tree(search)
+        wanted = {a: math.sqrt(2.0 * root.priors[a] * 800) for a in root.children}
+        visits[k] = [root.children[a].visits - wanted[a] for a in root.children]
+    assert min(visits[0.0]) < -5, "without forcing some have far fewer"
+    assert min(visits[2.0]) > -1, "but for the one that the last simulation could not serve"
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_playouts_are_forced_under_noise_alone(noise: bool) -> None:
+    position = connect_four()
+    trees = []
+    for k in (0.0, 2.0):
+        puct = PuctConfig(c_init=0.2, forced_playouts=k)
+        config = SearchConfig(policy="puct", simulations=300, puct=puct)
+        search = search_of(position, config, noise=noise)
+        trees.append((read_tree(search).whole(), search.result(0).policy.tolist()))
+    assert (trees[0] == trees[1]) != noise
+
+
+def test_the_target_is_pruned_of_what_was_forced() -> None:
+    """Worked out by hand from the formulas: three moves, visits 60, 30, 9 and Q 0.5, 0.2, -0.5."""
+    trees = allocate(1, 10, 4, 4)
+    trees.rules[0].c_init, trees.rules[0].c_base = 1.0, 1e9
+    trees.rules[0].forced_playouts = 2.0
+    trees.heads[0].noise = True
+    add_root(trees, 0, 0)
+    priors = np.array([0.4, 0.35, 0.15, 0.1], np.float32)
+    expand(trees, 0, ROOT, np.log(priors), np.ones(4, np.uint8), np.arange(4, dtype=np.int32), 0.0)
+    for visits, q in ((60, 0.5), (30, 0.2), (9, -0.5)):
+        node = trees.nodes[0, add_child(trees, 0, ROOT, trees.nodes[0, ROOT].num_children)]
+        node.to_play, node.visits, node.value_sum = 0, visits, q * visits
+    trees.nodes[0, ROOT].visits = 100
+    actions, seen = np.zeros((2, 4), np.int32)
+    q, prior = np.zeros((2, 4), np.float32)
+    policy = np.zeros(4)
+    read_root(trees, 0, actions, seen, q, prior, policy)
+    assert seen.tolist() == [60, 30, 9, 0]
+    # PUCT of the best: 0.5 + 0.4 * 10 / 61 = 0.5656. The second may lose sqrt(2 * 0.35 * 99) = 8.3
+    # playouts, but 0.2 + 0.35 * 10 / (1 + n) < 0.5656 asks for n >= 9: it keeps 22. The third may
+    # lose sqrt(2 * 0.15 * 99) = 5.4: it keeps 4 (-0.5 + 1.5 / 5 = -0.2).
+    np.testing.assert_allclose(policy, np.array([60, 22, 4, 0]) / 86)
+    trees.nodes[0, 2].visits = 12  # -0.1 + 3.5 / 7 = 0.4, -0.1 + 3.5 / 6 = 0.483, / 5 = 0.6
+    trees.nodes[0, 2].value_sum = -0.1 * 12
+    trees.nodes[0, 3].visits = 6  # one is left after five, and goes as well
+    trees.nodes[0, 3].value_sum = -0.5 * 6
+    read_root(trees, 0, actions, seen, q, prior, policy)
+    np.testing.assert_allclose(policy, np.array([60, 5, 0, 0]) / 65)
 
 
 # -- sequential halving ----------------------------------------------------------------------------

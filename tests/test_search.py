@@ -148,6 +148,39 @@ def test_visit_for_visit_as_the_textbook_under_gumbel_noise(name: str) -> None:
         assert_same_tree(read_tree(search), textbook.root)
 
 
+forcing = st.builds(
+    SearchConfig,
+    policy=st.just("puct"),
+    simulations=st.sampled_from([2, 10, 50, 200]),
+    solver=st.booleans(),
+    puct=st.builds(
+        PuctConfig,
+        c_init=st.sampled_from([0.3, 1.25]),
+        noise_weight=st.sampled_from([0.0, 0.25, 1.0]),
+        noise_total=st.sampled_from([1.0, 10.83]),
+        forced_playouts=st.sampled_from([0.5, 2.0, 8.0]),
+    ),
+)
+
+
+@games
+@given(config=forcing, seed=st.integers(0, 10**6), plies=st.integers(0, 8))
+@settings(max_examples=25)
+def test_forced_playouts_and_pruned_targets_as_the_textbook(
+    name: str, config: SearchConfig, seed: int, plies: int
+) -> None:
+    position = position_in(name, seed, plies)
+    evaluator = HashEvaluator(position.game, salt=seed)
+    search = searched(position, evaluator, config, seed=seed, noise=True)
+    noised = dict(sorted(read_tree(search).priors.items()))
+    textbook = TextbookSearch(evaluator, config, position, noised=noised)
+    textbook.run(config.simulations)
+    assert_same_tree(read_tree(search), textbook.root)
+    result = search.result(0)
+    assert result.visits.tolist() == textbook.visits(), "which stay as they were made"
+    np.testing.assert_allclose(result.policy, textbook.policy(), atol=1e-5)
+
+
 # -- invariants ------------------------------------------------------------------------------------
 
 
@@ -851,10 +884,80 @@ def test_a_game_that_breaks_its_word_is_caught() -> None:
         searched(position, HashEvaluator(endless), budgets("puct", 200))
 
 
-def test_memory_of_a_node_on_a_large_board() -> None:
-    """At most 4 KB with 362 moves: an edge is 8 bytes, statistics are kept in the child alone."""
+def test_memory_of_a_node() -> None:
+    """What is allocated and used: itself, its state, 4 bytes per legal move, room for links."""
     position = position_in("connect4", 1, 0)
     search = searched(position, UniformEvaluator(position.game), budgets("puct", 400))
-    edges = 7 * 8
-    assert search.memory_per_node() <= 48 + position.game.state.itemsize + edges
-    assert 362 * search._trees.edges.itemsize + search._trees.nodes.itemsize < 3000
+    root = read_tree(search)
+    edges = sum(len(node.priors) for node in root.nodes())
+    rooms = sum(2 * largest_power(len(node.children)) - 1 for node in root.nodes() if node.children)
+    expected = 56 + position.game.state.itemsize + 4 * (edges + rooms) / 401
+    assert search.memory_per_node() == pytest.approx(expected)
+
+
+def largest_power(n: int) -> int:
+    """The least power of two that is not below n."""
+    return 1 << (n - 1).bit_length()
+
+
+def test_memory_of_a_node_on_a_large_board() -> None:
+    """At most 4 KB with about 360 moves."""
+    game = load("go:size=19")
+    config = budgets("puct", 3000, leaves_per_tree=64)
+    search = searched(game.position(), UniformEvaluator(game), config)
+    assert search.memory_per_node() <= 4096
+
+
+# -- stopping early --------------------------------------------------------------------------------
+
+
+@given(
+    name=st.sampled_from(list(GAMES)),
+    seed=st.integers(0, 10**6),
+    plies=st.integers(0, 8),
+    simulations=st.sampled_from([1, 5, 30, 100]),
+    leaves=st.sampled_from([1, 3, 8]),
+    c_init=st.sampled_from([0.3, 1.25]),
+)
+@settings(max_examples=60)
+def test_stopping_early_never_changes_the_move(
+    name: str, seed: int, plies: int, simulations: int, leaves: int, c_init: float
+) -> None:
+    position = position_in(name, seed, plies)
+    evaluator = HashEvaluator(position.game, salt=seed)
+    config = budgets(
+        "puct",
+        simulations,
+        solver=False,
+        leaves_per_tree=leaves,
+        puct=PuctConfig(c_init=c_init, noise_weight=0.0),
+    )
+    whole, part = (
+        searched(position, evaluator, replace(config, stop_early=stop)) for stop in (False, True)
+    )
+    assert part.result(0).best == whole.result(0).best
+    assert part.simulations(0) <= whole.simulations(0) == simulations
+    check_tree(part, position)
+    # With what is kept of a tree. Noise, here of no weight, has both do all of the first search.
+    whole, part = (
+        searched(position, evaluator, replace(config, stop_early=stop), noise=True)
+        for stop in (False, True)
+    )
+    position.play(whole.result(0).best)
+    if not position.is_over:
+        for search in (whole, part):
+            search.advance(0, position)
+            run_to_the_end(search)
+        assert part.result(0).best == whole.result(0).best
+        assert part.simulations(0) <= whole.simulations(0) == simulations
+
+
+def test_stopping_early_saves_simulations_but_not_under_noise() -> None:
+    position = position_in("connect4", 3, 4)
+    evaluator = HashEvaluator(position.game, spread=8.0)
+    config = budgets("puct", 200, solver=False, stop_early=True)
+    search = searched(position, evaluator, config)
+    visits = sorted(search.result(0).visits.tolist())
+    assert search.simulations(0) < 200
+    assert visits[-1] - visits[-2] == 200 - search.simulations(0) + 1, "as soon as it is decided"
+    assert searched(position, evaluator, config, noise=True).simulations(0) == 200

@@ -5,6 +5,7 @@ and the mixed value of its appendix D, proven results are MCTS-solver (Winands e
 to draws. What the papers leave open follows the engine: ties go to the lowest action, priors are
 kept in 16 bits and root logits in float32, first-play urgency is the parent's value reduced by the
 root of the visited prior, and the priors of unvisited actions sum to what the visited ones leave.
+Forced playouts and policy target pruning are section 3.2 of Wu 2019.
 """
 
 import math
@@ -75,7 +76,10 @@ class TextbookSearch:
         position: Position,
         *,
         gumbel: dict[int, float] | None = None,
+        noised: dict[int, float] | None = None,
     ) -> None:
+        """`gumbel` is the noise of a Gumbel root; `noised` are the priors of a PUCT root under
+        noise, of which some playouts are then forced."""
         self.evaluator, self.config, self.game = evaluator, config, position.game
         self.root = Node(position.copy(), None)
         self.gumbel = gumbel or {}
@@ -83,6 +87,8 @@ class TextbookSearch:
         self.simulations = 0
         self.evaluate(self.root)
         self.root.visits, self.root.total = 1, self.root.value
+        self.root.priors = noised or self.root.priors
+        self.forcing = config.puct.forced_playouts if noised else 0.0
 
     def run(self, simulations: int) -> None:
         self.simulations = 0
@@ -180,7 +186,35 @@ class TextbookSearch:
             if action in node.children:
                 visits, q = node.children[action].visits, self.action_value(node, action)
             scores[action] = q + c * math.sqrt(node.visits) * prior / (1 + visits)
+            if node is self.root and 0 < visits < self.forced(action):
+                scores[action] = math.inf
         return highest(scores)
+
+    def forced(self, action: int) -> float:
+        """Playouts that a root action must have, once it has any."""
+        playouts = sum(child.visits for child in self.root.children.values())
+        return math.sqrt(self.forcing * self.root.priors[action] * playouts)
+
+    def pruned(self, action: int, best: int) -> int:
+        """Visits of a root action without as many forced ones as can be taken from it before its
+        score reaches that of the best; none where that leaves one."""
+        root, puct = self.root, self.config.puct
+        c = puct.c_init + math.log((1 + root.visits + puct.c_base) / puct.c_base)
+
+        def score(action: int, visits: int) -> float:
+            bonus = c * root.priors[action] * math.sqrt(root.visits) / (1 + visits)
+            return self.action_value(root, action) + bonus
+
+        bound = score(best, root.children[best].visits)
+        visits = root.children[action].visits
+        less = [
+            visits - forced
+            for forced in range(1, min(visits, int(self.forced(action))) + 1)
+            if score(action, visits - forced) < bound
+        ]
+        if not less:
+            return visits
+        return min(less) if min(less) > 1 else 0
 
     # -- Gumbel ------------------------------------------------------------------------------------
 
@@ -246,6 +280,18 @@ class TextbookSearch:
             self.root.children[a].visits if a in self.root.children else 0 for a in self.root.priors
         ]
 
+    def best(self) -> int:
+        """The most visited action that is not proven lost (a proven win before all others), then
+        the one with the highest Q, then the lowest."""
+        root = self.root
+
+        def rank(action: int) -> tuple:
+            child = root.children[action]
+            proven = None if child.proven is None else child.seen_by(root.player, child.proven)
+            return {WIN: 1, LOSS: -1}.get(proven, 0), child.visits, self.action_value(root, action)
+
+        return max(root.children, key=lambda action: (*rank(action), -action))
+
     def policy(self) -> np.ndarray:
         """The training target, of the legal actions in ascending order."""
         root = self.root
@@ -257,6 +303,8 @@ class TextbookSearch:
             if self.config.policy == "gumbel":
                 logit = float(root.logits[action]) + self.sigma(values[action], most)
                 weights[action] = math.exp(logit - top)
+            elif self.forcing and action in root.children and action != self.best():
+                weights[action] = float(self.pruned(action, self.best()))
             child = root.children.get(action)
             wins = child is not None and child.proven is not None and (
                 child.seen_by(root.player, child.proven) == WIN
