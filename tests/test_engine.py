@@ -74,7 +74,7 @@ def test_a_clock_ends_a_search_that_has_no_other_limit(monkeypatch):
 def test_progress_is_reported_every_second(monkeypatch):
     tick(monkeypatch, 0.1)
     heard = []
-    rollouts(seconds=5.05).think(position(""), progress=heard.append)
+    rollouts(seconds=5.2).think(position(""), progress=heard.append)
     assert [round(thought.seconds) for thought in heard] == [1, 2, 3, 4, 5]
     assert sorted(thought.simulations for thought in heard)[0] > 0
     assert all(len(thought.lines) == 7 and thought.lines[0].pv for thought in heard)

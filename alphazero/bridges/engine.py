@@ -144,11 +144,14 @@ class Engine:
         started = time.perf_counter()
         next_report, next_look = every, SETTLE_SECONDS
         finished = 0  # simulations before the search was last extended
+        elapsed = 0.0
         while True:
             over = bool(search.step())
             simulations = finished + search.simulations(0)
-            elapsed = time.perf_counter() - started
-            out_of_time = limit.seconds is not None and elapsed >= limit.seconds
+            before, elapsed = elapsed, time.perf_counter() - started
+            # Less half a step, so that it is no later on average than it is early.
+            at_end = elapsed + (elapsed - before) / 2
+            out_of_time = limit.seconds is not None and at_end >= limit.seconds
             if simulations and (stop() or out_of_time):
                 break
             if over and not self._extend(search, limit, simulations):
