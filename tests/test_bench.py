@@ -12,7 +12,7 @@ import pytest
 
 from alphazero.bench import SUITES, bench
 from alphazero.bench.measure import Effort, Measurement, rate, rates, table
-from alphazero.bench.peers import ArrayBoard, DictionarySearch
+from alphazero.bench.peers import ArrayBoard, DictionarySearch, open_spiel_rollouts
 from alphazero.bench.search import searching
 from alphazero.game import load
 
@@ -83,6 +83,12 @@ def test_a_line_of_the_table(measurement: Measurement, expected: str) -> None:
 def test_simulations_are_counted_not_assumed(policy: str) -> None:
     work = searching(load("tic-tac-toe"), policy, trees=3, leaves=2)
     assert work() == 3 * 200
+
+
+def test_moves_of_open_spiels_random_games_are_those_of_whole_games() -> None:
+    pytest.importorskip("pyspiel", reason="OpenSpiel is not installed")
+    moves = open_spiel_rollouts(5, counted=50)()
+    assert 20 * 10 < moves < 20 * 50, "games on 5x5 end after 50 moves at the latest"
 
 
 # -- the search that ours is compared with must be a search ----------------------------------------
