@@ -129,13 +129,16 @@ def test_errors_are_answers() -> None:
 
 @pytest.mark.usefixtures("knowing")
 def test_an_answer_has_what_katrain_reads() -> None:
-    answer = ask_one(includePolicy=True, includeOwnership=True, includeMovesOwnership=True)
+    answer = ask_one(
+        includePolicy=True, includeOwnership=True, includeMovesOwnership=True, includePVVisits=True
+    )
     assert (answer["id"], answer["turnNumber"], answer["isDuringSearch"]) == ("a", 2, False)
     root, best = answer["rootInfo"], answer["moveInfos"][0]
     assert root["visits"] == 30 and root["currentPlayer"] == "B" and root["winrate"] == 0.5
     # In the stand-in's eyes whoever is to move leads by five points.
     assert root["scoreLead"] == best["scoreLead"] == -5.0
     assert best["pv"][0] == best["move"] and best["order"] == 0
+    assert best["pvVisits"][0] == best["visits"] and len(best["pvVisits"]) == len(best["pv"])
     names = {"move", "visits", "winrate", "scoreLead", "scoreMean", "prior", "lcb", "utility", "pv"}
     assert names <= set(best)
     policy = answer["policy"]

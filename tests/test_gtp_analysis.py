@@ -93,6 +93,10 @@ def test_katagos_line_tells_of_the_whole_board_if_it_is_asked_to(conversation) -
     assert own == ["0.500000"] * 36 + ["0.000000"] * 45  # from the top left, for Black
     root = re.search(rf"rootInfo visits (\d+) utility {REAL} winrate ({REAL}) scoreMean", line)
     assert root is not None and int(root[1]) > 0
+    told = analyse(conversation, "kata-analyze b 1 pvVisits true pvEdgeVisits true maxmoves 1")[-1]
+    pv, visits, edges = re.findall(r"pv (.*) pvVisits (.*) pvEdgeVisits (.*)", told)[0]
+    assert visits == edges and len(visits.split()) == len(pv.split())
+    assert visits.split()[0] == re.findall(r"visits (\d+)", told)[0]
     after = re.findall(r"movesOwnership ((?:-?\d\.\d+ ?){81})", line)
     assert [part.split()[0] for part in after] == ["-0.500000"] * 2
 

@@ -266,8 +266,9 @@ class Engine:
         lines = []
         for row in order:
             action, visits = int(result.actions[row]), int(result.visits[row])
-            pv = tuple(search.line(0, action)) if visits else (action,)
-            lines.append(Line(action, float(shares[row]), visits, pv, float(result.prior[row])))
+            pv, pv_visits = search.line(0, action)
+            share, prior = float(shares[row]), float(result.prior[row])
+            lines.append(Line(action, share, visits, tuple(pv), prior, tuple(pv_visits)))
         action = result.best
         if limit.temperature > 0:
             # The prior decides between moves that the few simulations have not come to.
@@ -289,7 +290,9 @@ class Engine:
                 search = Search(self.game, self._evaluator, search_config(simulations))
                 search.begin(0, after, seed=self._move_seed(after))
                 search.run()
-                line = replace(line, pv=(line.action, *search.result(0).pv))
+                follows = search.result(0).pv
+                visits = (*line.pv_visits, *(0 for _ in follows))
+                line = replace(line, pv=(line.action, *follows), pv_visits=visits)
             continued.append(line)
         return continued + lines[count:]
 

@@ -57,6 +57,7 @@ class Line:
     visits: int
     pv: tuple[int, ...]  # begins with the action
     prior: float = 0.0  # the evaluator's probability of the move
+    pv_visits: tuple[int, ...] = ()  # of the moves expected, as far as the search has gone
 
     @property
     def lower_bound(self) -> float:

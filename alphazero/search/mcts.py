@@ -299,12 +299,12 @@ class Search:
             raise ValueError("the search has not begun: step it first")
         return read_result(self._trees, tree)
 
-    def line(self, tree: int, action: int) -> list[int]:
-        """What the search of a tree expects to be played, beginning with this move of the root;
-        empty if it is not considered."""
-        line = np.empty(LONGEST_LINE, np.int32)
-        length = result_kernels.variation(self._trees, tree, action, line)
-        return line[:length].tolist()
+    def line(self, tree: int, action: int) -> tuple[list[int], list[int]]:
+        """What the search of a tree expects to be played, beginning with this move of the root, and
+        the visits of each move; empty if it is not considered."""
+        line, visits = np.empty((2, LONGEST_LINE), np.int32)
+        length = result_kernels.variation(self._trees, tree, action, line, visits)
+        return line[:length].tolist(), visits[:length].tolist()
 
     def memory_per_node(self) -> float:
         """Bytes that a node takes on average: itself, its state, its edges, the links to it."""

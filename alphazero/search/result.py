@@ -63,8 +63,8 @@ def read_result(trees: Trees, t: int) -> SearchResult:
     read_root(trees, t, actions, visits, q, prior, policy)
     proven = None if root["proven"] == UNKNOWN else int(root["proven"])
     value = float(root["value_sum"]) / max(int(root["visits"]), 1)
-    line = np.empty(LONGEST_LINE, np.int32)
-    length = principal_variation(trees, t, line)
+    line, line_visits = np.empty((2, LONGEST_LINE), np.int32)
+    length = principal_variation(trees, t, line, line_visits)
     return SearchResult(
         actions=actions,
         visits=visits,
@@ -226,34 +226,35 @@ def best_slot(trees, t, index):
 
 
 @borrowing
-def principal_variation(trees, t, out):
-    """Fill `out` with the actions of the best line; returns its length."""
+def principal_variation(trees, t, out, visits):
+    """Fill `out` with the actions of the best line and `visits` with theirs; returns its length."""
     if trees.nodes[t, ROOT].num_edges == 0:
         return 0
-    return follow_best(trees, t, best_slot(trees, t, ROOT), out)
+    return follow_best(trees, t, best_slot(trees, t, ROOT), out, visits)
 
 
 @borrowing
-def variation(trees, t, action, out):
-    """Fill `out` with an action of the root and the best line after it; returns its length, 0 if
-    the action is not there."""
+def variation(trees, t, action, out, visits):
+    """Fill `out` with an action of the root and the best line after it, and `visits` with theirs;
+    returns its length, 0 if the action is not there."""
     root = trees.nodes[t, ROOT]
     for slot in range(root.num_edges):
         if trees.edges[t, root.first_edge + slot].action == action:
-            return follow_best(trees, t, slot, out)
+            return follow_best(trees, t, slot, out, visits)
     return 0
 
 
 @borrowing
-def follow_best(trees, t, slot, out):
+def follow_best(trees, t, slot, out, visits):
     """Fill `out` with the action of the root's `slot` and the best ones after it, as far as there
-    are visits; returns their number."""
+    are visits, and `visits` with these; returns their number."""
     index = ROOT
     length = 0
     while length < out.shape[0]:
         out[length] = trees.edges[t, trees.nodes[t, index].first_edge + slot].action
-        length += 1
         index = child_at(trees, t, index, slot)
+        visits[length] = 0 if index == NOTHING else trees.nodes[t, index].visits
+        length += 1
         if index == NOTHING or trees.nodes[t, index].num_children == 0:
             break
         slot = best_slot(trees, t, index)

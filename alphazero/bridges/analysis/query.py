@@ -53,6 +53,7 @@ class Query:
     include_policy: bool
     include_ownership: bool
     include_moves_ownership: bool
+    include_pv_visits: bool
 
 
 def read_query(fields: dict[str, Any]) -> Query:
@@ -93,6 +94,7 @@ def read_query(fields: dict[str, Any]) -> Query:
         include_policy=reader.typed("includePolicy", bool, False),
         include_ownership=reader.typed("includeOwnership", bool, False),
         include_moves_ownership=reader.typed("includeMovesOwnership", bool, False),
+        include_pv_visits=reader.typed("includePVVisits", bool, False),
     )
 
 

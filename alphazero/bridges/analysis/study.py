@@ -88,6 +88,8 @@ class Study:
         for order, line in enumerate(lines):
             score = after[order].score if after else proxy(line.share)
             info = self._info(line, order, sign, score)
+            if self.query.include_pv_visits:
+                info["pvVisits"] = list(line.pv_visits)
             if after and self.query.include_moves_ownership:
                 info["ownership"] = signed(after[order].ownership, sign)
             infos.append(info)

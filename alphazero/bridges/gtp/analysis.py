@@ -39,6 +39,7 @@ SWITCHES = (  # of KataGo's, each followed by true or false
     "pvEdgeVisits",
     "noResultValue",
 )
+VISITS_KEYS = ("pvVisits", "pvEdgeVisits")  # the same here, where no positions are merged
 Format = Callable[[Report], str]
 
 
@@ -126,6 +127,7 @@ def make_report(
         thought.visits,
         has_root=wish.switches.get("rootInfo", False),
         moves_ownership=wish.switches.get("movesOwnership", False),
+        visits_keys=tuple(key for key in VISITS_KEYS if wish.switches.get(key)),
     )
     if outlook is None or not shown:
         return report

@@ -9,7 +9,7 @@ point in every number. All values are for the player to move.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Report:
     score: float | None = None
     ownership: Sequence[float] = ()
     has_root: bool = False  # whether the position as a whole is told of
-    moves_ownership: bool = field(default=False)
+    visits_keys: tuple[str, ...] = ()  # by which names the visits of the expected moves are told
+    moves_ownership: bool = False
 
 
 def leela(report: Report) -> str:
@@ -62,6 +63,8 @@ def katago(report: Report) -> str:
     parts = []
     for order, one in enumerate(report.candidates):
         parts.append(segment(one, order))
+        visits = " ".join(map(str, one.line.pv_visits))
+        parts += [f"{key} {visits}" for key in report.visits_keys]
         if report.moves_ownership and len(one.ownership):
             parts.append(f"movesOwnership {numbers(one.ownership)}")
     if report.has_root:
