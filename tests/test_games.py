@@ -52,7 +52,8 @@ def playthrough(game: Game, seed: int) -> str:
             return "\n".join([*lines, f"{position.outcome()}", ""])
         legal = position.legal_actions()
         action = int(rng.choice(legal))
-        texts = " ".join(position.text(a) for a in legal)
+        few = len(legal) <= 100
+        texts = " ".join(position.text(a) for a in legal) if few else f"{len(legal)} moves"
         player = game.players[position.to_play]
         lines += [f"{player} of {texts} plays {position.text(action)}", ""]
         position.play(action)
