@@ -116,7 +116,7 @@ def test_a_solved_position_is_told_of_once_and_then_waited_in():
 def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
     tick(monkeypatch, 0.01)
     nearly_won = position("d d d c e a")  # f and b both make an open three
-    early = rollouts().think(nearly_won, limit=Limit(seconds=100.0, settle=True))
+    early = rollouts().think(nearly_won, limit=Limit(seconds=100.0, settle=1.0))
     tick(monkeypatch, 0.01)
     late = rollouts().think(nearly_won, limit=Limit(seconds=100.0))
     assert early.action == late.action

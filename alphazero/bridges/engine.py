@@ -11,20 +11,26 @@ import numpy as np
 
 import alphazero
 from alphazero.arena.player import find_weights
+from alphazero.bridges.enough import Enough
+from alphazero.bridges.reading import read_lines
 from alphazero.bridges.thought import LEVELS, Level, Limit, Line, Thought
+from alphazero.bridges.tuning import UNTUNED, Tuning, search_config
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
-from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator
+from alphazero.evaluate import (
+    CachedEvaluator,
+    Evaluation,
+    Evaluator,
+    Leaves,
+    RolloutEvaluator,
+)
 from alphazero.game import Game, Position
-from alphazero.search.mcts import Search, SearchResult
+from alphazero.search.mcts import Search
 
 __all__ = ["LEVELS", "Engine", "Level", "Limit", "Line", "Thought", "find_evaluator", "make_engine"]
 
-LEAVES_PER_TREE = 8  # so that one tree fills a small batch
-SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too blindly
 CLOCK_SIMULATIONS = 4096  # at most at once: then a search is extended, if its limit allows it
 LARGEST_TREE = 2 << 30  # bytes, after which it gets no more
-SETTLE_SECONDS = 0.1  # between two looks whether the best move can still change
 PAUSE_SECONDS = 0.005  # between two looks whether an analysis that is complete may end
 NEW_MOVES = 2  # that a kept tree is moved on by: the engine's, and the reply to it
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
@@ -65,6 +71,7 @@ class Engine:
         self._limit = Limit(simulations if seconds is None else None, seconds)
         self._level: int | None = None
         self._keep_tree = keep_tree
+        self._tuning = UNTUNED
         self._kept: tuple[Search, Position] | None = None
         if level is not None:
             self.set_level(level)
@@ -88,6 +95,12 @@ class Engine:
         """Think for so long from now on, whatever the level."""
         self._level = None
         self._limit = Limit(simulations, seconds)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Search in this way from now on."""
+        if tuning != self._tuning:
+            self._tuning = tuning
+            self._kept = None
 
     def limit(self, in_earnest: bool = False) -> Limit:
         """What a search may spend unless it is told otherwise."""
@@ -113,6 +126,8 @@ class Engine:
     def forget(self) -> None:
         """Drop what is known from earlier searches."""
         self._kept = None
+        if isinstance(self._evaluator, CachedEvaluator):
+            self._evaluator.clear()
 
     # -- thinking ----------------------------------------------------------------------------------
 
@@ -140,29 +155,21 @@ class Engine:
         Raises ValueError if none of the moves in `only` is legal.
         """
         limit = self.limit(in_earnest) if limit is None else limit
-        search = self._begin(position, limit, only, seed)
         started = time.perf_counter()
-        next_report, next_look = every, SETTLE_SECONDS
+        search = self._begin(position, limit, only, seed)
+        enough = Enough(limit)
+        next_report = every
         finished = 0  # simulations before the search was last extended
-        elapsed = 0.0
         while True:
             over = bool(search.step())
             simulations = finished + search.simulations(0)
-            before, elapsed = elapsed, time.perf_counter() - started
-            # Less half a step, so that it is no later on average than it is early.
-            at_end = elapsed + (elapsed - before) / 2
-            out_of_time = limit.seconds is not None and at_end >= limit.seconds
-            if simulations and (stop() or out_of_time):
+            elapsed = time.perf_counter() - started
+            if simulations and (stop() or enough(search, simulations, elapsed)):
                 break
             if over and not self._extend(search, limit, simulations):
                 break
             if over:
                 finished = simulations
-            if limit.settle and limit.seconds and simulations and elapsed >= next_look:
-                next_look = elapsed + SETTLE_SECONDS
-                left = simulations / elapsed * (limit.seconds - elapsed)
-                if self._is_settled(search.result(0), left):
-                    break
             if progress is not None and simulations and elapsed >= next_report:
                 progress(self._thought(search, position, limit, simulations, elapsed))
                 next_report = elapsed + every
@@ -183,7 +190,7 @@ class Engine:
     ) -> Search:
         """A search of the position that has not made a simulation of its own yet."""
         simulations = min(limit.simulations or CLOCK_SIMULATIONS, CLOCK_SIMULATIONS)
-        config = search_config(simulations)
+        config = search_config(simulations, self._tuning)
         is_kept = self._keep_tree and only is None and not limit.fresh
         search = self._go_on(position, config) if is_kept else None
         if search is None:
@@ -221,17 +228,15 @@ class Engine:
         wanted = CLOCK_SIMULATIONS
         if limit.simulations is not None:
             wanted = min(wanted, limit.simulations - simulations)
-        size = search.memory_per_node() * int(search.result(0).visits.sum())
-        if wanted <= 0 or search.is_solved(0) or size > LARGEST_TREE:
+        if wanted <= 0 or search.is_solved(0) or self._filled(search) >= 1:
             return False
         search.extend(0, wanted)
         return True
 
-    def _is_settled(self, result: SearchResult, left: float) -> bool:
-        """Whether no other move can get more visits with so many simulations left."""
-        best = result.visits[result.index(result.best)]
-        others = result.visits[result.actions != result.best]
-        return len(others) == 0 or bool(best - others.max() > left)
+    def _filled(self, search: Search) -> float:
+        """The share of the memory that a search may take which it has taken."""
+        size = search.memory_per_node() * int(search.result(0).visits.sum())
+        return size / (self._tuning.memory or LARGEST_TREE)
 
     def _move_seed(self, position: Position) -> int:
         """Fresh randomness for every ply, the same for the same one."""
@@ -260,23 +265,25 @@ class Engine:
         self, search: Search, position: Position, limit: Limit, simulations: int, seconds: float
     ) -> Thought:
         result = search.result(0)
-        shares = (1 + np.where(np.isnan(result.q), result.value, result.q)) / 2
-        order = np.lexsort((-result.prior, -result.visits, -result.policy))
-        order = sorted(order, key=lambda row: result.actions[row] != result.best)
-        lines = []
-        for row in order:
-            action, visits = int(result.actions[row]), int(result.visits[row])
-            pv, pv_visits = search.line(0, action)
-            share, prior = float(shares[row]), float(result.prior[row])
-            lines.append(Line(action, share, visits, tuple(pv), prior, tuple(pv_visits)))
-        action = result.best
+        lines = read_lines(search, result)
+        action = lines[0].action
         if limit.temperature > 0:
             # The prior decides between moves that the few simulations have not come to.
             weights = (result.policy * simulations + result.prior) ** (1 / limit.temperature)
             rng = np.random.default_rng(self._move_seed(position))
             action = int(rng.choice(result.actions, p=weights / weights.sum()))
         value = 2 * lines[0].share - 1 if result.proven is None else float(result.proven)
-        return Thought(position.to_play, value, result.proven, action, lines, simulations, seconds)
+        return Thought(
+            position.to_play,
+            value,
+            result.proven,
+            action,
+            lines,
+            simulations,
+            seconds,
+            *search.depth(0),
+            filled=self._filled(search),
+        )
 
     def _with_continuations(self, lines: list[Line], position: Position, count: int) -> list[Line]:
         """The lines, of which the first `count` say what follows the move even if the search has
@@ -305,12 +312,6 @@ def is_same(one: Position, other: Position) -> bool:
     return one.game is other.game and all(
         np.array_equal(one.state[name], other.state[name]) for name in names
     )
-
-
-def search_config(simulations: int) -> SearchConfig:
-    """PUCT, which can be stopped at any time: sequential halving needs to know its budget."""
-    leaves = min(max(simulations // SIMULATIONS_PER_LEAF, 1), LEAVES_PER_TREE)
-    return SearchConfig(policy="puct", simulations=simulations, leaves_per_tree=leaves)
 
 
 def make_engine(

@@ -33,19 +33,23 @@ LEVELS = {
 class Limit(NamedTuple):
     """What a search may spend, and how its move is drawn.
 
-    It ends at whatever comes first; without simulations and seconds it goes on until it is told to
+    It ends at whatever comes first; without any of the first four it goes on until it is told to
     stop.
     """
 
     simulations: int | None = None
     seconds: float | None = None
+    depth: int | None = None  # moves that simulations go from the root on average
+    solve: bool = False  # end only when the result is proven
     temperature: float = 0.0
-    settle: bool = False  # end before the time is up, once the best move cannot change any more
+    # End before the time is up, once the best move cannot change any more if so many times fewer
+    # simulations follow than there is time for; 0: never.
+    settle: float = 0.0
     fresh: bool = False  # leave aside what earlier searches have found
 
     @property
     def is_endless(self) -> bool:
-        return self.simulations is None and self.seconds is None
+        return (self.simulations, self.seconds, self.depth) == (None,) * 3 and not self.solve
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Line:
     pv: tuple[int, ...]  # begins with the action
     prior: float = 0.0  # the evaluator's probability of the move
     pv_visits: tuple[int, ...] = ()  # of the moves expected, as far as the search has gone
+    plies: int | None = None  # to the end, where it is proven to be won or lost
 
     @property
     def lower_bound(self) -> float:
@@ -82,6 +87,9 @@ class Thought:
     lines: list[Line]  # best first
     simulations: int
     seconds: float
+    depth: float = 0.0  # moves that simulations have gone from the root on average,
+    deepest: int = 0  # and at most
+    filled: float = 0.0  # share of the memory that the search may take
 
     def share(self, player: int) -> float:
         """The share of the point, 0 to 1, that a player expects; a draw is a half."""

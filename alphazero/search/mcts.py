@@ -20,10 +20,12 @@ import numpy as np
 from alphazero.config import SearchConfig
 from alphazero.evaluate import CachedEvaluator, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
+from alphazero.search import endings as ending_kernels
 from alphazero.search import leaves as leaf_kernels
 from alphazero.search import result as result_kernels
 from alphazero.search import root as root_kernels
 from alphazero.search import tree as tree_kernels
+from alphazero.search.endings import Ending
 from alphazero.search.layout import (
     EXPANDED,
     NOTHING,
@@ -305,6 +307,27 @@ class Search:
         line, visits = np.empty((2, LONGEST_LINE), np.int32)
         length = result_kernels.variation(self._trees, tree, action, line, visits)
         return line[:length].tolist(), visits[:length].tolist()
+
+    def depth(self, tree: int) -> tuple[float, int]:
+        """How many moves the simulations in a tree have gone from its root: on average, at most."""
+        nodes = self._trees.nodes[tree, : int(self._trees.heads[tree]["num_nodes"])]
+        depth = np.empty(len(nodes), np.int32)
+        deepest = int(ending_kernels.measure_depth(self._trees, tree, depth))
+        return float(nodes["visits"][1:].sum() / max(int(nodes["visits"][0]) - 1, 1)), deepest
+
+    def endings(self, tree: int) -> dict[int, Ending]:
+        """The moves of the root that are proven to win or to lose, and how soon they do."""
+        nodes = self._trees.nodes[tree, : int(self._trees.heads[tree]["num_nodes"])]
+        plies = np.empty(len(nodes), np.int32)
+        ending_kernels.measure_plies(self._trees, tree, plies)
+        line, visits = np.empty((2, LONGEST_LINE), np.int32)
+        found = {}
+        for child in np.flatnonzero((nodes["parent"] == ROOT) & (plies != ending_kernels.NEVER)):
+            action = int(nodes["action"][child])
+            length = ending_kernels.proven_line(self._trees, tree, plies, action, line, visits)
+            moves, theirs = line[:length].tolist(), visits[:length].tolist()
+            found[action] = Ending(int(plies[child]) + 1, moves, theirs)
+        return found
 
     def memory_per_node(self) -> float:
         """Bytes that a node takes on average: itself, its state, its edges, the links to it."""

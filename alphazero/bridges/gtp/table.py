@@ -279,7 +279,7 @@ class Table:
         if options.simulations is None and options.level is None:
             limit = limit._replace(simulations=None)  # it was meant for games without clocks
         seconds -= time.perf_counter() - arrived
-        return limit._replace(seconds=max(seconds, LEAST_SECONDS), settle=True)
+        return limit._replace(seconds=max(seconds, LEAST_SECONDS), settle=1.0)
 
     def spend(self, player: int, arrived: float) -> None:
         """The engine has moved for this player."""
