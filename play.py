@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     opponent.add_argument(
         "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
     )
+    opponent.add_argument(
+        "--uci", action="store_true", help="speak UCI, for chess boards and servers"
+    )
     add_gtp_options(options)
     options.add_argument(
         "--color",
@@ -89,19 +92,33 @@ def add_parameters(options: argparse.ArgumentParser) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
-    command = speak_gtp if options.gtp else play
+    command = speak_gtp if options.gtp else speak_uci if options.uci else play
     return run("play.py", lambda: command(options))
 
 
 def speak_gtp(options: argparse.Namespace) -> int:
-    """Be the engine of a program that shows a board."""
-    for name in ("color", "handicap", "load", "save", "moves", "quiet"):
-        if getattr(options, name):
-            raise UserError(f"--{name} is for playing here, so it does not go with --gtp")
+    """Be the engine of a program that shows a board of Go."""
+    reject_options_of_play(options, "--gtp")
     from alphazero.bridges.gtp.main import serve
 
     options.game = with_parameters(options.game or "go", options)
     serve(gtp_options(options, engine_options(options)))
+
+
+def speak_uci(options: argparse.Namespace) -> int:
+    """Be the engine of a program that shows a chess board."""
+    reject_options_of_play(options, "--uci")
+    from alphazero.bridges.uci.main import serve
+
+    options.game = with_parameters(options.game or "chess", options)
+    serve(engine_options(options))
+
+
+def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
+    """Raise UserError for what only makes sense where people play."""
+    for name in ("color", "handicap", "load", "save", "moves", "quiet"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
 
 
 def play(options: argparse.Namespace) -> int:

@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     one = add("gtp", gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
     add_engine_options(one)
     add_gtp_options(one)
+    add_engine_options(add("uci", uci, "speak UCI, for chess boards and servers"), "chess")
     summary = "analyse games of Go in KataGo's protocol of JSON lines, as for KaTrain"
     add_engine_options(add("analysis", analysis, summary))
     add("games", games, "list the games")
@@ -334,6 +335,12 @@ def gtp(options: argparse.Namespace) -> int:
     from alphazero.bridges.gtp.main import serve
 
     serve(gtp_options(options, engine_options(options)))
+
+
+def uci(options: argparse.Namespace) -> int:
+    from alphazero.bridges.uci.main import serve
+
+    serve(engine_options(options))
 
 
 def analysis(options: argparse.Namespace) -> int:

@@ -14,7 +14,8 @@ from alphazero.bridges.gtp.call import Call, GtpError
 from alphazero.bridges.gtp.frame import Request, failure, is_interrupt, parse, success
 from alphazero.bridges.gtp.front import Front
 from alphazero.bridges.gtp.options import GtpOptions
-from alphazero.bridges.gtp.server import Server, has_no_reader, split_lines
+from alphazero.bridges.gtp.server import Server
+from alphazero.bridges.streams import has_no_reader, split_lines
 
 
 def request(name: str, *arguments: str, number: str = "", tail: str | None = None) -> Request:

@@ -94,24 +94,25 @@ class Clock:
             left = control.overtime if beyond <= period else period - beyond
             self._left = _Standing(0.0, left, count)
 
-    def seconds(self, moves_to_go: float) -> float:
-        """How long to think about the next move when so many of one's own are still to come."""
+    def seconds(self, moves_to_go: float, lag: float = LAG) -> float:
+        """How long to think about the next move when so many of one's own are still to come, and
+        `lag` seconds of the controller's clock are lost on each."""
         main, period, count = self._left
         control = self.control
         if self.in_overtime:
-            return _usable(period / max(count, 1) if control.stones else period)
+            return _usable(period / max(count, 1) if control.stones else period, lag)
         # Once the main time is used up every move has at least so long, and it cannot be saved.
         later = control.overtime / max(control.stones, 1)
         share = main / max(moves_to_go, 1.0) + INCREMENT_SHARE * control.increment
         wanted = max(share, later)
         if not control.has_overtime:
             wanted = min(wanted, max(main * MOST_SHARE, main / max(moves_to_go, 1.0)))
-        return _usable(min(wanted, control.longest_move), main + later)
+        return _usable(min(wanted, control.longest_move), lag, main + later)
 
 
-def _usable(seconds: float, left: float = math.inf) -> float:
+def _usable(seconds: float, lag: float, left: float = math.inf) -> float:
     """So long, if there is so much left, less what is lost on the way; never less than nothing."""
-    return max(min(max(seconds - LAG, LEAST_SHARE * seconds), left - LAG), 0.0)
+    return max(min(max(seconds - lag, LEAST_SHARE * seconds), left - lag), 0.0)
 
 
 def moves_to_go(points: int, plies: int) -> float:

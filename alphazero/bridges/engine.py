@@ -31,6 +31,7 @@ __all__ = ["LEVELS", "Engine", "Level", "Limit", "Line", "Thought", "find_evalua
 
 CLOCK_SIMULATIONS = 4096  # at most at once: then a search is extended, if its limit allows it
 LARGEST_TREE = 2 << 30  # bytes, after which it gets no more
+CACHE_ENTRY = 20  # bytes of a remembered answer beside its logits
 PAUSE_SECONDS = 0.005  # between two looks whether an analysis that is complete may end
 NEW_MOVES = 2  # that a kept tree is moved on by: the engine's, and the reply to it
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
@@ -324,12 +325,19 @@ def make_engine(
     level: int | None = None,
     seed: int = 0,
     keep_tree: bool = False,
+    device: str = "auto",
+    threads: int = 1,
+    cache: int = 0,
 ) -> Engine:
-    """The engine for a game, with the network at a path or, without one, the package's own.
+    """The engine for a game, with the network at a path or, without one, the package's own, on a
+    device and, if that is the processor, in so many threads.
 
-    Where there is none it plays with random rollouts, and `report` hears of it. Raises UserError.
+    Up to `cache` bytes of its answers are remembered. Where there is no network it plays with
+    random rollouts, and `report` hears of it. Raises UserError.
     """
-    evaluator, source = find_evaluator(game, network)
+    evaluator, source = find_evaluator(game, network, device, threads)
+    if evaluator.uses_planes and cache >= (size := 4 * game.num_actions + CACHE_ENTRY):
+        evaluator = CachedEvaluator(evaluator, game, 1 << (cache // size).bit_length() - 1)
     if isinstance(evaluator, RolloutEvaluator):
         simulations = simulations or ROLLOUT_SIMULATIONS
         how = "random rollouts" if level or seconds else f"random rollouts (mcts:{simulations})"
@@ -346,7 +354,9 @@ def make_engine(
     )
 
 
-def find_evaluator(game: Game, network: str | None) -> tuple[Evaluator, str]:
+def find_evaluator(
+    game: Game, network: str | None, device: str = "auto", threads: int = 1
+) -> tuple[Evaluator, str]:
     """The evaluator for `make_engine`, and what people call it."""
     if network is None and not (PRETRAINED / f"{game.name}.safetensors").exists():
         return RolloutEvaluator(game), "random rollouts"
@@ -358,4 +368,4 @@ def find_evaluator(game: Game, network: str | None) -> tuple[Evaluator, str]:
         return RolloutEvaluator(game), "random rollouts"
     weights, _ = load_weights(path, game)
     source = "the package's network" if network is None else f"the network {network}"
-    return NetworkEvaluator(weights), source
+    return NetworkEvaluator(weights, device, threads=threads), source

@@ -17,15 +17,19 @@ class EngineOptions:
     seconds: float | None = None
     level: int | None = None
     seed: int = 0
+    device: str = "auto"
+    threads: int = 1  # of the network on a processor
+    cache: int = 0  # bytes of the network's answers that are remembered
 
 
-def add_engine_options(options: argparse.ArgumentParser) -> None:
-    """The options that become EngineOptions."""
+def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> None:
+    """The options that become EngineOptions, with a game that need not be named."""
+    examples = {"go": "go:size=9,komi=7,rules=chinese", "chess": "chess:draws=automatic"}
     options.add_argument(
         "--game",
         metavar="SPEC",
-        default="go",
-        help="a game's name, with parameters as in go:size=9,komi=7,rules=chinese (go)",
+        default=game,
+        help=f"a game's name, with parameters as in {examples[game]} ({game})",
     )
     options.add_argument(
         "--network",

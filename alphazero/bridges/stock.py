@@ -52,6 +52,9 @@ class Stock:
                     level=options.level,
                     seed=options.seed,
                     keep_tree=True,
+                    device=options.device,
+                    threads=options.threads,
+                    cache=options.cache,
                 )
                 game.compile(self._report)
                 engine.warm_up(self._report)
@@ -67,6 +70,18 @@ class Stock:
     def _try(self, game: Game) -> None:
         with contextlib.suppress(Exception):  # whoever needs the engine makes it again, and hears
             self.engine(game)
+
+    def set_options(self, options: EngineOptions) -> None:
+        """Make engines as these options say, those that there are anew. Not while one thinks."""
+        if options != self.options:
+            self.options = options
+            self._engines.clear()
+            self._prepared.clear()
+
+    def forget(self) -> None:
+        """Have all engines drop what they know from earlier searches."""
+        for engine in self._engines.values():
+            engine.forget()
 
     def set_limit(self, *, simulations: int | None = None, seconds: float | None = None) -> None:
         """Have all engines think for so long from now on, whatever was said before."""

@@ -4,28 +4,19 @@ import os
 import sys
 from typing import NoReturn
 
-from alphazero.bridges.commandline import INTERRUPTED, report, take_stdout
+from alphazero.bridges.commandline import INTERRUPTED, report
 from alphazero.bridges.gtp.front import Front
 from alphazero.bridges.gtp.options import GtpOptions
-from alphazero.bridges.gtp.server import Server, has_no_reader
-
-CHUNK = 1 << 16
+from alphazero.bridges.gtp.server import Server
+from alphazero.bridges.streams import Streams
 
 
 def serve(options: GtpOptions) -> NoReturn:
     """Speak GTP on stdin and stdout, and leave when told to."""
-    answers = take_stdout()
-
-    def write(data: bytes) -> None:
-        while data:
-            data = data[os.write(answers, data) :]
-
-    def read() -> bytes:
-        return os.read(0, CHUNK)
-
+    streams = Streams()
     code = 0
     try:
-        Server(Front(options, report), read, write, lambda: has_no_reader(answers)).run()
+        Server(Front(options, report), streams.read, streams.write, streams.is_gone).run()
     except KeyboardInterrupt:
         code = INTERRUPTED
     # Without an orderly end, which threads that are still loading large libraries would disturb.

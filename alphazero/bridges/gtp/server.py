@@ -5,14 +5,14 @@ The other carries out the commands in their order, however many have come at onc
 """
 
 import queue
-import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from alphazero.bridges.gtp.frame import is_interrupt
 from alphazero.bridges.gtp.front import Front
+from alphazero.bridges.streams import split_lines
 
 IDLE_SECONDS = 0.2  # without a command, after which what takes long is loaded
 
@@ -94,26 +94,3 @@ class Incoming:
 
     def is_cancelled(self) -> bool:
         return self.server.is_cancelled(self.number)
-
-
-def split_lines(read: Callable[[], bytes]) -> Iterator[bytes]:
-    """Lines from chunks of bytes, each with its LF but for an unfinished last one."""
-    parts: list[bytes] = []
-    while chunk := read():
-        *complete, rest = chunk.split(b"\n")
-        for line in complete:
-            yield b"".join([*parts, line, b"\n"])
-            parts = []
-        if rest:
-            parts.append(rest)
-    if parts:
-        yield b"".join(parts)
-
-
-def has_no_reader(descriptor: int) -> bool:
-    """Whether a pipe's other end is closed, where the system can tell."""
-    if not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(events & (select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))

@@ -1,0 +1,150 @@
+"""One `go`: what may be spent on it, and the answer.
+
+A search that ponders goes on without a limit until the expected move has been made, and then, with
+all it has found, as one that has to move in time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from alphazero.bridges.engine import Engine
+from alphazero.bridges.thought import LEVELS, Limit, Thought
+from alphazero.bridges.tuning import Tuning
+from alphazero.bridges.uci.board import Board, searchable
+from alphazero.bridges.uci.control import Control
+from alphazero.bridges.uci.lines import Earlier, Telling, info_lines, statistics, texts
+from alphazero.bridges.uci.options import Settings
+from alphazero.bridges.uci.timing import seconds_to_think
+from alphazero.bridges.uci.words import Go
+from alphazero.game import Position
+
+REPORT_SECONDS = 0.25
+LEAST_SECONDS = 0.001
+MEGABYTE = 1 << 20
+Send = Callable[[str], None]
+
+
+class Answer(NamedTuple):
+    """What `bestmove` says."""
+
+    move: str = "(none)"
+    ponder: str = ""  # the move that is expected in return
+
+    def __str__(self) -> str:
+        return f"bestmove {self.move}" + (f" ponder {self.ponder}" if self.ponder else "")
+
+
+def without_search(board: Board, go: Go, send: Send) -> Answer | None:
+    """The answer where there is nothing to search: no move, or none that matters. Else None."""
+    position, legal = board.position, board.legal()
+    wanted = legal if go.search_moves is None else wanted_moves(position, go, legal)
+    if not legal:
+        is_mate = board.pieces.in_check(position.state)
+        send(f"info depth 0 score {'mate 0' if is_mate else 'cp 0'}")
+    elif not wanted:
+        send("info string no legal move among those to search")
+    elif searchable(position) is None:
+        send("info depth 0 score cp 0")
+        return Answer(position.text(wanted[0]))
+    else:
+        return None
+    return Answer()
+
+
+def wanted_moves(position: Position, go: Go, legal: list[int]) -> list[int]:
+    """Those of the moves named that are legal."""
+    wanted = set()
+    for text in go.search_moves or ():
+        try:
+            wanted.add(position.action(text))
+        except ValueError:
+            continue
+    return sorted(wanted & set(legal))
+
+
+def search(
+    board: Board, engine: Engine, settings: Settings, go: Go, control: Control, send: Send
+) -> Answer:
+    """Search the board's position, telling what is found, and answer once that may be done."""
+    position = searchable(board.position)
+    assert position is not None, "there is something to search"
+    only = None if go.search_moves is None else wanted_moves(position, go, board.legal())
+    engine.tune(tuning(settings))
+    telling = Telling(
+        settings.integer("MultiPV"), settings.flag("UCI_ShowWDL"), settings.text("ScoreType")
+    )
+    earlier = Earlier()
+
+    def tell(thought: Thought) -> None:
+        for line in info_lines(thought, position, telling, earlier):
+            send(line)
+
+    def think(limit: Limit, stop: Callable[[], bool]) -> Thought:
+        return engine.think(
+            position,
+            limit=limit,
+            stop=stop,
+            progress=tell,
+            every=REPORT_SECONDS,
+            lines=0,
+            only=only,
+        )
+
+    thought = None
+    if control.is_pondering:
+        thought = think(Limit(), lambda: not control.is_pondering)
+        if not control.is_stopped:
+            tell(thought)
+            earlier = Earlier(thought.simulations, thought.seconds)
+            thought = None
+    if thought is None:
+        limit = limit_of(go, position, engine, settings, control.arrived)
+        thought = think(limit, lambda: control.is_stopped)
+    if settings.flag("VerboseMoveStats"):
+        for line in statistics(thought, position):
+            send(line)
+    tell(thought)
+    chosen = next(line for line in thought.lines if line.action == thought.action)
+    return Answer(*texts(position, chosen.pv[:2]))
+
+
+def limit_of(
+    go: Go, position: Position, engine: Engine, settings: Settings, arrived: float
+) -> Limit:
+    """What a search may spend whose time began to run when time.perf_counter() was `arrived`."""
+    level = settings.integer("Level")
+    is_analysis = go.infinite or settings.flag("UCI_AnalyseMode")
+    limit = Limit(temperature=0.0 if is_analysis else settings.number("Temperature"))
+    if go.infinite:
+        return limit
+    if level and not is_analysis:
+        weaker = LEVELS[level]
+        limit = Limit(weaker.simulations, temperature=weaker.temperature, fresh=True)
+    counts = [limit.simulations, settings.integer("MaxNodes"), go.nodes]
+    limit = limit._replace(
+        simulations=min((max(count, 1) for count in counts if count), default=None),
+        depth=go.depth,
+        solve=go.mate is not None,
+    )
+    overhead = settings.integer("Move Overhead") / 1000
+    seconds = seconds_to_think(go, position.to_play, position.ply // 2, overhead)
+    usual = engine.limit(in_earnest=True).seconds  # what the command line says
+    if seconds is None:
+        is_limited = not limit.is_endless
+        return limit if is_limited or usual is None else limit._replace(seconds=usual)
+    if usual is not None:
+        seconds = min(seconds, usual)
+    seconds = max(seconds - (time.perf_counter() - arrived), LEAST_SECONDS)
+    settle = 0.0 if go.move_time is not None else settings.number("SmartPruningFactor")
+    return limit._replace(seconds=seconds, settle=settle)
+
+
+def tuning(settings: Settings) -> Tuning:
+    """How the search is to go about it."""
+    return Tuning(
+        None if settings.is_default("CPuct") else settings.number("CPuct"),
+        None if settings.is_default("FpuValue") else settings.number("FpuValue"),
+        settings.integer("MinibatchSize") or None,
+        settings.integer("RamLimitMb") * MEGABYTE,
+    )
