@@ -34,14 +34,11 @@ def parser() -> argparse.ArgumentParser:
     opponent = options.add_mutually_exclusive_group()
     opponent.add_argument("--vs-human", action="store_true", help="play yourself (the default)")
     opponent.add_argument(
-        "--vs", metavar="PLAYER", help="watch it play another, such as mcts:200 or gtp:COMMAND"
+        "--vs",
+        metavar="PLAYER",
+        help="watch it play another, such as mcts:200, gtp:COMMAND or uci:COMMAND",
     )
-    opponent.add_argument(
-        "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
-    )
-    opponent.add_argument(
-        "--uci", action="store_true", help="speak UCI, for chess boards and servers"
-    )
+    add_protocols(opponent)
     add_gtp_options(options)
     options.add_argument(
         "--color",
@@ -74,6 +71,16 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--quiet", action="store_true", help="print only moves and results")
     return options
+
+
+def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
+    """Programs that show a board instead of the terminal."""
+    opponent.add_argument(
+        "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
+    )
+    opponent.add_argument(
+        "--uci", action="store_true", help="speak UCI, for chess boards and servers"
+    )
 
 
 def add_parameters(options: argparse.ArgumentParser) -> None:

@@ -4,7 +4,6 @@ Every command imports what it needs when it runs, so that help and mistyped opti
 """
 
 import argparse
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +15,14 @@ from alphazero.bridges.options import add_engine_options, engine_options
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:
-    from alphazero.arena.rating import Sprt
     from alphazero.config import Config
-    from alphazero.game import Position
 
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
 SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=32"
 PLAYER_HELP = (
-    "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH, gtp:COMMAND or human"
+    "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH, gtp:COMMAND,"
+    " uci:COMMAND or human"
 )
 
 
@@ -126,6 +124,9 @@ def add_match(one: argparse.ArgumentParser) -> None:
     one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the match (0)")
     one.add_argument("--sprt", metavar="ELO0,ELO1", help="stop once one of the two is accepted")
     one.add_argument("--round-robin", action="store_true", help="each against each, with ratings")
+    one.add_argument(
+        "--clock", metavar="SECONDS+INCREMENT", help="real clocks, for two programs that speak UCI"
+    )
     one.add_argument("--out", metavar="DIR", help="save games and results here")
 
 
@@ -218,46 +219,9 @@ def selfplay(options: argparse.Namespace) -> int:
 
 
 def match(options: argparse.Namespace) -> int:
-    from alphazero.arena.match import play_match, round_robin
-    from alphazero.arena.player import make_player
-    from alphazero.game import load
+    from alphazero.bridges.matches import run_match
 
-    game = load(options.game)
-    names = options.players + options.player
-    many = options.round_robin or len(names) > 2
-    if len(names) < 2:
-        raise UserError(f"a match needs two players, not {len(names)}: {PLAYER_HELP}")
-    if many and options.sprt:
-        raise UserError("--sprt compares two players, so it does not go with a round robin")
-    sprt = read_sprt(options.sprt) if options.sprt else None
-    players = [make_player(name, game, ask_person) for name in names]
-    game.compile(report)
-    shared = {"seed": options.seed, "opening_plies": options.openings}
-    if many:
-        table = round_robin(game, players, options.games, **shared, progress=report_match)
-        matches = table.matches
-        print(table)
-    else:
-        one, other = players
-        progress = functools.partial(report_match, f"{one.name} against {other.name}")
-        result = play_match(game, one, other, options.games, **shared, sprt=sprt, progress=progress)
-        matches = [result]
-        print(result)
-    if options.out:
-        for played in matches:
-            played.save(Path(options.out).expanduser())
-        print(f"saved in {options.out}")
-    return 0
-
-
-def read_sprt(text: str) -> "Sprt":
-    from alphazero.arena.rating import Sprt
-
-    try:
-        low, high = map(float, text.split(","))
-    except ValueError as error:
-        raise UserError(f"--sprt takes two numbers as in 0,20, not {text!r}") from error
-    return Sprt(low, high)
+    return run_match(options, PLAYER_HELP)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -369,27 +333,6 @@ def bench(options: argparse.Namespace) -> int:
 
 def report(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def report_match(name: str, finished: int, games: int) -> None:
-    """One line that is written again and again, on a terminal only."""
-    if sys.stderr.isatty():
-        print(f"\r{name}: {finished} of {games} games ", end="", file=sys.stderr, flush=True)
-        if finished == games:
-            print(file=sys.stderr)
-
-
-def ask_person(position: "Position") -> int:
-    """The move of a person who plays in a match. Raises UserError when the input ends."""
-    print(f"\n{position.render()}")
-    while True:
-        try:
-            text = input(f"{position.game.players[position.to_play]}: ")
-            return position.copy().play(text)
-        except EOFError as error:
-            raise UserError("the input has ended before the game") from error
-        except ValueError as error:
-            print(error)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.arena import gtp_client
+from alphazero.arena import program as programs
 from alphazero.arena.gtp_client import GtpEngine, GtpError, GtpPool, Record
 from alphazero.arena.match import play_match
 from alphazero.arena.player import RESIGN, Player, make_player
@@ -216,7 +216,7 @@ def test_silence_ends_the_program(engine):
 
 
 def test_closed_output_is_an_end_too(engine, monkeypatch):
-    monkeypatch.setattr(gtp_client, "PARTING", 0.2)
+    monkeypatch.setattr(programs, "PARTING", 0.2)
     with pytest.raises(UserError, match="has closed its output, asked for 'genmove w'"):
         engine("closes").choose(after("E5"))
 

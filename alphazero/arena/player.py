@@ -5,7 +5,7 @@ A player is written as `kind:argument,option=value`, for example
     random                                  checkpoint:runs/connect4,simulations=200
     mcts:1000                               policy:runs/connect4
     alphabeta:6                             pretrained:200
-    gtp:gnugo --mode gtp --level 10
+    gtp:gnugo --mode gtp --level 10         uci:stockfish,nodes=1000,UCI_Elo=1350
 
 Networks, and torch with them, are loaded only when a player needs them.
 """
@@ -21,7 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.arena.alphabeta import AlphaBeta
-from alphazero.arena.gtp_client import TIMEOUT, GtpPool, stones_of
+from alphazero.arena.gtp_client import GtpPool, stones_of
+from alphazero.arena.program import TIMEOUT
+from alphazero.arena.uci_client import Effort, UciPool, pieces_of
 from alphazero.config import PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
 from alphazero.evaluate import CachedEvaluator, Evaluator, Leaves, RolloutEvaluator
@@ -169,15 +171,15 @@ class AlphaBetaPlayer(Player):
         ]
 
 
-class GtpPlayer(Player):
-    """A program that speaks the Go Text Protocol; it need not repeat its moves."""
+class ProgramPlayer(Player):
+    """A program that speaks GTP or UCI; it need not repeat its moves."""
 
-    def __init__(self, pool: GtpPool, name: str) -> None:
+    def __init__(self, pool: GtpPool | UciPool, name: str) -> None:
         self.name = name
-        self._pool = pool
+        self.pool = pool
 
     def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
-        return [RESIGN if move is None else move for move in self._pool.choose(positions)]
+        return [RESIGN if move is None else move for move in self.pool.choose(positions)]
 
 
 # -- players by name -------------------------------------------------------------------------------
@@ -226,6 +228,7 @@ class Kind(NamedTuple):
     options: tuple[str, ...]
     make: Callable[[Spec, Game, Ask | None], Player]
     takes_command: bool = False  # whose words may look like options
+    passes_options: bool = False  # those that are not ours are the program's
 
 
 def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
@@ -258,9 +261,12 @@ def parse_spec(text: str) -> Spec:
 def _split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str]]:
     """`argument,name=value,...` from the right, for a path may hold commas and equals signs."""
     options: dict[str, str] = {}
-    while matched := re.fullmatch(r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)", rest):
+    pattern = r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)"
+    if kind.passes_options:
+        pattern = r"(.*),\s*([A-Za-z][\w ]*?)\s*=\s*([^,=]*)"
+    while matched := re.fullmatch(pattern, rest):
         name = matched[2]
-        if name not in kind.options:
+        if name not in kind.options and not kind.passes_options:
             if kind.takes_command or Path(rest).expanduser().exists():
                 break
             choices = ", ".join(kind.options)
@@ -306,7 +312,21 @@ def _make_gtp(spec: Spec, game: Game, ask: Ask | None) -> Player:
     processes = spec.count("processes", min(os.cpu_count() or 1, MOST_PROCESSES))
     timeout = spec.number("timeout", TIMEOUT) or TIMEOUT
     seconds = spec.number("seconds", 0.0) or None
-    return GtpPlayer(GtpPool(spec.argument, processes, timeout, seconds), spec.text)
+    return ProgramPlayer(GtpPool(spec.argument, processes, timeout, seconds), spec.text)
+
+
+def _make_uci(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    pieces_of(game)
+    processes = spec.count("processes", min(os.cpu_count() or 1, MOST_PROCESSES))
+    timeout = spec.number("timeout", TIMEOUT) or TIMEOUT
+    effort = Effort(
+        spec.number("seconds", 0.0) or None,
+        spec.count("nodes") if "nodes" in spec.options else None,
+        spec.count("depth") if "depth" in spec.options else None,
+    )
+    theirs = {name: text for name, text in spec.options.items() if name not in UCI_OPTIONS}
+    pool = UciPool(spec.argument, game, effort, theirs, processes, timeout)
+    return ProgramPlayer(pool, spec.text)
 
 
 def _make_checkpoint(spec: Spec, game: Game, ask: Ask | None) -> Player:
@@ -359,6 +379,7 @@ def find_weights(path: Path) -> Path:
     return newest
 
 
+UCI_OPTIONS = ("seconds", "nodes", "depth", "timeout", "processes")
 NETWORK_OPTIONS = ("temperature", "device")
 KINDS = {
     "random": Kind("random", "", True, (), _make_random),
@@ -371,6 +392,15 @@ KINDS = {
         ("seconds", "timeout", "processes"),
         _make_gtp,
         takes_command=True,
+    ),
+    "uci": Kind(
+        "uci:COMMAND",
+        "the command line of a program",
+        False,
+        UCI_OPTIONS,
+        _make_uci,
+        takes_command=True,
+        passes_options=True,
     ),
     "alphabeta": Kind("alphabeta:6", "its depth", False, ("seconds",), _make_alphabeta),
     "checkpoint": Kind(
