@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphazero.bridges.handicap import handicap_points, handicap_position, most_handicap
-from alphazero.bridges.sgf import SgfInfo, SgfNote, read_sgf, result_text, write_sgf
+from alphazero.bridges.note import Note
+from alphazero.bridges.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.bridges.sgf_tree import Node, decode_sgf, format_sgf, parse_sgf
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, load
@@ -245,7 +246,7 @@ def test_a_whole_game_as_text():
     for move in ("E5", "C3", "pass", "G7", "D3"):
         position.play(move)
     info = SgfInfo("Me \\ [1]", "Engine", "3d", "", "B+R", date="2026-01-31", main_time=600)
-    notes = {0: SgfNote("a start"), 1: SgfNote("so: ] \\\nnext", 0.61254, 598.5, 3)}
+    notes = {0: Note("a start"), 1: Note("so: ] \\\nnext", 0.61254, 598.5, 3)}
     assert write_sgf(position, info, notes) == (
         "(;FF[4]GM[1]CA[UTF-8]AP[alphazero:0.1.0]SZ[9]KM[7.5]RU[Tromp-Taylor]"
         "PB[Me \\\\ [1\\]]BR[3d]PW[Engine]DT[2026-01-31]TM[600]RE[B+R]C[a start]\n"
@@ -266,7 +267,7 @@ def test_only_games_of_stones_are_written():
         write_sgf(load("connect4").position())
 
 
-def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, SgfNote]]:
+def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
     """A game with everything a file can say, drawn at random."""
     rng = random.Random(seed)
     game = rng.choice((GO9, GO19))
@@ -293,7 +294,7 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, SgfNote]]:
             comment = "".join(rng.choice("a ]\\[();:\n\té碁") for _ in range(20))
             share = rng.choice((None, rng.randint(0, 10000) / 10000))
             seconds = rng.choice((None, rng.randint(0, 100) / 4))
-            notes[len(position.moves)] = SgfNote(comment, share, seconds, rng.choice((None, 4)))
+            notes[len(position.moves)] = Note(comment, share, seconds, rng.choice((None, 4)))
     info = SgfInfo(
         black=rng.choice(("", "a b", "]\\:")),
         white="井山",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from alphazero.bridges.gamefile import UNFINISHED, GameFile, free_path, is_sgf, save_path
-from alphazero.bridges.sgf import SgfInfo, SgfNote, read_sgf, result_text, write_sgf
+from alphazero.bridges.note import Note
+from alphazero.bridges.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game, Position
@@ -49,7 +50,7 @@ class Session:
         """Back to the start; the game so far keeps its file."""
         self.position = self._start.copy()
         self.info = self._info  # what an SGF file says but for the players and the result
-        self.notes: dict[int, SgfNote] = {}  # by the number of moves made before them
+        self.notes: dict[int, Note] = {}  # by the number of moves made before them
         self.undone: list[int] = []  # moves taken back, the next one to redo last
         self.resigned: int | None = None  # the player who has given up
         self.dead: np.ndarray | None = None  # stones [H, W], once they are agreed upon
@@ -123,7 +124,7 @@ class Session:
         if self.is_over:
             raise UserError(OVER)
 
-    def play(self, action: int, note: SgfNote | None = None) -> None:
+    def play(self, action: int, note: Note | None = None) -> None:
         """Make a move of whoever is to move; the note is for an SGF file."""
         self.require_unfinished()
         try:

@@ -24,13 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from alphazero.bridges.handicap import HANDICAP_KOMI, handicap_points
+from alphazero.bridges.note import Note
 from alphazero.bridges.sgf_tree import Node, decode_sgf, parse_sgf
 from alphazero.bridges.sgf_writer import (
     COLORS,
     KATAGO_RULES,
     LETTERS,
     SgfInfo,
-    SgfNote,
     result_text,
     stones_of,
     write_sgf,
@@ -39,7 +39,7 @@ from alphazero.bridges.sgf_writer import (
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, load
 
-__all__ = ["SgfGame", "SgfInfo", "SgfNote", "read_sgf", "result_text", "write_sgf"]
+__all__ = ["SgfGame", "SgfInfo", "read_sgf", "result_text", "write_sgf"]
 
 DEFAULT_SIZE = 19  # of a file that names none
 SETUP = {"AE": 0, "AB": 1, "AW": 2}
@@ -61,7 +61,7 @@ class SgfGame:
 
     position: Position
     info: SgfInfo
-    notes: dict[int, SgfNote]  # by the number of moves in `position.moves` before them
+    notes: dict[int, Note]  # by the number of moves in `position.moves` before them
     following: list[int]  # the moves after that, as far as no stones are set up
     plies: int  # moves of the whole main line
     remarks: list[str]  # what had to be assumed, a line each
@@ -143,7 +143,7 @@ class _Reader:
 
     def __init__(self, root: Node, game: Game, strict: bool) -> None:
         self.remarks: list[str] = []
-        self.notes: dict[int, SgfNote] = {}
+        self.notes: dict[int, Note] = {}
         self.following: list[int] = []
         self._game = game
         self._stones = stones_of(game)
@@ -287,13 +287,13 @@ class _Reader:
         mover = "W" if "W" in node.properties else "B"
         stones_left = _number(node.value(f"O{mover}"))
         comment = "\n".join(node.properties.get("C", []))
-        note = SgfNote(
+        note = Note(
             comment=comment,
             share=None if percentage is None else round(min(max(percentage / 100, 0.0), 1.0), 6),
             seconds_left=_number(node.value(f"{mover}L")),
             stones_left=None if stones_left is None else int(stones_left),
         )
-        if note != SgfNote():
+        if note != Note():
             self.notes[len(self.position.moves)] = note
 
     # -- values ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import alphazero
+from alphazero.bridges.note import Note
 from alphazero.bridges.sgf_tree import Node, format_sgf
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
@@ -46,18 +47,8 @@ class SgfInfo:
     overtime: str = ""
 
 
-@dataclass(frozen=True)
-class SgfNote:
-    """What a file says about a position: after a move, or before the first."""
-
-    comment: str = ""
-    share: float | None = None  # of the point, 0 to 1, that Black expects
-    seconds_left: float | None = None  # to the player who has moved
-    stones_left: int | None = None  # to be played in that time
-
-
 def write_sgf(
-    position: Position, info: SgfInfo | None = None, notes: Mapping[int, SgfNote] | None = None
+    position: Position, info: SgfInfo | None = None, notes: Mapping[int, Note] | None = None
 ) -> str:
     """A position with all its moves as the text of an SGF file, to be encoded as UTF-8.
 
@@ -131,7 +122,7 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     return lists
 
 
-def _write_note(node: Node, note: SgfNote | None, color: str) -> None:
+def _write_note(node: Node, note: Note | None, color: str) -> None:
     if note is None:
         return
     if note.seconds_left is not None:

@@ -16,8 +16,8 @@ from alphazero.bridges.commands import AGREEMENT, COMMANDS, HINTS, STONES_COMMAN
 from alphazero.bridges.console import Interrupt
 from alphazero.bridges.display import Display
 from alphazero.bridges.engine import Engine, Thought
+from alphazero.bridges.note import Note
 from alphazero.bridges.session import PASS, PERSON, Session
-from alphazero.bridges.sgf import SgfNote
 from alphazero.bridges.stones_talk import StonesTalk
 from alphazero.bridges.style import Style
 from alphazero.errors import UserError
@@ -181,7 +181,7 @@ class TerminalGame:
         facts = self.display.facts(thought)
         if not self.display.quiet:
             line = f"{line} | {self.display.judgement(thought, facts)}"
-        note = SgfNote(" | ".join(facts), thought.share(0))
+        note = Note(" | ".join(facts), thought.share(0))
         self._make_move(thought.action, line, note)
 
     def _give_up(self) -> None:
@@ -190,7 +190,7 @@ class TerminalGame:
         self._autosave()
         self.display.show_result()
 
-    def _make_move(self, action: int, line: str, note: SgfNote | None = None) -> None:
+    def _make_move(self, action: int, line: str, note: Note | None = None) -> None:
         self.session.play(action, note)
         self._proposed = None
         self._autosave()
