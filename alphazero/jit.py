@@ -58,7 +58,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     if PURE_PYTHON:
         return _pure(function)
     if not hasattr(function, "__kernel_sources__"):
-        sources = source_hash([function.__code__.co_filename])
+        sources = _hash_of_loaded([function])
         function.__kernel_sources__ = sources  # type: ignore[attr-defined]
         function.__qualname__ += _distinction(function, sources)
     borrows = getattr(function, "__borrows__", False)
@@ -105,12 +105,11 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
     copy.__module__ = template.__module__
     functions = [getattr(value, "py_func", value) for value in names.values()]
     functions = [function for function in functions if isinstance(function, types.FunctionType)]
-    files = [template.__code__.co_filename] + [f.__code__.co_filename for f in functions]
     identity = [name] + [f"{key}={value!r}" for key, value in names.items() if not callable(value)]
     for function in functions:  # a callee's constants are compiled into the copy
         identity += [f"{function.__qualname__} {function.__code__.co_firstlineno}"]
         identity += [repr(cell.cell_contents) for cell in function.__closure__ or ()]
-    sources = source_hash(files, extra="\n".join(identity))
+    sources = _hash_of_loaded([template, *functions], extra="\n".join(identity))
     safe = "".join(character if character.isalnum() else "_" for character in name)
     copy.__qualname__ = f"{template.__qualname__}__{safe}_{sources[:8]}"
     copy.__kernel_sources__ = sources  # type: ignore[attr-defined]
@@ -213,25 +212,52 @@ def _exclusive(directory: Path):
         yield
 
 
-def source_hash(files: Iterable[str], extra: str = "") -> str:
+def source_hash(
+    files: Iterable[str], extra: str = "", read: Callable[[Path], bytes] = Path.read_bytes
+) -> str:
     """A short hash of the engine's kernels, of these files and of the siblings they import."""
     digest = hashlib.sha256(_engine_hash().encode())
-    found: set[Path] = set()
+    found: dict[Path, bytes] = {}
     for file in files:
-        _collect_sources(Path(file).resolve(), found)
+        _collect_sources(Path(file).resolve(), found, read)
     for path in sorted(found, key=lambda path: path.name):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(path.name.encode() + b"\0" + found[path])
     digest.update(extra.encode())
     return digest.hexdigest()[:20]
 
 
-def _collect_sources(path: Path, found: set[Path]) -> None:
+def _collect_sources(path: Path, found: dict[Path, bytes], read: Callable[[Path], bytes]) -> None:
     if path in found or not path.is_file() or path.is_relative_to(ENGINE):
         return
-    found.add(path)
-    for module in _imported_names(path.read_bytes()):
-        _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found)
-        _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found)
+    found[path] = read(path)
+    for module in _imported_names(found[path]):
+        _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found, read)
+        _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found, read)
+
+
+_loaded: dict[Path, tuple[Any, bytes]] = {}  # the module's spec, and its source
+
+
+def _hash_of_loaded(functions: Iterable[types.FunctionType | Any], extra: str = "") -> str:
+    """The hash of the sources that functions in memory were made from.
+
+    A file may have been edited since its module was loaded. To hash what it holds now would file
+    the old code's machine code under the new source's name, for every later process to find.
+    """
+    files = []
+    for function in functions:
+        file = function.__code__.co_filename
+        files.append(file)
+        path, spec = Path(file).resolve(), function.__globals__.get("__spec__")
+        if path.is_file() and (path not in _loaded or _loaded[path][0] is not spec):
+            _loaded[path] = spec, path.read_bytes()  # a module that has just been executed
+
+    def read(path: Path) -> bytes:
+        if path not in _loaded:
+            _loaded[path] = None, path.read_bytes()
+        return _loaded[path][1]
+
+    return source_hash(files, extra, read)
 
 
 @functools.cache

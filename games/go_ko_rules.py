@@ -18,6 +18,8 @@ from games.go_rules import (
     is_first,
     is_suicide,
     neighbour,
+    next_stone,
+    taken_bit,
 )
 
 TO_PLAY_BIT = np.uint64(1 << 63)
@@ -69,8 +71,11 @@ def mark_forbidden(state, keys, n, size, mask, value):
         if state.chain[head] != head or state.liberties[head] != 1:
             continue
         cell = last_liberty(state, head, width)
-        if state.color[head] == mine and (not state.suicide or not is_suicide(state, cell, width)):
-            continue
+        if state.color[head] == mine:
+            if not state.suicide or not is_suicide(state, cell, width):
+                continue
+        elif state.ring[cell] & taken_bit(mine) == 0:
+            continue  # no earlier position had a stone of the mover here
         after = hash_after(state, cell, mine, width) | (expected & TO_PLAY_BIT)
         repeats = 0
         for i in range(n):  # to the end: without a way out the loop compares several at once
@@ -95,7 +100,7 @@ def last_liberty(state, head, width):
             beside = neighbour(stone, direction, width)
             if state.color[beside] == EMPTY:
                 return beside
-        stone = np.uint64(state.ring[stone])
+        stone = next_stone(state, stone)
 
 
 @kernel
@@ -116,7 +121,7 @@ def hash_after(state, cell, mine, width):
             stone = beside
             while True:
                 after ^= ZOBRIST[taken - 1, stone]
-                stone = np.uint64(state.ring[stone])
+                stone = next_stone(state, stone)
                 if stone == beside:
                     break
     return after

@@ -10,7 +10,8 @@ board of N columns a row has W = N + 1 cells, of which the first is border, for 
     # # # #
 
 Stones of one colour that touch form a chain. Every stone knows its chain's head (`chain`), and the
-next stone of a ring through the whole chain (`ring`); the head knows how many liberties, that is
+next stone of a ring through the whole chain (`ring`, whose high bits remember for superko what has
+been taken from a cell); the head knows how many liberties, that is
 different empty cells beside it, the chain has (`liberties`). Captures, suicide and atari are then
 questions about a few numbers, and a chain is walked only when it is captured or joins another.
 
@@ -41,6 +42,7 @@ def number_of_cells(size: int) -> int:
 
 STONE_BITS = 10  # of a stone's number that say which it is: colour - 1, then 9 bits of cell
 CELL_LIMIT = 1 << 9
+NEXT = np.uint64(CELL_LIMIT - 1)  # the bits of `ring` that are a cell
 _stones = np.arange(2)[:, None] * CELL_LIMIT + np.arange(CELL_LIMIT)
 ZOBRIST = np.random.default_rng(1).integers(1, 2**53, _stones.shape, dtype=np.uint64)
 ZOBRIST = ZOBRIST << np.uint64(STONE_BITS) | _stones.astype(np.uint64)
@@ -54,7 +56,7 @@ def state_dtype(size: int) -> np.dtype:
             ("hash", np.uint64),  # of the stones
             ("komi", np.float32),  # points for White
             ("chain", np.uint16, cells),  # cell of the chain's head; 0 where no stone is
-            ("ring", np.uint16, cells),  # the next stone of the chain
+            ("ring", np.uint16, cells),  # the next stone of the chain, and what was taken here
             ("recent", np.int16, RECENT),  # cells of the last moves, the newest first; -1: none
             ("captures", np.int16, 2),  # stones taken by Black and by White
             ("ko", np.uint16),  # cell that may not be retaken at once; 0: none
@@ -139,7 +141,7 @@ def play_stone(state, cell, width):
     state.ko = 0
     if state.liberties[head] == 0:  # suicide
         state.captures[1 - state.to_play] += remove_chain(state, cell, width)
-    elif captured == 1 and state.ring[cell] == cell and state.liberties[head] == 1:
+    elif captured == 1 and next_stone(state, cell) == cell and state.liberties[head] == 1:
         state.ko = last_captured
     remember(state, cell)
     state.passes = 0
@@ -164,7 +166,7 @@ def add_stone(state, cell, mine, width):
     state.color[cell] = mine
     state.hash ^= ZOBRIST[mine - 1, cell]
     state.chain[cell] = cell
-    state.ring[cell] = cell
+    state.ring[cell] = (state.ring[cell] & ~NEXT) | cell
     free = 0
     for direction in range(4):
         beside = neighbour(cell, direction, width)
@@ -200,7 +202,8 @@ def remove_chain(state, cell, width):
     stone = cell
     removed = 0
     while True:
-        following = np.uint64(state.ring[stone])
+        following = next_stone(state, stone)
+        state.ring[stone] |= taken_bit(mine)
         state.color[stone] = EMPTY
         state.chain[stone] = 0
         state.hash ^= ZOBRIST[mine - 1, stone]
@@ -236,7 +239,7 @@ def join_neighbours(state, cell, mine, width):
             stone = beside
             while state.chain[stone] != base:
                 add_liberties(state, stone, base, width)
-                stone = np.uint64(state.ring[stone])
+                stone = next_stone(state, stone)
             splice(state, beside, base)
 
 
@@ -264,9 +267,21 @@ def touches(state, cell, head, width):
 @kernel
 def splice(state, one, other):
     """Make one ring of two: each stone goes on where the other did."""
-    following = state.ring[one]
-    state.ring[one] = state.ring[other]
-    state.ring[other] = following
+    difference = (state.ring[one] ^ state.ring[other]) & NEXT
+    state.ring[one] ^= difference
+    state.ring[other] ^= difference
+
+
+@kernel
+def next_stone(state, stone):
+    """The stone that follows in the ring of a chain."""
+    return state.ring[stone] & NEXT
+
+
+@kernel
+def taken_bit(color):
+    """The bit of `ring` that says whether a stone of this colour has ever been taken here."""
+    return ONE << np.uint64(13 + color)
 
 
 # -- what is legal ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Compiled kernels: the disk cache, copies of templates, bits, borrowed arrays, random streams."""
 
 import functools
+import importlib
 import json
 import os
 import subprocess
@@ -102,6 +103,31 @@ def test_a_helper_in_a_package_below_counts(tmp_path: Path) -> None:
     before = source_hash([path])
     write(tmp_path / "rules", tables="x = 2")
     assert source_hash([path]) != before
+
+
+def test_code_in_memory_is_filed_under_the_source_it_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not under what somebody has written into the file meanwhile, until that is executed."""
+    game = """
+        from alphazero.jit import kernel
+        from edited_steps import STEP
+
+        def make(unused):
+            @kernel
+            def step(n):
+                return n + STEP
+            return step
+        """
+    path = Path(write(tmp_path, edited_game=game, edited_steps="STEP = 1"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("edited_game")
+    before = module.make(1).__kernel_sources__
+    write(tmp_path, edited_steps="STEP = 2")
+    path.write_text(path.read_text().replace("n + STEP", "n - STEP"))
+    assert module.make(2).__kernel_sources__ == before
+    importlib.reload(module)
+    assert module.make(3).__kernel_sources__ != before
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
