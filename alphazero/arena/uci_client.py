@@ -13,6 +13,7 @@ from alphazero.errors import UserError, closest
 from alphazero.game import Game, Pieces, Position
 
 SECONDS = 0.1  # for a move, where nothing is said of time, nodes or depth
+START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 NO_MOVES = ("(none)", "0000", "NULL")
 ELO, LIMIT, CHESS960 = "UCI_Elo", "UCI_LimitStrength", "UCI_Chess960"
 
@@ -145,9 +146,8 @@ class UciEngine(Program):
             self._texts.append(known.text(move))
             known.play(move)
         self._known = known
-        start = "startpos"
-        if position.start_state.tobytes() != self.game.position().state.tobytes():
-            start = f"fen {self._pieces.fen(position.start_state)}"
+        fen = self._pieces.fen(position.start_state)
+        start = "startpos" if fen == START else f"fen {fen}"
         moves = f" moves {' '.join(self._texts)}" if self._texts else ""
         self.write(f"position {start}{moves}\n")
 
