@@ -61,8 +61,7 @@ def parser() -> argparse.ArgumentParser:
         " comes with the game",
     )
     options.add_argument("--seed", type=natural, metavar="N", help="the same moves every time")
-    options.add_argument("--load", metavar="FILE", help="go on with a saved game")
-    options.add_argument("--save", metavar="FILE", help="where to save the game after every move")
+    add_files(options)
     options.add_argument(
         "--moves", default="", metavar='"D C"', help="what you enter first, separated by spaces"
     )
@@ -71,6 +70,16 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--quiet", action="store_true", help="print only moves and results")
     return options
+
+
+def add_files(options: argparse.ArgumentParser) -> None:
+    """Where a game comes from and goes to."""
+    options.add_argument(
+        "--load", metavar="FILE", help="go on with a saved game: .pgn, .fen, .sgf or our own .txt"
+    )
+    options.add_argument("--at", type=natural, metavar="N", help="after its first N moves")
+    options.add_argument("--fen", help="begin a game of chess from this position")
+    options.add_argument("--save", metavar="FILE", help="where to save the game after every move")
 
 
 def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
@@ -123,7 +132,7 @@ def speak_uci(options: argparse.Namespace) -> int:
 
 def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
     """Raise UserError for what only makes sense where people play."""
-    for name in ("color", "handicap", "load", "save", "moves", "quiet"):
+    for name in ("color", "handicap", "load", "at", "fen", "save", "moves", "quiet"):
         if getattr(options, name):
             raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
 
@@ -140,7 +149,7 @@ def play(options: argparse.Namespace) -> int:
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
     human = choose_side(options.color, game.players, seed) if options.color else None
     path = writable(options.save) if options.save else None
-    start = starting_position(game, options) if options.handicap else None
+    start = starting_position(game, options)
     opponent = find_opponent(options, game)
     engine = make_engine(
         game,
@@ -160,7 +169,7 @@ def play(options: argparse.Namespace) -> int:
         handicap=options.handicap or 0,
         agrees_on_dead=opponent is None,
     )
-    for remark in session.load(options.load) if options.load else []:
+    for remark in session.load(options.load, options.at) if options.load else []:
         report(remark)
     if human is not None:
         session.human = human
@@ -186,9 +195,14 @@ def find_game(options: argparse.Namespace) -> "Game":
 
     if options.load and (parameters_of(options) or options.handicap):
         raise UserError("with --load, size, komi, rules and handicap are the file's")
+    if options.load and options.fen:
+        raise UserError("--load and --fen both say where the game begins")
+    if options.at is not None and not options.load:
+        raise UserError("--at is a move of the file that --load names")
     if options.load and options.game is None:
         return saved_game(options.load)
-    return load(with_parameters(options.game or "tic-tac-toe", options))
+    default = "chess" if options.fen else "tic-tac-toe"
+    return load(with_parameters(options.game or default, options))
 
 
 def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
@@ -221,8 +235,14 @@ def with_parameters(game: str, options: argparse.Namespace) -> str:
     return f"{game}{',' if has_parameters else ':'}{parameters}"
 
 
-def starting_position(game: "Game", options: argparse.Namespace) -> "Position":
-    """The start of a game with handicap. Raises UserError."""
+def starting_position(game: "Game", options: argparse.Namespace) -> "Position | None":
+    """The start that the options ask for, None for the game's own. Raises UserError."""
+    if options.fen:
+        from alphazero.bridges.pgn_reader import start_from
+
+        return start_from(game, options.fen)
+    if not options.handicap:
+        return None
     from alphazero.bridges.handicap import HANDICAP_KOMI, handicap_position
 
     try:

@@ -57,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     add_train(add("train", train, "learn a game by self-play"))
+    add_pretrain(
+        add("pretrain", pretrain, "learn from games that were played, in PGN or SGF files")
+    )
     add_selfplay(add("selfplay", selfplay, "play games of a player against itself into a folder"))
     add_match(add("match", match, "play players against each other and estimate their strength"))
     one = add("check", check, "check that a game keeps to the contract")
@@ -78,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--half", action="store_true", help="16 bits a number: half the space")
     one = add("show", show, "print records of games as text")
     one.add_argument(
-        "path", metavar="PATH", help="a shard, a folder of them, or a saved game (.sgf, .txt)"
+        "path", metavar="PATH", help="a shard, a folder of them, or a saved game (.pgn, .sgf, .txt)"
     )
     one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
     one.add_argument("--top", type=count, metavar="N", help="only so many moves of a policy")
@@ -102,6 +105,15 @@ def add_train(one: argparse.ArgumentParser) -> None:
     one.add_argument("--resume", metavar="DIR", help="go on with the run in DIR, as it was set up")
     one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
     one.add_argument("--dry-run", action="store_true", help="show the settings, train nothing")
+
+
+def add_pretrain(one: argparse.ArgumentParser) -> None:
+    add_settings(one)
+    files = one.add_mutually_exclusive_group(required=True)
+    files.add_argument("--pgn", nargs="+", metavar="FILE", help="games of chess; files or folders")
+    files.add_argument("--sgf", nargs="+", metavar="FILE", help="games of Go; files or folders")
+    one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
+    one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
 
 
 def add_selfplay(one: argparse.ArgumentParser) -> None:
@@ -185,6 +197,28 @@ def train(options: argparse.Namespace) -> int:
     python = nearby(Path(sys.executable)) if sys.executable else "python"
     print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
     return int(summary.proof is not None and not summary.proof.unbeaten)
+
+
+def pretrain(options: argparse.Namespace) -> int:
+    kind = "pgn" if options.pgn else "sgf"
+    config = read_config(options.settings, [])
+    if not options.settings:
+        config = read_config([], ["game=chess" if kind == "pgn" else "game=go"])
+    from alphazero.pretrain import pretrain as learn_from_files
+
+    summary = learn_from_files(
+        config, options.pgn or options.sgf, kind, directory=options.run_dir, fresh=options.fresh
+    )
+    directory = nearby(summary.directory)
+    if not summary.finished:
+        print("stopped; the same command goes on")
+        return INTERRUPTED
+    for name, value in summary.validation.items():
+        print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
+    python = nearby(Path(sys.executable)) if sys.executable else "python"
+    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
+    print(f"Go on by self-play: alphazero train … run.start_from={directory}")
+    return 0
 
 
 def nearby(path: Path) -> Path:
@@ -279,7 +313,7 @@ def show(options: argparse.Namespace) -> int:
     from alphazero.training.record import read_shard
 
     path = Path(options.path).expanduser()
-    if path.suffix in (".txt", ".sgf"):
+    if path.suffix in (".txt", ".sgf", ".pgn", ".fen"):
         print(saved_text(path))
         return 0
     shards = sorted(path.rglob("shard-*.npz")) if path.is_dir() else [path]

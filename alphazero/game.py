@@ -45,6 +45,7 @@ __all__ = [
     "State",
     "Stones",
     "Symmetries",
+    "Tactics",
     "available",
     "load",
 ]
@@ -130,8 +131,27 @@ class Pieces:
     san: Callable[[State, int], str]  # a legal move as people write it; ValueError for others
     in_check: Callable[[State], bool]
     ending: Callable[[State, np.ndarray], str]  # (state, keys): why a game is over; "" if it is not
+    # (state, keys): why the player to move may claim a draw, in a game that goes on; "": may not.
+    claim: Callable[[State, np.ndarray], str]
+    count: Callable[[np.ndarray], np.ndarray]  # pieces in each of states [B], kings included
     # (state, plies): lines by their first action; a draw ends none.
     perft: Callable[[State, int], dict[int, int]]
+
+
+@dataclass(frozen=True)
+class Tactics:
+    """What brute force (`arena/alphabeta.py`) can be told of a game, that it need not search in the
+    dark: kernels about one position, whatever came before it.
+
+    `actions` is an int32 array with room for all legal actions of any position.
+    """
+
+    moves: Callable[..., Any]  # (state, actions) -> how many legal ones it has written there
+    # (state, actions) -> (count, forced): the legal moves to be looked at where the search ends, as
+    # captures, because no value can be given before; if forced, all: there is no standing still.
+    noisy: Callable[..., Any]
+    gain: Callable[..., Any]  # (state, action) -> int: how good a move looks; 0 for a quiet one
+    value: Callable[..., Any]  # (state) -> what the player to move may expect, in (-1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +187,7 @@ class Game:
     )
     stones: Stones | None = None
     pieces: Pieces | None = None
+    tactics: Tactics | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     in_planes: tuple[str, ...] = ()  # parameters that a network sees: it serves all their values
     fully_convolutional: bool = False  # actions are the points [H * W], or these and then a pass

@@ -30,7 +30,7 @@ from games.chess_moves_rules import list_moves
 from games.chess_notation_rules import read_move, write_san, write_uci
 from games.chess_perft_rules import perft
 from games.chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
-from games.chess_reasons_rules import how_ended, marked_squares, why_illegal
+from games.chess_reasons_rules import claim, how_ended, marked_squares, why_illegal
 from games.chess_rules import MAX_MOVES, PAST, SCRATCH_MOVES, STATE, judge, play_move, settle
 from games.chess_tables_rules import NUM_ACTIONS
 
@@ -179,6 +179,8 @@ def pieces(chess960: bool, repetitions: int, limit: int, max_plies: int) -> Piec
         san=write_san,
         in_check=lambda state: bool(checking_pieces(state)),
         ending=ending,
+        claim=claim,
+        count=lambda states: np.bitwise_count(states["mine"] | states["theirs"]),
         perft=perft,
     )
 

@@ -299,14 +299,16 @@ def start_setup(number: int = STANDARD) -> Setup:
 
 
 def draw(state: State, marked: set[int]) -> str:
-    """The board from White's side, these squares marked."""
+    """The board from White's side, these squares in ( ), a king in check in [ ]."""
     pieces = pieces_of(state)
+    king = relative(state, int(state["king"])) if checking_pieces(state) else None
     header = "   " + "  ".join(FILES)
     lines = [header]
     for rank in range(7, -1, -1):
         cells = ""
         for square in range(8 * rank, 8 * rank + 8):
             piece = pieces.get(square, ".")
-            cells += f"({piece})" if square in marked else f" {piece} "
+            left, right = "[]" if square == king else "()" if square in marked else "  "
+            cells += f"{left}{piece}{right}"
         lines.append(f"{rank + 1} {cells} {rank + 1}")
     return "\n".join([*lines, header])

@@ -170,6 +170,16 @@ def how_ended(state: State, keys: np.ndarray, repetitions: int, limit: int) -> s
     return ""
 
 
+def claim(state: State, keys: np.ndarray) -> str:
+    """Why the player to move may claim a draw, over the board; empty if there is no reason."""
+    clock = int(state["clock"])
+    if clock >= 100:
+        return "fifty moves without progress"
+    if times_before(np.uint64(state["key"]), keys, len(keys), clock, 2) == 2:
+        return "threefold repetition"
+    return ""
+
+
 def marked_squares(state: State, last_action: int | None) -> set[int]:
     """From where to where the last move went; of castling, the king's."""
     if last_action is None:

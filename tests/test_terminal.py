@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alphazero.bridges import gamefile
+from alphazero.bridges.commands import COMMANDS
 from alphazero.bridges.console import Interrupt, line_reader
 from alphazero.bridges.engine import Line, Thought
 from alphazero.bridges.gamefile import GameFile, free_path, save_folder, save_path
@@ -20,7 +21,7 @@ from alphazero.bridges.style import (
     rotate,
     win_bar,
 )
-from alphazero.bridges.terminal import COMMANDS, TerminalGame
+from alphazero.bridges.terminal import TerminalGame
 from alphazero.errors import UserError
 from alphazero.game import Position, load
 

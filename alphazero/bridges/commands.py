@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from alphazero.game import Game
+
 HINTS = 3  # moves that a hint shows
 
 
@@ -34,7 +36,17 @@ STONES_COMMANDS = {
     "pass": Command("pass", "make no move; two passes one after the other end the game"),
     "score": Command("score", "estimate whose the points of the board will be"),
 }
+PIECES_COMMANDS = {
+    "draw": Command("draw", "claim a draw: third repetition, or fifty moves without progress"),
+    "fen": Command("fen", "the position as FEN"),
+}
 AGREEMENT = {  # what may be said of dead stones, besides a point and the commands
     "agree": Command("agree", "these stones are dead, all others alive"),
     "on": Command("on", "play on: both passes are taken back"),
 }
+
+
+def commands_of(game: Game) -> dict[str, Command]:
+    """The commands that make sense in a game."""
+    commands = COMMANDS | (STONES_COMMANDS if game.stones is not None else {})
+    return commands | (PIECES_COMMANDS if game.pieces is not None else {})

@@ -5,6 +5,7 @@ from typing import TextIO
 
 import numpy as np
 
+from alphazero.bridges.pieces_talk import PiecesTalk, paint_pieces
 from alphazero.bridges.session import PASS, Session
 from alphazero.bridges.stones_talk import LEGEND, SIDES, StonesTalk
 from alphazero.bridges.style import Style, paint, paint_cells, percent, rotate, win_bar
@@ -16,7 +17,7 @@ LINE_WIDTH = 79
 
 class Display:
     """A session in lines of text. `person` is who plays in the person's place, None for a person;
-    `stones` knows what to say of a game of stones."""
+    `stones` and `pieces` know what to say of such a game."""
 
     def __init__(
         self,
@@ -27,13 +28,14 @@ class Display:
         *,
         person: str | None,
         stones: StonesTalk | None,
+        pieces: PiecesTalk | None,
         quiet: bool,
     ) -> None:
         self._session, self._out, self._err, self._style = session, out, err, style
-        self._person, self._stones, self.quiet = person, stones, quiet
+        self._person, self._stones, self._pieces, self.quiet = person, stones, pieces, quiet
         self._players = session.game.players
         self._sides = self._players if stones is None else SIDES  # their letters on a board
-        self.flipped = False
+        self.flipped = pieces is not None and person is None and session.human == 1
 
     def say(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -54,8 +56,10 @@ class Display:
             self.say(f"{self._stones.introduction()}.")
         position = self._session.position
         if self._person is None and (legal := position.legal_actions()):
-            example = position.text(legal[len(legal) // 2])
+            example = self._session.text(legal[len(legal) // 2])
             self.say(f"Write a move, as in {example}, or help for the other commands.")
+        if self._pieces is not None:
+            return self._show_start()
         letters = [side[0] for side in self._sides]
         if self._style.unicode:
             letters = [
@@ -63,6 +67,9 @@ class Display:
             ]
         if self._style.unicode or self._stones is not None:
             self.say(f"{self._players[0]} is {letters[0]}, {self._players[1]} is {letters[1]}.")
+        self._show_start()
+
+    def _show_start(self) -> None:
         self.show_board()
         self.show_result()
 
@@ -70,13 +77,17 @@ class Display:
 
     def drawing(self) -> str:
         """The board as it stands."""
+        below = "" if self._stones is None else self._stones.captures()
+        below = below if self._pieces is None else self._pieces.status()
         board = self.styled(self._session.position.render())
-        return board if self._stones is None else f"{board}\n{self._stones.captures()}"
+        return f"{board}\n{below}" if below else board
 
     def styled(self, drawing: str) -> str:
         """A game's drawing as the person wants to see it."""
         board, passed, _ = drawing.partition(f"\n{PASS}")  # below the board, if that was the move
         board = rotate(board) if self.flipped else board
+        if self._pieces is not None:
+            return paint_pieces(board, self._style)
         return paint(board, self._sides, self._style) + passed
 
     def show_board(self) -> None:
@@ -97,7 +108,9 @@ class Display:
         if not session.is_over:
             return
         you = " (you)" if session.winner == session.human and self._person is None else ""
-        self.say("The game is a draw." if session.winner is None else f"{session.result}{you}.")
+        how = "" if not session.ending else f" by {session.ending}"
+        result = "The game is a draw" if session.winner is None else session.result
+        self.say(f"{result}{how}{you}.")
 
     def judgement(self, thought: Thought, facts: Sequence[str]) -> str:
         """The facts with the chances of the person before them, and a picture of these below."""
@@ -132,7 +145,7 @@ class Display:
         best = thought.lines[0]
         line = (
             f"thinking: {thought.seconds:.0f} s, {thought.simulations} simulations, "
-            f"{self._session.position.text(best.action)} {percent(best.share)} (Ctrl-C: move now)"
+            f"{self._session.text(best.action)} {percent(best.share)} (Ctrl-C: move now)"
         )
         self._err.write(f"\r{line[:LINE_WIDTH]:{LINE_WIDTH}}")
         self._err.flush()

@@ -13,7 +13,7 @@
 
 One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a
 comment. The result is `*` for an unfinished game, else `draw`, `X wins` or `X wins by resignation`.
-Games of stones are saved as SGF instead: see `sgf.py`.
+Games of stones are saved as SGF instead and games of pieces as PGN: see `sgf.py` and `pgn.py`.
 """
 
 import os
@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from alphazero.bridges.pgn import write_pgn
+from alphazero.bridges.pgn_reader import read_pgn, start_from
 from alphazero.bridges.sgf import read_sgf
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
@@ -30,7 +32,7 @@ from alphazero.game import Game, Position, load
 
 FIRST_LINE = "alphazero game 1"
 UNFINISHED = "*"
-SGF = ".sgf"
+SGF, PGN, FEN = ".sgf", ".pgn", ".fen"
 
 
 @dataclass(frozen=True)
@@ -130,25 +132,39 @@ def free_path(path: Path) -> Path:
 
 def save_path(game: Game, now: datetime, environment: Mapping[str, str] = os.environ) -> Path:
     """A new file's name for a game that begins now: tic-tac-toe-20260131-201500.txt."""
-    suffix = SGF if game.stones is not None else ".txt"
+    suffix = SGF if game.stones is not None else PGN if game.pieces is not None else ".txt"
     return free_path(save_folder(environment) / f"{game.name}-{now:%Y%m%d-%H%M%S}{suffix}")
 
 
-def is_sgf(path: Path | str) -> bool:
-    """Whether a file's name says that it is SGF."""
-    return Path(path).suffix.lower() == SGF
+def kind_of(path: Path | str) -> str:
+    """What a file's name says that it is: SGF, PGN, FEN, or nothing for our own format."""
+    suffix = Path(path).suffix.lower()
+    return suffix if suffix in (SGF, PGN, FEN) else ""
 
 
 def saved_game(path: Path | str) -> Game:
-    """The game that a saved game of either kind is one of. Raises UserError."""
-    if is_sgf(path):
+    """The game that a saved game of any kind is one of. Raises UserError."""
+    kind = kind_of(path)
+    if kind == SGF:
         return read_sgf(path, move=1).position.game
+    if kind == PGN:
+        return read_pgn(path).position.game
+    if kind == FEN:
+        return load("chess:draws=automatic")
     return GameFile.read(path).load_game(str(path))
 
 
 def saved_text(path: Path | str) -> str:
-    """A saved game of either kind for people to read, with its last board. Raises UserError."""
-    if not is_sgf(path):
+    """A saved game of any kind for people to read, with its last board. Raises UserError."""
+    kind = kind_of(path)
+    if kind == FEN:
+        return read_fen_file(path, saved_game(path)).render()
+    if kind == PGN:
+        pgn = read_pgn(path)
+        remarks = [pgn.error] if pgn.error else []
+        written = write_pgn(pgn.position, pgn.tags, pgn.notes)
+        return "\n".join([written, *remarks, pgn.position.render()])
+    if kind != SGF:
         file = GameFile.read(path)
         board = file.position(file.load_game(str(path)), str(path)).render()
         return f"{file.to_text()}\n{board}"
@@ -156,3 +172,14 @@ def saved_text(path: Path | str) -> str:
     said = {name.replace("_", " "): value for name, value in vars(sgf.info).items() if value}
     lines = [f"{name}: {value}" for name, value in said.items()]
     return "\n".join([*lines, *sgf.remarks, f"moves: {sgf.plies}", "", sgf.position.render()])
+
+
+def read_fen_file(path: Path | str, game: Game) -> Position:
+    """The position of a file that holds a FEN, as the start of a game. Raises UserError."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8").strip()
+        return start_from(game, text)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error

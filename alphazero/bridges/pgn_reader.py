@@ -203,6 +203,7 @@ def replay(written: Written, game: Game | None = None) -> PgnGame:
     variant = "".join(filter(str.isalnum, written.tags.get("Variant", ""))).lower()
     is_960 = variant in CHESS960_NAMES
     game = game or _game(is_960)
+    pieces = pieces_of(game)
     position, error = game.position(), ""
     try:
         if variant not in STANDARD_NAMES | CHESS960_NAMES:
@@ -216,6 +217,10 @@ def replay(written: Written, game: Game | None = None) -> PgnGame:
     notes = {0: read_note(written.comments[0])} if 0 in written.comments else {}
     for made, move in enumerate([] if error else written.moves, start=1):
         try:
+            if position.is_over:
+                raise ValueError(
+                    f"the game is over: {pieces.ending(position.state, position.keys)}"
+                )
             position.play(move.text)
         except ValueError as wrong:
             dots = "." if position.to_play == 0 else "..."

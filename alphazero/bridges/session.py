@@ -7,8 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from alphazero.bridges.gamefile import UNFINISHED, GameFile, free_path, is_sgf, save_path
+from alphazero.bridges.gamefile import (
+    FEN,
+    PGN,
+    SGF,
+    UNFINISHED,
+    GameFile,
+    free_path,
+    kind_of,
+    read_fen_file,
+    save_path,
+)
 from alphazero.bridges.note import Note
+from alphazero.bridges.pgn import write_pgn
+from alphazero.bridges.pgn_reader import read_pgn
 from alphazero.bridges.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
@@ -17,7 +29,12 @@ from alphazero.game import Game, Position
 RESIGNATION = " by resignation"
 OVER = "the game is over: write new, undo or quit"
 COUNTING = "the game is over but for its dead stones: write agree, on or undo"
+NO_CLAIM = (
+    "there is no draw to claim: the position has not come three times, and a pawn has been moved or"
+    " a piece captured in the last fifty moves"
+)
 PASS = "pass"
+PLAYERS_TAGS = ("White", "Black", "Result", "Termination")  # of a PGN file
 PERSON = "human"  # the name of a person in files
 
 
@@ -49,10 +66,12 @@ class Session:
     def begin(self) -> None:
         """Back to the start; the game so far keeps its file."""
         self.position = self._start.copy()
-        self.info = self._info  # what an SGF file says but for the players and the result
+        self.info = self._info  # what an SGF file says but for the players and the result,
+        self.tags: dict[str, str] = {}  # and what a PGN file does
         self.notes: dict[int, Note] = {}  # by the number of moves made before them
         self.undone: list[int] = []  # moves taken back, the next one to redo last
         self.resigned: int | None = None  # the player who has given up
+        self.drawn = ""  # why the game is a draw that a player has claimed
         self.dead: np.ndarray | None = None  # stones [H, W], once they are agreed upon
         if self.saved:
             self.path = free_path(self._wanted_path) if self._wanted_path else None
@@ -78,7 +97,8 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        return self.resigned is not None or (self.position.is_over and not self.is_counting)
+        ended = self.position.is_over and not self.is_counting
+        return self.resigned is not None or bool(self.drawn) or ended
 
     @property
     def score(self) -> float | None:
@@ -92,6 +112,8 @@ class Session:
         """The player who has won; None for a draw, or while the game goes on."""
         if self.resigned is not None:
             return 1 - self.resigned
+        if self.drawn:
+            return None
         score = self.score
         if score is not None:
             return None if score == 0 else int(score < 0)
@@ -110,10 +132,22 @@ class Session:
         how = how if score is None else f" by {abs(score):g} points"
         return f"{self.game.players[self.winner]} wins{how}"
 
+    @property
+    def ending(self) -> str:
+        """How a game of pieces has ended, in the words of its rules; "" if there are none."""
+        pieces = self.game.pieces
+        if pieces is None or self.resigned is not None:
+            return ""
+        return self.drawn or pieces.ending(self.position.state, self.position.keys)
+
+    def text(self, action: int) -> str:
+        """A legal move of this position as people write it."""
+        return spelled(self.position, action)
+
     def texts(self, actions: Sequence[int]) -> list[str]:
         """A line of moves from this position, as people write them."""
         position = self.position.copy()
-        return [(position.text(action), position.play(action))[0] for action in actions]
+        return [(spelled(position, action), position.play(action))[0] for action in actions]
 
     # -- what changes it; UserError says why something cannot be done ------------------------------
 
@@ -138,9 +172,9 @@ class Session:
             self.notes[made] = note
 
     def undo(self) -> None:
-        """Take back a resignation, or the person's last move and what came after it."""
-        if self.resigned is not None:
-            self.resigned = None
+        """Take back a resignation or a claim, or the person's last move and what came after it."""
+        if self.resigned is not None or self.drawn:
+            self.resigned, self.drawn = None, ""
             return
         earlier = self.position.copy()
         while earlier.moves:
@@ -167,6 +201,15 @@ class Session:
             self.require_unfinished()
         self.resigned = self.human if player is None else player
 
+    def claim_draw(self) -> None:
+        """Whoever is to move claims a draw. Raises UserError where there is none to claim."""
+        self.require_unfinished()
+        pieces = self.game.pieces
+        claim = pieces.claim(self.position.state, self.position.keys) if pieces is not None else ""
+        if not claim:
+            raise UserError(NO_CLAIM)
+        self.drawn = claim
+
     def agree(self, dead: np.ndarray) -> None:
         """End a game that two passes have ended, with these stones [H, W] taken off."""
         self.dead = dead
@@ -186,8 +229,13 @@ class Session:
     def write(self, path: Path | str, headers: dict[str, str]) -> None:
         """Write the game as it stands to a file, with headers that say who plays and when."""
         path = Path(path).expanduser()
-        if is_sgf(path):
+        kind = kind_of(path)
+        if kind == SGF:
             atomic_write(path, self._sgf_text(headers).encode())
+        elif kind == PGN:
+            atomic_write(path, self._pgn_text(headers).encode())
+        elif kind == FEN and self.game.pieces is not None:
+            atomic_write(path, f"{self.game.pieces.fen(self.position.state)}\n".encode())
         else:
             self._file(headers).write(path)
 
@@ -208,12 +256,28 @@ class Session:
         info = replace(self.info, black=black, white=white, date=date, result=result or "?")
         return write_sgf(self.position, info, self.notes)
 
+    def _pgn_text(self, headers: dict[str, str]) -> str:
+        date, _, time = headers.get("date", "").partition(" ")
+        white, black = (headers.get(player, "") for player in self.game.players)
+        tags = {"Event": "Casual game", "White": white, "Black": black} | self.tags
+        tags["Date"] = date.replace("-", ".") or tags.get("Date", "")
+        tags["Result"] = "*"
+        if self.is_over:
+            tags["Result"] = "1/2-1/2" if self.winner is None else ("1-0", "0-1")[self.winner]
+        tags["Termination"] = "normal" if self.is_over else "unterminated"
+        if time:
+            tags["Time"] = time
+        return write_pgn(self.position, tags, self.notes)
+
     def _file(self, headers: dict[str, str]) -> GameFile:
         position = self.game.position()
         moves = [(position.text(move), position.play(move))[0] for move in self.position.moves]
         same_start = position.start_state.tobytes() == self.position.start_state.tobytes()
         if not same_start or position.movers != self.position.movers:
-            raise UserError("this game can only be saved as SGF, to a file such as game.sgf")
+            name, suffix = ("SGF", SGF) if self.game.pieces is None else ("PGN", PGN)
+            raise UserError(
+                f"this game can only be saved as {name}, to a file such as game{suffix}"
+            )
         return GameFile(self.game.spec, tuple(moves), self.result, headers)
 
     def load(self, name: str, moves: int | None = None) -> list[str]:
@@ -222,8 +286,16 @@ class Session:
         The person takes the side that was the person's. The file is not written to. Returns what
         had to be assumed, a line each.
         """
-        if is_sgf(name):
+        kind = kind_of(name)
+        if kind == SGF:
             return self._load_sgf(name, moves)
+        if kind == PGN:
+            return self._load_pgn(name, moves)
+        if kind == FEN:
+            position = read_fen_file(name, self.game)
+            self.begin()
+            self.position = position
+            return []
         file = GameFile.read(name)
         if file.load_game(name).spec != self.game.spec:
             raise UserError(f"{name} is a game of {file.game}, not of {self.game.spec}")
@@ -254,6 +326,25 @@ class Session:
         self._take_side([sgf.info.black, sgf.info.white])
         return sgf.remarks
 
+    def _load_pgn(self, name: str, moves: int | None) -> list[str]:
+        pgn = read_pgn(name, game=self.game)
+        position, made = pgn.position, len(pgn.position.moves)
+        if pgn.error and (moves is None or moves > made):
+            raise UserError(f"{name}, {pgn.error}")
+        self._require_moves(name, made, moves)
+        self.begin()
+        self.position, self.notes = position, pgn.notes
+        self.tags = {tag: text for tag, text in pgn.tags.items() if tag not in PLAYERS_TAGS}
+        while moves is not None and len(position.moves) > moves:
+            self.undone.append(position.undo())
+        if moves is None and not position.is_over and pgn.result is not None:
+            if pgn.result:
+                self.resigned = int(pgn.result > 0)
+            else:
+                self.drawn = "agreement"
+        self._take_side([pgn.tags.get("White"), pgn.tags.get("Black")])
+        return []
+
     def _require_moves(self, name: str, there: int, wanted: int | None) -> None:
         if wanted is not None and wanted > there:
             raise UserError(f"{name} has {there} moves, so N cannot be {wanted}")
@@ -262,3 +353,9 @@ class Session:
         persons = [name == PERSON for name in names]
         if sum(persons) == 1:
             self.human = persons.index(True)
+
+
+def spelled(position: Position, action: int) -> str:
+    """A legal move as people write it: in chess Nf3 where programs write g1f3."""
+    pieces = position.game.pieces
+    return position.text(action) if pieces is None else pieces.san(position.state, action)

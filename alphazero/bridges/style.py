@@ -13,7 +13,7 @@ Everything here works on such text, so it needs to know nothing about the game.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -90,11 +90,16 @@ def paint_cells(cells: str, sides: tuple[str, str], colours: int) -> str:
     return ground + painted + (RESET if colours else "")
 
 
+def rows_of(lines: Sequence[str]) -> list[int]:
+    """Which of the lines of a board are its rows."""
+    return [number for number, line in enumerate(lines) if ROW.fullmatch(line)]
+
+
 def rotate(board: str) -> str:
     """The board from the other side: turned by half a turn, numbers and words still readable."""
     lines = board.split("\n")
     width = max(len(line) for line in lines)
-    mirror = str.maketrans("()", ")(")
+    mirror = str.maketrans("()[]", ")(][")
     turned = []
     for line in reversed(lines):
         reflected = line.ljust(width)[::-1].translate(mirror)

@@ -12,11 +12,12 @@ import numpy as np
 
 from alphazero.arena.player import RESIGN, Player
 from alphazero.bridges.commandline import INTERRUPTED
-from alphazero.bridges.commands import AGREEMENT, COMMANDS, HINTS, STONES_COMMANDS
+from alphazero.bridges.commands import AGREEMENT, HINTS, commands_of
 from alphazero.bridges.console import Interrupt
 from alphazero.bridges.display import Display
 from alphazero.bridges.engine import Engine, Thought
 from alphazero.bridges.note import Note
+from alphazero.bridges.pieces_talk import PiecesTalk
 from alphazero.bridges.session import PASS, PERSON, Session
 from alphazero.bridges.stones_talk import StonesTalk
 from alphazero.bridges.style import Style
@@ -46,6 +47,7 @@ class TerminalGame:
         self.seed = seed
         self._players = session.game.players
         self._stones = StonesTalk(session, engine) if session.game.stones is not None else None
+        self._pieces = PiecesTalk(session) if session.game.pieces is not None else None
         self.display = Display(
             session,
             out,
@@ -53,9 +55,10 @@ class TerminalGame:
             style or Style(),
             person=None if opponent is None else opponent.name,
             stones=self._stones,
+            pieces=self._pieces,
             quiet=quiet,
         )
-        self._commands = COMMANDS | (STONES_COMMANDS if self._stones is not None else {})
+        self._commands = commands_of(session.game)
         self._proposed: np.ndarray | None = None  # dead stones that are talked about
         self._rng = np.random.default_rng(seed)
         self._warned = False
@@ -96,7 +99,7 @@ class TerminalGame:
             if action == RESIGN:
                 self._give_up()
             else:
-                self._make_move(action, f"{name} plays {session.position.text(action)}")
+                self._make_move(action, f"{name} plays {session.text(action)}")
         else:
             return self._obey(self.ask(f"{name}({len(session.position.moves) + 1}): "))
         return True
@@ -177,7 +180,10 @@ class TerminalGame:
         if self._stones is not None and self._stones.gives_up(thought.share(thought.to_play)):
             self._give_up()
             return
-        line = f"{name} plays {position.text(thought.action)}"
+        if self._pieces is not None and self._pieces.takes_draw(thought.share(thought.to_play)):
+            self._draw("")
+            return
+        line = f"{name} plays {self.session.text(thought.action)}"
         facts = self.display.facts(thought)
         if not self.display.quiet:
             line = f"{line} | {self.display.judgement(thought, facts)}"
@@ -219,11 +225,13 @@ class TerminalGame:
     # -- commands, each with the rest of its line --------------------------------------------------
 
     def _undo(self, _: str) -> None:
-        given_up = self.session.resigned is not None
+        given_up, claimed = self.session.resigned is not None, bool(self.session.drawn)
         self.session.undo()
         self._start_over()
         if given_up:
             self.display.say("the resignation is taken back")
+        if claimed:
+            self.display.say("the draw is taken back")
         self._autosave()
         self.display.show_board()
 
@@ -252,9 +260,20 @@ class TerminalGame:
         drawing, text = self._stones.estimate()
         self.display.say(f"{self.display.styled(drawing)}\n{text}")
 
+    def _draw(self, _: str) -> None:
+        name = self._players[self.session.position.to_play]
+        self.session.claim_draw()
+        self._autosave()
+        self.display.say(f"{name} claims a draw.")
+        self.display.show_result()
+
+    def _fen(self, _: str) -> None:
+        assert self._pieces is not None, "the command is known in games of pieces alone"
+        self.display.say(self._pieces.fen())
+
     def _legal(self, _: str) -> None:
         position = self.session.position
-        moves = [position.text(action) for action in position.legal_actions()]
+        moves = [self.session.text(action) for action in position.legal_actions()]
         self.display.say(" ".join(moves) if moves else "none: the game is over")
 
     def _board(self, _: str) -> None:
@@ -306,7 +325,7 @@ class TerminalGame:
     def _help(self, _: str) -> None:
         position = self.session.position
         legal = position.legal_actions()
-        example = f", as in {position.text(legal[0])}" if legal else ""
+        example = f", as in {self.session.text(legal[0])}" if legal else ""
         self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
         said = self._commands | (AGREEMENT if self.session.is_counting else {})
         for usage, explanation in said.values():
