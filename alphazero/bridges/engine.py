@@ -32,6 +32,7 @@ __all__ = ["LEVELS", "Engine", "Level", "Limit", "Line", "Thought", "find_evalua
 CLOCK_SIMULATIONS = 4096  # at most at once: then a search is extended, if its limit allows it
 LARGEST_TREE = 2 << 30  # bytes, after which it gets no more
 CACHE_ENTRY = 20  # bytes of a remembered answer beside its logits
+WARM_SIMULATIONS = 4  # for all that there is to be compiled
 PAUSE_SECONDS = 0.005  # between two looks whether an analysis that is complete may end
 NEW_MOVES = 2  # that a kept tree is moved on by: the engine's, and the reply to it
 LINE_SIMULATIONS = 400  # spent on the continuation of a move that is not the best
@@ -117,10 +118,12 @@ class Engine:
         slow.daemon = True
         slow.start()
         try:
-            search = Search(self.game, self._evaluator, search_config(2))
-            search.begin(0, self.game.position(), seed=0)
-            search.run()
-            search.result(0)
+            position = self.game.position()
+            for _ in range(2):  # the second time a tree is moved on, if they are kept
+                if not position.is_over:
+                    thought = self.think(position, limit=Limit(WARM_SIMULATIONS), lines=0)
+                    position.play(thought.action)
+            self._kept = None
         finally:
             slow.cancel()
 
