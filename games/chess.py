@@ -8,12 +8,13 @@ repetition and 75 moves.
 
 The parts: `chess_tables_rules` squares and actions, `chess_attacks_rules`, `chess_moves_rules`,
 `chess_key_rules`, `chess_rules` the state and the end, `chess_planes_rules` for networks,
-`chess_perft_rules`; as text `chess_fen_rules`, `chess_notation_rules`, `chess_reasons_rules`.
+`chess_tactics_rules` for brute force, `chess_perft_rules`; as text `chess_fen_rules`,
+`chess_notation_rules`, `chess_reasons_rules`.
 """
 
 import numpy as np
 
-from alphazero.game import Game, Pieces
+from alphazero.game import Game, Pieces, Tactics
 from alphazero.jit import kernel
 from games.chess_attacks_rules import checking_pieces
 from games.chess_fen_rules import (
@@ -33,6 +34,7 @@ from games.chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
 from games.chess_reasons_rules import claim, how_ended, marked_squares, why_illegal
 from games.chess_rules import MAX_MOVES, PAST, SCRATCH_MOVES, STATE, judge, play_move, settle
 from games.chess_tables_rules import NUM_ACTIONS
+from games.chess_tactics_rules import gain, list_all, list_noisy, value
 
 DRAWS = {"claimed": (3, 100), "automatic": (5, 150)}  # repetitions, plies without progress
 # Pawns make at most 16 * 6 moves and 30 pieces are captured; between two such moves, before the
@@ -129,6 +131,7 @@ def chess(
         plane_scale=(1.0,) * (channels - 1) + (0.01,),
         vary=another_start if chess960 else None,
         pieces=pieces(chess960, repetitions, limit, max_plies),
+        tactics=Tactics(moves=list_all, noisy=list_noisy, gain=gain, value=value),
         parameters=parameters,
         in_planes=("chess960", "position", "draws", "max_plies"),
     )

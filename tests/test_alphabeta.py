@@ -308,3 +308,105 @@ def certain_of_everything(state):
 def test_a_finished_game_is_not_searched():
     with pytest.raises(ValueError, match="the game is over"):
         AlphaBeta(CONNECT4).search(connect4("aabbccd"))
+
+
+# -- chess, which offers tactics -------------------------------------------------------------------
+
+CHESS = load("chess")
+slow_in_python = pytest.mark.skipif(PURE_PYTHON, reason="too slow without compiled code")
+
+
+def chess(fen):
+    state = CHESS.position().state
+    CHESS.pieces.set_fen(state, fen)
+    return Position(CHESS, state)
+
+
+@slow_in_python
+@pytest.mark.parametrize(
+    ("fen", "depth", "move", "plies"),
+    [
+        ("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1", 1, "Ra8#", 1),
+        ("2rr3k/pp3pp1/1nnqbN1p/3pN3/2pP4/2P3Q1/PPB4P/R4RK1 w - - 0 1", 3, "Qg6", 3),
+        ("4k3/8/8/3p4/4P3/8/8/4K3 w - - 0 1", 1, "exd5", None),
+        ("4k3/P7/8/8/8/8/8/4K3 w - - 0 1", 1, "a8=Q+", None),
+    ],
+)
+def test_chess_by_example(fen, depth, move, plies):
+    position = chess(fen)
+    finding = AlphaBeta(CHESS, table_bits=16).search(position, depth)
+    assert finding.plies == plies
+    assert CHESS.pieces.san(position.state, finding.action) == move
+
+
+@slow_in_python
+def test_a_search_does_not_stop_in_the_middle_of_an_exchange():
+    # The queen could take a pawn that another protects: at depth 1 only captures show it.
+    position = chess("4k3/2p5/3p4/8/8/8/3Q4/4K3 w - - 0 1")
+    finding = AlphaBeta(CHESS, table_bits=12).search(position, 1)
+    assert CHESS.pieces.san(position.state, finding.action) != "Qxd6" and finding.value > 0.4
+
+
+@slow_in_python
+def test_the_end_of_the_search_is_not_the_end_of_a_check():
+    # Nf7 is mate one ply beyond the limit of a search that gives the check on its last ply.
+    position = chess("6rk/6pp/8/6N1/8/8/8/6K1 w - - 0 1")
+    finding = AlphaBeta(CHESS, table_bits=12).search(position, 1)
+    assert CHESS.pieces.san(position.state, finding.action) == "Nf7#" and finding.plies == 1
+
+
+@slow_in_python
+def test_a_position_is_worth_the_same_for_both_players():
+    value = CHESS.tactics.value
+    for fen in (
+        "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1",
+        "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1",
+        "4k3/8/8/8/8/8/3P4/4K3 w - - 0 1",
+    ):
+        board, _, castling, *rest = fen.split()
+        rows = "/".join(reversed(board.split("/"))).swapcase()
+        turned = " ".join([rows, "b", castling.swapcase(), *rest])
+        assert value(chess(fen).state) == value(chess(turned).state), fen
+    quiet = value(chess("4k3/8/8/8/8/8/8/4K3 w - - 0 1").state)
+    pawn = value(chess("4k3/8/8/8/8/8/3P4/4K3 w - - 0 1").state)
+    queen = value(chess("4k3/8/8/8/8/8/3Q4/4K3 w - - 0 1").state)
+    assert abs(quiet) < 0.1 < pawn < queen < 1
+
+
+@slow_in_python
+def test_noisy_moves_are_the_captures_and_promotions_that_do_not_lose_at_sight():
+    kernels, actions = CHESS.tactics, np.zeros(CHESS.max_legal, np.int32)
+    rng = np.random.default_rng(5)
+    seen = 0
+    for _ in range(30):
+        position = CHESS.position()
+        while not position.is_over and len(position.moves) < 80:
+            state = position.state
+            count, forced = kernels.noisy(state, actions)
+            found = set(actions[:count].tolist())
+            legal = position.legal_actions()
+            assert found <= set(legal)
+            assert forced == CHESS.pieces.in_check(state) and (not forced or found == set(legal))
+            count = kernels.moves(state, actions)
+            assert sorted(actions[:count].tolist()) == legal
+            for action in legal:
+                san = CHESS.pieces.san(state, action)
+                loud = "x" in san or "=Q" in san
+                assert bool(kernels.gain(state, action)) == loud, san
+                if not forced and loud and action not in found:
+                    seen += 1  # a piece took a pawn
+                    assert san[0].isupper(), san
+                elif not forced and action in found:
+                    assert loud or "=" in san, san
+            position.play(int(rng.choice(legal)))
+    assert seen > 10
+
+
+@slow_in_python
+def test_chess_leaves_nothing_behind_and_deepens_to_the_same_end():
+    search = AlphaBeta(CHESS, table_bits=14)
+    middle = "r1bq1rk1/pp2bppp/2n2n2/2pp4/3P1B2/2PBPN2/PP1N1PPP/R2QK2R w KQ - 0 9"
+    fresh = AlphaBeta(CHESS, table_bits=14).search(chess(middle), 4, seed=2)
+    search.search(CHESS.position(), 5)
+    again = search.search(chess(middle), 4, seed=2)
+    assert (fresh.action, fresh.value, fresh.nodes) == (again.action, again.value, again.nodes)

@@ -2,8 +2,11 @@
 
 Negamax with iterative deepening, a transposition table, killer moves and history (Schaeffer 1989).
 It needs no knowledge of the game: a position at the depth limit counts as a draw unless a heuristic
-is given. A *score* is an integer for the player to move, WIN for a game won; every move on the way
-there takes one point off, so that quicker wins and slower losses are better:
+is given. A game may offer some (`alphazero.game.Tactics`): then captures come first, and where the
+depth ends the noisy moves are searched until the position is quiet.
+
+A *score* is an integer for the player to move, WIN for a game won; every move on the way there
+takes one point off, so that quicker wins and slower losses are better:
 
     score of a move = -(score of the position after it, one point nearer to 0)
 
@@ -11,7 +14,8 @@ and without the minus sign where the same player moves again. The search keeps i
 instead of recursing, so that it can pause to look at the clock.
 
 Where the rules look at earlier positions (repetition, superko: `game.uses_keys`), two ways into a
-position may give it different values. The table is then trusted for move ordering only.
+position may give it different values. The table is then trusted for move ordering only; in games
+with tactics it is trusted nevertheless, as chess programs do, whose search would be far slower.
 """
 
 import math
@@ -27,17 +31,26 @@ from alphazero.arena.alphabeta_kernels import (
     ENTRY,
     FRAME,
     NEW,
+    NOISY_PLIES,
     PROGRESS,
     SURE,
     WIN,
     Stack,
+    enter,
+    gain,
     heuristic,
+    moves,
+    noisy,
     search_nodes,
 )
-from alphazero.game import Game, Position
+from alphazero.game import Game, Position, Tactics
 from alphazero.jit import bind
 
 SLICE = 20_000  # nodes between two looks at the clock, about 10 ms
+TABLE_BITS, LARGE_TABLE_BITS = 18, 20  # the latter where a table is what makes brute force strong
+
+
+NO_TACTICS = Tactics(moves, noisy, gain, heuristic)
 
 
 @dataclass(frozen=True)
@@ -60,24 +73,39 @@ class Finding:
 class AlphaBeta:
     """Alpha-beta search for one game; the same arguments give the same move.
 
-    `heuristic(state)` is a kernel: the value in [-1, 1] that the player to move may expect.
+    `heuristic(state)` is a kernel: the value in [-1, 1] that the player to move may expect; without
+    one, that of the game's tactics.
     """
 
     def __init__(
-        self, game: Game, *, heuristic: Callable[..., Any] = heuristic, table_bits: int = 18
+        self,
+        game: Game,
+        *,
+        heuristic: Callable[..., Any] | None = None,
+        table_bits: int | None = None,
     ) -> None:
         self.game = game
+        known = game.tactics or NO_TACTICS
+        heuristic = heuristic or known.value
+        self._noisy_plies = NOISY_PLIES if game.tactics is not None else 0
+        if table_bits is None:
+            table_bits = TABLE_BITS if game.tactics is None else LARGE_TABLE_BITS
         parameters = "_".join(f"{name}{value}" for name, value in game.parameters.items())
-        self._search_nodes = bind(
-            search_nodes,
-            f"{game.name}_{parameters}_{heuristic.__qualname__}",
-            play=game.play,
+        name = f"{game.name}_{parameters}_{heuristic.__qualname__}"
+        enter_bound = bind(
+            enter,
+            name,
             legal=game.legal,
             outcome=game.outcome,
             key=game.key,
             heuristic=heuristic,
+            moves=known.moves,
+            noisy=known.noisy,
+            gain=known.gain,
+            HAS_TACTICS=game.tactics is not None,
             USES_KEYS=game.uses_keys,
         )
+        self._search_nodes = bind(search_nodes, name, play=game.play, enter=enter_bound)
         self._table = _records(1 << table_bits, ENTRY)  # 24 bytes an entry
         self._progress = _records(1, PROGRESS)
         self._stack = self._make_stack(0)
@@ -114,6 +142,7 @@ class AlphaBeta:
         """Put the root on the stack. Entries of earlier searches are left behind: they would make a
         move depend on what was searched before."""
         earlier = position.keys if self.game.uses_keys else position.keys[:0]
+        deepest += self._noisy_plies
         if len(self._stack.frames) <= deepest or len(self._stack.keys) <= len(earlier) + deepest:
             self._stack = self._make_stack(deepest, len(earlier))
         stack, run = self._stack, self._progress[0]

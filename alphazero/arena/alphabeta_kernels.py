@@ -1,7 +1,7 @@
 """The kernels of alpha-beta search; `alphabeta.py` says what they do together.
 
-`search_nodes` is a template that `alphazero.jit.bind` gives a game's functions; `play`, `legal`,
-`outcome` and `key` below stand in for them.
+`search_nodes` and `enter` are templates that `alphazero.jit.bind` gives a game's functions; `play`,
+`legal`, `outcome` and `key` stand in for them, `moves`, `noisy` and `gain` for its `Tactics`.
 """
 
 import math
@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.jit import kernel
+from alphazero.jit import borrowing, borrows, kernel
 from alphazero.kernels import key, legal, outcome, play
 
 WIN = 1_000_000
 BEYOND = WIN + 1  # outside every score
 SURE = WIN - 50_000  # a score beyond this is a win seen to the end: no game is so long
+
+NOISY_PLIES = 32  # at most, beyond the depth limit
 
 NEW, OPEN, DONE = 0, 1, 2
 LOWER, UPPER, EXACT = 1, 2, 3
@@ -22,6 +24,7 @@ LOWER, UPPER, EXACT = 1, 2, 3
 FRAME = np.dtype(
     [
         ("status", np.int8),  # NEW: not looked at; OPEN: its moves are being tried; DONE
+        ("noisy", np.int8),  # beyond the depth limit: only noisy moves are tried
         ("complete", np.int8),  # no position under it was cut off by the depth limit
         ("alpha", np.int32),  # the window, as it was when the position was entered
         ("beta", np.int32),
@@ -59,7 +62,8 @@ PROGRESS = np.dtype(
 
 
 class Stack(NamedTuple):
-    """The line being searched. D is the greatest depth, M the most legal moves, A all actions."""
+    """The line being searched. D is the greatest depth, noisy moves beyond the limit included, M
+    the most legal moves, A all actions."""
 
     frames: np.ndarray  # FRAME [D + 1]
     states: np.ndarray  # [D + 1]
@@ -72,7 +76,8 @@ class Stack(NamedTuple):
     root_order: np.ndarray  # int32 [A], settles ties at the root
 
 
-USES_KEYS = True  # replaced by the game's own
+USES_KEYS = True  # replaced by the game's own, and so are those below
+HAS_TACTICS = False
 
 
 @kernel
@@ -81,42 +86,87 @@ def heuristic(state):
     return 0.0
 
 
+@kernel
+def moves(state, actions):
+    """`Tactics.moves`."""
+    return 0
+
+
+@kernel
+def noisy(state, actions):
+    """`Tactics.noisy`."""
+    return 0, False
+
+
+@kernel
+def gain(state, action):
+    """`Tactics.gain`."""
+    return 0
+
+
+@borrows
+def enter(stack, table, run, ply):
+    """Look at a new position: settle its frame, or list the moves to try; bound to a game."""
+    frame, state, actions = stack.frames[ply], stack.states[ply], stack.moves[ply]
+    run.nodes += 1
+    n = run.history + ply if USES_KEYS else 0
+    over, value = outcome(state, stack.keys, n)
+    if over:
+        settle(frame, score_of(value), True)
+        return
+    known = -1
+    frame.key = key(state)
+    if ply >= run.depth:
+        settle(frame, limited(score_of(heuristic(state))), False)
+        if not HAS_TACTICS or frame.best >= frame.beta or ply >= run.depth + NOISY_PLIES:
+            return
+        count, forced = noisy(state, actions)
+        if count == 0:
+            return
+        open_frame(frame, count, True, -BEYOND if forced else frame.best)
+    else:
+        known = look_up(table, run, frame, ply, HAS_TACTICS or not USES_KEYS, USES_KEYS)
+        if frame.status != NEW:
+            return
+        if HAS_TACTICS:
+            count = moves(state, actions)
+        else:
+            stack.mask[:] = 0
+            legal(state, stack.keys, n, stack.mask)
+            count = list_masked(stack.mask, actions)
+        assert count > 0, "a position that is not over has no legal move"
+        open_frame(frame, count, False, -BEYOND)
+    if USES_KEYS:
+        stack.keys[n] = frame.key
+    for i in range(count):
+        stack.priorities[ply, i] = gain(state, actions[i]) if HAS_TACTICS else 0
+    if not frame.noisy:
+        rank_moves(stack, ply, known)
+
+
+@borrows
 def search_nodes(stack, table, progress, limit):
-    """Search on until done (returns True) or `limit` nodes in all; bound to a game by `bind`.
+    """Search on until done (returns True) or `limit` nodes in all; bound to a game by `bind`, as
+    `enter` is.
 
     `progress` is one PROGRESS record in an array, its frame 0 the root.
     """
     run = progress[0]
-    ply = run.ply
+    ply = np.int64(run.ply)
     while run.nodes < limit:
         frame = stack.frames[ply]
-        state = stack.states[ply]
         if frame.status == NEW:
-            run.nodes += 1
-            n = run.history + ply if USES_KEYS else 0
-            over, value = outcome(state, stack.keys, n)
-            if over:
-                settle(frame, score_of(value), True)
-            elif ply == run.depth:
-                settle(frame, limited(score_of(heuristic(state))), False)
-            else:
-                frame.key = key(state)
-                if USES_KEYS:
-                    stack.keys[n] = frame.key
-                known = look_up(table, run, frame, ply, not USES_KEYS)
-                if frame.status == NEW:
-                    stack.mask[:] = 0
-                    legal(state, stack.keys, n, stack.mask)
-                    list_moves(stack, ply, known)
+            enter(stack, table, run, ply)
         if frame.status == OPEN:
             action = next_action(stack, ply)
             if action >= 0:
-                stack.states[ply + 1] = state
+                stack.states[ply + 1] = stack.states[ply]
                 play(stack.states[ply + 1], action)
                 open_child(stack, ply, action)
                 ply += 1
                 continue
-            store(table, run, frame, ply)
+            if not frame.noisy:
+                store(table, run, frame, ply)
             frame.status = DONE
         if ply == 0:
             run.ply = 0
@@ -145,16 +195,19 @@ def nearer(score):
     return score - 1 if score > 0 else score + 1 if score < 0 else score
 
 
-@kernel
+@borrowing
 def settle(frame, score, complete):
     frame.best = score
     frame.complete = complete
     frame.status = DONE
 
 
-@kernel
-def look_up(table, run, frame, ply, trusted):
-    """The table's move for a position, or -1; settles the frame if the table knows enough."""
+@borrowing
+def look_up(table, run, frame, ply, trusted, uses_keys):
+    """The table's move for a position, or -1; settles the frame if the table knows enough.
+
+    Where earlier positions count, only a decided value is as good as one found here.
+    """
     entry = table[frame.key & np.uint64(table.shape[0] - 1)]
     if entry.key != frame.key or entry.generation != run.generation:
         return -1
@@ -166,11 +219,12 @@ def look_up(table, run, frame, ply, trusted):
         or (entry.bound == LOWER and entry.score >= frame.beta)
         or (entry.bound == UPPER and entry.score <= frame.alpha)
     ):
-        settle(frame, entry.score, entry.complete)
+        sure = not uses_keys or abs(entry.score) >= SURE
+        settle(frame, entry.score, entry.complete if sure else 0)
     return entry.action
 
 
-@kernel
+@borrowing
 def store(table, run, frame, ply):
     """Write a finished frame to the table, over whatever was there."""
     bound = EXACT
@@ -191,38 +245,52 @@ def store(table, run, frame, ply):
     entry.complete = frame.complete
 
 
-@kernel
-def list_moves(stack, ply, known):
-    """List the legal moves of `stack.mask` in a frame, with the order to try them in."""
-    frame = stack.frames[ply]
-    player = stack.states[ply].to_play
+@borrowing
+def list_masked(mask, actions):
+    """Write the actions of a mask; returns how many."""
     count = 0
-    for action in range(stack.mask.shape[0]):
-        if not stack.mask[action]:
-            continue
-        if action == known:
-            priority = np.int64(1) << 62
-        elif ply == 0:
-            priority = np.int64(stack.root_order[action])
-        elif action == stack.killers[ply, 0]:
-            priority = (np.int64(1) << 61) + 1
-        elif action == stack.killers[ply, 1]:
-            priority = np.int64(1) << 61
-        else:
-            priority = stack.history[player, action]
-        stack.moves[ply, count] = action
-        stack.priorities[ply, count] = priority
-        count += 1
-    assert count > 0, "a position that is not over has no legal move"
+    for action in range(mask.shape[0]):
+        if mask[action]:
+            actions[count] = action
+            count += 1
+    return count
+
+
+@borrowing
+def open_frame(frame, count, noisy, best):
+    """Begin to try so many moves; `best` is the score without any of them."""
+    frame.best = best
     frame.count = count
     frame.next = 0
-    frame.best = -BEYOND
     frame.action = -1
-    frame.complete = True
+    frame.complete = not noisy
+    frame.noisy = noisy
     frame.status = OPEN
 
 
-@kernel
+@borrowing
+def rank_moves(stack, ply, known):
+    """Say in which order to try the moves of a frame, of which the gains are known: the table's,
+    gains, killers, then those that have cut off most; at the root ties are settled."""
+    player = stack.states[ply].to_play
+    for i in range(stack.frames[ply].count):
+        action, priority = stack.moves[ply, i], stack.priorities[ply, i]
+        if action == known:
+            priority = np.int64(1) << 62
+        elif ply == 0:
+            priority = (priority << 32) + stack.root_order[action]
+        elif priority > 0:
+            priority += np.int64(1) << 61
+        elif action == stack.killers[ply, 0]:
+            priority = (np.int64(1) << 60) + 1
+        elif action == stack.killers[ply, 1]:
+            priority = np.int64(1) << 60
+        else:
+            priority = stack.history[player, action]
+        stack.priorities[ply, i] = priority
+
+
+@borrowing
 def next_action(stack, ply):
     """The most promising move not yet tried; -1 when there is none or it cannot matter."""
     frame = stack.frames[ply]
@@ -240,7 +308,7 @@ def next_action(stack, ply):
     return moves[first]
 
 
-@kernel
+@borrowing
 def open_child(stack, ply, action):
     """Enter the position after a move, with the window that its score must fall into to matter.
 
@@ -256,7 +324,7 @@ def open_child(stack, ply, action):
         child.alpha, child.beta = -high, -low
 
 
-@kernel
+@borrowing
 def take(stack, ply, depth):
     """Count the finished position after `frame.trying` for the frame before it."""
     frame, child = stack.frames[ply], stack.frames[ply + 1]
@@ -268,7 +336,7 @@ def take(stack, ply, depth):
     if score > frame.best:
         frame.best = score
         frame.action = frame.trying
-    if score >= frame.beta:
+    if score >= frame.beta and not frame.noisy:
         if frame.action != stack.killers[ply, 0]:
             stack.killers[ply, 1] = stack.killers[ply, 0]
             stack.killers[ply, 0] = frame.action
