@@ -79,6 +79,8 @@ def add_files(options: argparse.ArgumentParser) -> None:
     )
     options.add_argument("--at", type=natural, metavar="N", help="after its first N moves")
     options.add_argument("--fen", help="begin a game of chess from this position")
+    options.add_argument("--book", metavar="FILE", help="chess openings, in Polyglot's format")
+    options.add_argument("--syzygy", metavar="DIR", help="endgame tables; DIR:DIR for several")
     options.add_argument("--save", metavar="FILE", help="where to save the game after every move")
 
 
@@ -132,13 +134,25 @@ def speak_uci(options: argparse.Namespace) -> int:
 
 def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
     """Raise UserError for what only makes sense where people play."""
-    for name in ("color", "handicap", "load", "at", "fen", "save", "moves", "quiet"):
+    for name in (
+        "color",
+        "handicap",
+        "load",
+        "at",
+        "fen",
+        "book",
+        "syzygy",
+        "save",
+        "moves",
+        "quiet",
+    ):
         if getattr(options, name):
             raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
 
 
 def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
+    from alphazero.arena.reference import Reference
     from alphazero.bridges.console import line_reader
     from alphazero.bridges.engine import make_engine
     from alphazero.bridges.session import Session
@@ -151,6 +165,7 @@ def play(options: argparse.Namespace) -> int:
     path = writable(options.save) if options.save else None
     start = starting_position(game, options)
     opponent = find_opponent(options, game)
+    reference = Reference.open(game, options.book, options.syzygy)
     engine = make_engine(
         game,
         options.network,
@@ -181,6 +196,7 @@ def play(options: argparse.Namespace) -> int:
         stdout,
         sys.stderr,
         opponent=opponent,
+        reference=reference,
         style=choose_style(options.style, stdout, os.environ),
         quiet=options.quiet,
         seed=seed,

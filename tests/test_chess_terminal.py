@@ -39,7 +39,7 @@ class ScriptedEngine:
     def set_level(self, level: int) -> None:
         pass
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1):
+    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
         legal = position.legal_actions()
         action = legal[0]
         if self.moves and not in_earnest:

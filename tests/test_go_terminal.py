@@ -52,7 +52,7 @@ class ScriptedEngine:
     def auxiliary(self, positions):
         return self.heads(positions[0])
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1):
+    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
         self.thoughts += 1
         wanted = "pass" if in_earnest or not self.moves else self.moves.pop(0)
         action = position.action(wanted)

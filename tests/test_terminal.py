@@ -44,7 +44,7 @@ class ScriptedEngine:
             raise UserError("the level must be a whole number from 1 to 10")
         self.levels.append(level)
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1):
+    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
         self.earnest.append(in_earnest)
         legal = position.legal_actions()
         wanted = position.action(self.moves[0]) if self.moves and not in_earnest else legal[0]

@@ -10,19 +10,17 @@ A player is written as `kind:argument,option=value`, for example
 Networks, and torch with them, are loaded only when a player needs them.
 """
 
-import math
 import os
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.arena.gtp_client import GtpPool, stones_of
 from alphazero.arena.program import TIMEOUT
+from alphazero.arena.reference import Reference
+from alphazero.arena.spec import Kind, Spec, split_options
 from alphazero.arena.uci_client import Effort, UciPool, pieces_of
 from alphazero.config import PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
@@ -152,6 +150,31 @@ class PolicyPlayer(Player):
         return [int(action) for action in logits.argmax(axis=1)]
 
 
+class InformedPlayer(Player):
+    """Asks another player where neither a book nor tables know the move."""
+
+    def __init__(self, inner: Player, reference: Reference) -> None:
+        self.inner, self.name, self._reference = inner, inner.name, reference
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        known: dict[int, int] = {}
+        allowed: dict[int, list[int]] = {}  # which moves keep the result, by row
+        for row, position in enumerate(positions):
+            move = self._reference.move(position, rng)
+            if move is not None:
+                known[row] = move
+                continue
+            allowed[row] = self._reference.only(position) or []
+            if len(allowed[row]) == 1:
+                known[row] = allowed[row][0]
+        asked = [row for row in range(len(positions)) if row not in known]
+        answers = self.inner.choose([positions[row] for row in asked], rng) if asked else []
+        for row, answer in zip(asked, answers, strict=True):
+            fits = not allowed[row] or answer in allowed[row]
+            known[row] = answer if fits else int(rng.choice(allowed[row]))
+        return [known[row] for row in range(len(positions))]
+
+
 class AlphaBetaPlayer(Player):
     """Brute force to a depth; ties are settled at random."""
 
@@ -185,59 +208,17 @@ class ProgramPlayer(Player):
 # -- players by name -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spec:
-    """A player as it was written."""
-
-    text: str
-    kind: str
-    argument: str
-    options: dict[str, str]
-
-    def count(self, name: str, default: int = 0) -> int:
-        """A whole number above 0: an option, or the argument (`name` is then what it is called)."""
-        if default and name not in self.options:
-            return default
-        text = self.options.get(name, self.argument)
-        if not text.isdecimal() or not 0 < int(text) < 2**31:
-            raise UserError(
-                f"player {self.text!r}: {name} must be a whole number above 0, not {text!r}"
-            )
-        return int(text)
-
-    def number(self, name: str, default: float) -> float:
-        """An option that is a number of at least 0."""
-        text = self.options.get(name, str(default))
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value < math.inf:
-            raise UserError(
-                f"player {self.text!r}: {name} must be a number of at least 0, not {text!r}"
-            )
-        return value
-
-
-class Kind(NamedTuple):
-    """A kind of player: how it is written, and how one is made."""
-
-    example: str
-    needs: str  # what its argument is; "" if it takes none
-    optional: bool  # whether it may be left out
-    options: tuple[str, ...]
-    make: Callable[[Spec, Game, Ask | None], Player]
-    takes_command: bool = False  # whose words may look like options
-    passes_options: bool = False  # those that are not ours are the program's
-
-
 def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
     """The player that a text such as `mcts:1000` means; `ask` asks the person who plays `human`.
 
     Raises UserError, which lists the choices.
     """
     spec = parse_spec(text)
-    return KINDS[spec.kind].make(spec, game, ask)
+    player = KINDS[spec.kind].make(spec, game, ask)
+    book, tables = spec.options.get("book"), spec.options.get("syzygy")
+    if book or tables:
+        return InformedPlayer(player, Reference.open(game, book, tables))
+    return player
 
 
 def parse_spec(text: str) -> Spec:
@@ -250,33 +231,12 @@ def parse_spec(text: str) -> Spec:
             + ", ".join(kind.example for kind in KINDS.values())
         )
     known = KINDS[kind]
-    argument, options = _split_options(text, rest, known)
+    argument, options = split_options(text, rest, known)
     if known.needs and not argument and not known.optional:
         raise UserError(f"player {text!r} lacks {known.needs}: write {known.example}")
     if argument and not known.needs:
         raise UserError(f"player {text!r}: {kind} takes no argument")
     return Spec(text, kind, argument, options)
-
-
-def _split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str]]:
-    """`argument,name=value,...` from the right, for a path may hold commas and equals signs."""
-    options: dict[str, str] = {}
-    pattern = r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)"
-    if kind.passes_options:
-        pattern = r"(.*),\s*([A-Za-z][\w ]*?)\s*=\s*([^,=]*)"
-    while matched := re.fullmatch(pattern, rest):
-        name = matched[2]
-        if name not in kind.options and not kind.passes_options:
-            if kind.takes_command or Path(rest).expanduser().exists():
-                break
-            choices = ", ".join(kind.options)
-            raise UserError(
-                f"player {text!r} has no option {name!r}{closest(name, kind.options)}"
-                + (f"; options: {choices}" if choices else "")
-            )
-        options.setdefault(name, matched[3].strip())
-        rest = matched[1] or ""
-    return rest.strip(), options
 
 
 def _make_random(spec: Spec, game: Game, ask: Ask | None) -> Player:
@@ -380,11 +340,14 @@ def find_weights(path: Path) -> Path:
 
 
 UCI_OPTIONS = ("seconds", "nodes", "depth", "timeout", "processes")
-NETWORK_OPTIONS = ("temperature", "device")
+REFERENCE_OPTIONS = ("book", "syzygy")
+NETWORK_OPTIONS = ("temperature", "device", *REFERENCE_OPTIONS)
 KINDS = {
     "random": Kind("random", "", True, (), _make_random),
     "human": Kind("human", "", True, (), _make_human),
-    "mcts": Kind("mcts:1000", "its simulations", False, ("playouts",), _make_mcts),
+    "mcts": Kind(
+        "mcts:1000", "its simulations", False, ("playouts", *REFERENCE_OPTIONS), _make_mcts
+    ),
     "gtp": Kind(
         "gtp:COMMAND",
         "the command line of a program",
@@ -402,7 +365,9 @@ KINDS = {
         takes_command=True,
         passes_options=True,
     ),
-    "alphabeta": Kind("alphabeta:6", "its depth", False, ("seconds",), _make_alphabeta),
+    "alphabeta": Kind(
+        "alphabeta:6", "its depth", False, ("seconds", *REFERENCE_OPTIONS), _make_alphabeta
+    ),
     "checkpoint": Kind(
         "checkpoint:PATH,simulations=200",
         "a path",

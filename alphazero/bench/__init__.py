@@ -1,4 +1,4 @@
-"""How fast the engine is: `python -m alphazero bench search|go|evaluator|selfplay|all`.
+"""How fast the engine is: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`.
 
 Every figure is the median of several repeats. What runs on the processor is counted in CPU seconds
 of this process, so that other programs on the machine disturb it less; ratios against another
@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from alphazero.bench.chess import chess_suite
 from alphazero.bench.evaluator import evaluator_suite
 from alphazero.bench.go import go_suite
 from alphazero.bench.measure import Effort, Measurement, machine, table
@@ -23,6 +24,7 @@ Suite = Callable[[Effort], Iterator[Measurement]]
 SUITES: dict[str, Suite] = {
     "search": search_suite,
     "go": go_suite,
+    "chess": chess_suite,
     "evaluator": evaluator_suite,
     "selfplay": selfplay_suite,
 }

@@ -185,16 +185,21 @@ PEERS: dict[str, Callable[[str], Callable[[int], None]]] = {
 
 
 def open_spiel_rollouts(size: int, counted: int) -> Callable[[], int]:
-    """OpenSpiel's own random games of Go in C++, from the empty board; returns moves made.
+    """OpenSpiel's own random games of Go, from the empty board; returns moves made."""
+    return open_spiel_games("go", counted, board_size=size)
+
+
+def open_spiel_games(name: str, counted: int, **parameters: int) -> Callable[[], int]:
+    """OpenSpiel's own random games in C++, from the start; returns moves made.
 
     Its evaluator does not tell how many moves it made. Their mean is that of `counted` games played
-    in the same way before: any legal move, pass included, until the game is over.
+    in the same way before: any legal move, in Go a pass as well, until the game is over.
     """
     try:
         pyspiel: Any = importlib.import_module("pyspiel")
     except ImportError as error:
         raise MissingPeer("pip install open_spiel to compare") from error
-    game = pyspiel.load_game("go", {"board_size": size})
+    game = pyspiel.load_game(name, parameters)
     rng = np.random.default_rng(1)
     moves = 0
     for _ in range(counted):

@@ -226,6 +226,12 @@ class Session:
 
     # -- files -------------------------------------------------------------------------------------
 
+    def headers(self, person: str, engine: str, seed: int) -> dict[str, str]:
+        """What the game's file says besides the moves, if these two play."""
+        sides = [person, engine] if self.human == 0 else [engine, person]
+        named = dict(zip(self.game.players, sides, strict=True))
+        return named | {"date": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "seed": str(seed)}
+
     def write(self, path: Path | str, headers: dict[str, str]) -> None:
         """Write the game as it stands to a file, with headers that say who plays and when."""
         path = Path(path).expanduser()

@@ -5,12 +5,12 @@ Where the lines come from and go to is the caller's choice.
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TextIO
 
 import numpy as np
 
 from alphazero.arena.player import RESIGN, Player
+from alphazero.arena.reference import Reference
 from alphazero.bridges.commandline import INTERRUPTED
 from alphazero.bridges.commands import AGREEMENT, HINTS, commands_of
 from alphazero.bridges.console import Interrupt
@@ -37,14 +37,15 @@ class TerminalGame:
         err: TextIO,
         *,
         opponent: Player | None = None,
+        reference: Reference | None = None,
         style: Style | None = None,
         quiet: bool = False,
         seed: int = 0,
     ) -> None:
         """`ask` prompts for a line and raises EOFError at the end of the input. An `opponent` plays
-        in the person's place."""
+        in the person's place. The engine knows what is in the `reference`."""
         self.session, self.engine, self.ask, self.opponent = session, engine, ask, opponent
-        self.seed = seed
+        self.seed, self._reference = seed, reference or Reference()
         self._players = session.game.players
         self._stones = StonesTalk(session, engine) if session.game.stones is not None else None
         self._pieces = PiecesTalk(session) if session.game.pieces is not None else None
@@ -176,13 +177,16 @@ class TerminalGame:
             if reason:
                 self._make_move(position.action(PASS), f"{name} passes, too: {reason}")
                 return
-        thought = self._think()
+        known = self._reference.move(position, self._rng)
+        if known is not None:
+            line = f"{name} plays {self.session.text(known)} (from the book)"
+            return self._make_move(known, line)
+        thought = self._think(only=self._reference.only(position))
         if self._stones is not None and self._stones.gives_up(thought.share(thought.to_play)):
             self._give_up()
             return
         if self._pieces is not None and self._pieces.takes_draw(thought.share(thought.to_play)):
-            self._draw("")
-            return
+            return self._draw("")
         line = f"{name} plays {self.session.text(thought.action)}"
         facts = self.display.facts(thought)
         if not self.display.quiet:
@@ -205,7 +209,9 @@ class TerminalGame:
             self.display.say(line)
         self.display.show_result()
 
-    def _think(self, in_earnest: bool = False, lines: int = 1) -> Thought:
+    def _think(
+        self, in_earnest: bool = False, lines: int = 1, only: list[int] | None = None
+    ) -> Thought:
         """Have the engine look at the position, with a progress line for people who wait; in
         earnest it leaves the level aside that it plays at."""
         self.session.require_unfinished()
@@ -217,6 +223,7 @@ class TerminalGame:
                 progress=progress,
                 in_earnest=in_earnest,
                 lines=lines,
+                only=only,
             )
         if progress is not None:
             self.display.wipe_progress()
@@ -346,12 +353,7 @@ class TerminalGame:
     def _headers(self) -> dict[str, str]:
         """What the game's file says besides the moves."""
         person = PERSON if self.opponent is None else self.opponent.name
-        sides = [person, self.engine.name]
-        if self.session.human == 1:
-            sides.reverse()
-        date = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        named = dict(zip(self._players, sides, strict=True))
-        return named | {"date": date, "seed": str(self.seed)}
+        return self.session.headers(person, self.engine.name, self.seed)
 
     def _autosave(self) -> None:
         """Save after every move; a disk that cannot is named once and does not end the game."""
