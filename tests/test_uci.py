@@ -18,11 +18,13 @@ from uci_conversation import (
     use_evaluator,
 )
 
+from alphazero.arena.reference import Ending, Reference
 from alphazero.bridges.thought import LEVELS, Limit
 from alphazero.bridges.uci import thinking
 from alphazero.bridges.uci.lines import centipawns
 from alphazero.bridges.uci.options import OPTIONS
 from alphazero.config import PuctConfig
+from alphazero.errors import UserError
 from alphazero.evaluate import UniformEvaluator
 
 pytestmark = pytest.mark.usefixtures("uniform", "quiet")
@@ -234,6 +236,47 @@ def test_an_error_while_it_thinks_loses_no_game(monkeypatch, capfd) -> None:
     assert conversation.ask("isready", RUY_LOPEZ, "go nodes 100")[1:] == [problem, "bestmove c6d4"]
     assert conversation.ask("isready", "go infinite", "stop")[1:] == [problem, "bestmove c6d4"]
     assert "Traceback" in capfd.readouterr().err
+
+
+class FirstMove:
+    """Stands in for a book: it knows the first move."""
+
+    def choose(self, position, rng):
+        return None if position.moves else position.action("g2g4")
+
+
+class RookPawn:
+    """Stands in for tables: by them only two moves are good."""
+
+    def ending(self, position):
+        return Ending(0, [position.action("h7h5"), position.action("h7h6")])
+
+
+def test_book_and_tables(monkeypatch) -> None:
+    def open_files(game, book: str | None, tables: str | None) -> Reference:
+        if "nothing" in (book, tables):
+            raise UserError(f"cannot read {book or tables}")
+        found = Reference.__new__(Reference)
+        found.book, found.tables = book and FirstMove(), tables and RookPawn()  # type: ignore
+        return found
+
+    monkeypatch.setattr(Reference, "open", staticmethod(open_files))
+    conversation = Conversation()
+    names = ("BookFile", "SyzygyPath")
+    lines = conversation.ask(*(f"setoption name {name} value nothing" for name in names), "isready")
+    assert lines == ["info string cannot read nothing"] * 2 + ["readyok"]
+    assert conversation.best("position startpos", "go nodes 3") != "g2g4"
+    conversation.ask("setoption name BookFile value a book")
+    assert conversation.ask("go nodes 3")[-1] == "bestmove g2g4"  # and that there are no tables
+    conversation.ask("setoption name SyzygyPath value some:folders")
+    assert conversation.ask("go nodes 3") == ["bestmove g2g4"]
+    lines = conversation.ask("position startpos moves g2g4", "go nodes 30")
+    assert lines[-1].split()[1] in ("h7h5", "h7h6") and fields(lines[-2])["tbhits"] == "1"
+    lines = conversation.ask("go nodes 30 searchmoves h7h6 e7e5")
+    assert lines[-1].split()[1] == "h7h6"
+    assert conversation.best("go nodes 30 searchmoves e7e5") == "e7e5"
+    conversation.ask(*(f"setoption name {name} value <empty>" for name in names))
+    assert fields(conversation.ask("go nodes 30")[-2])["tbhits"] == "0"
 
 
 # -- time ------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ class Conversation:
         text = data.decode()
         assert text.endswith("\n") and "\r" not in text
         for line in text[:-1].split("\n"):
-            self._lines.put(line)
+            if not line.startswith("info string compiling "):  # told where it takes long
+                self._lines.put(line)
 
     def send(self, *commands: str) -> None:
         """Send lines without waiting for what they bring about."""

@@ -11,6 +11,7 @@ import numpy as np
 
 import alphazero
 from alphazero.arena.player import find_weights
+from alphazero.arena.tactics import TacticsEvaluator
 from alphazero.bridges.enough import Enough
 from alphazero.bridges.reading import read_lines
 from alphazero.bridges.thought import LEVELS, Level, Limit, Line, Thought
@@ -335,15 +336,16 @@ def make_engine(
     """The engine for a game, with the network at a path or, without one, the package's own, on a
     device and, if that is the processor, in so many threads.
 
-    Up to `cache` bytes of its answers are remembered. Where there is no network it plays with
-    random rollouts, and `report` hears of it. Raises UserError.
+    Up to `cache` bytes of its answers are remembered. Where there is no network it plays with the
+    game's tactics or with random rollouts, and `report` hears of it. Raises UserError.
     """
     evaluator, source = find_evaluator(game, network, device, threads)
     if evaluator.uses_planes and cache >= (size := 4 * game.num_actions + CACHE_ENTRY):
         evaluator = CachedEvaluator(evaluator, game, 1 << (cache // size).bit_length() - 1)
-    if isinstance(evaluator, RolloutEvaluator):
+    if not evaluator.uses_planes:
         simulations = simulations or ROLLOUT_SIMULATIONS
-        how = "random rollouts" if level or seconds else f"random rollouts (mcts:{simulations})"
+        is_rollout = isinstance(evaluator, RolloutEvaluator) and not level and not seconds
+        how = f"{source} (mcts:{simulations})" if is_rollout else source
         report(f"no trained network for {game.title}: playing with {how}")
     return Engine(
         game,
@@ -362,13 +364,20 @@ def find_evaluator(
 ) -> tuple[Evaluator, str]:
     """The evaluator for `make_engine`, and what people call it."""
     if network is None and not (PRETRAINED / f"{game.name}.safetensors").exists():
-        return RolloutEvaluator(game), "random rollouts"
+        return without_network(game)
     from alphazero.network.evaluator import NetworkEvaluator
     from alphazero.network.weights import load_weights, pretrained
 
     path = pretrained(game) if network is None else find_weights(Path(network))
     if path is None:  # what the package has is for other parameters of this game
-        return RolloutEvaluator(game), "random rollouts"
+        return without_network(game)
     weights, _ = load_weights(path, game)
     source = "the package's network" if network is None else f"the network {network}"
     return NetworkEvaluator(weights, device, threads=threads), source
+
+
+def without_network(game: Game) -> tuple[Evaluator, str]:
+    """The best evaluator for a game that nothing has been learnt of, and what people call it."""
+    if game.tactics is not None:
+        return TacticsEvaluator(game), "material and captures"
+    return RolloutEvaluator(game), "random rollouts"

@@ -18,6 +18,7 @@ from alphazero.bridges.uci.words import Go, Setup, read_option, read_position
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:
+    from alphazero.arena.reference import Reference
     from alphazero.bridges.engine import Engine
     from alphazero.bridges.stock import Stock
     from alphazero.bridges.uci.board import Board
@@ -36,6 +37,8 @@ class Desk:
         self._stock: Stock | None = None
         self._board: Board | None = None
         self._setup = Setup(None, ())  # the last position that was told
+        self._wanted = ("", "")  # files of the book and of the tables
+        self._reference: Reference | None = None
 
     def do(self, task: Callable[[], None]) -> None:
         """Do something that may go wrong."""
@@ -110,6 +113,28 @@ class Desk:
             self.say(f"position: {error}")
         self._setup = board.setup
 
+    @property
+    def reference(self) -> "Reference | None":
+        """The opening book and the tables of endings that the options name; None without any. What
+        cannot be opened is told, once, and left out."""
+        wanted = self._settings.text("BookFile"), self._settings.text("SyzygyPath")
+        if wanted != self._wanted:
+            self._wanted, self._reference = wanted, None
+            book, tables = wanted
+            if book:
+                self.do(lambda: self._open(book, None))
+            if tables:
+                self.do(lambda: self._open(None, tables))
+        return self._reference
+
+    def _open(self, book: str | None, tables: str | None) -> None:
+        from alphazero.arena.reference import Reference
+
+        found = Reference.open(self.game, book, tables)
+        if self._reference is not None:  # the book was first
+            found = Reference(self._reference.book, found.tables)
+        self._reference = found
+
     # -- commands ----------------------------------------------------------------------------------
 
     def warm(self) -> None:
@@ -125,6 +150,7 @@ class Desk:
         self._send("readyok")
 
     def _load(self) -> None:
+        _ = self.reference
         self.stock.engine(self.game)
 
     def set_option(self, words: list[str]) -> None:
@@ -179,16 +205,19 @@ class Desk:
 
         def choose() -> None:
             nonlocal answer
-            from alphazero.bridges.uci.thinking import Answer, search, without_search
+            from alphazero.bridges.uci.thinking import Answer, from_book, search, without_search
 
             board = self.board
             legal = board.legal()
             if legal:  # if anything goes wrong: a move, and no loss on time
                 answer = str(Answer(board.position.text(legal[0])))
             found = without_search(board, go, self._send)
+            reference = self.reference
+            if found is None and reference is not None:
+                found = from_book(board, reference, self._settings, go, self._options.seed)
             if found is None:
                 engine = self.engine
-                found = search(board, engine, self._settings, go, control, self._send)
+                found = search(board, engine, reference, self._settings, go, control, self._send)
             answer = str(found)
 
         self.do(choose)

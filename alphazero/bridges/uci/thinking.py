@@ -6,7 +6,9 @@ all it has found, as one that has to move in time.
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from alphazero.bridges.engine import Engine
 from alphazero.bridges.thought import LEVELS, Limit, Thought
@@ -18,6 +20,9 @@ from alphazero.bridges.uci.options import Settings
 from alphazero.bridges.uci.timing import seconds_to_think
 from alphazero.bridges.uci.words import Go
 from alphazero.game import Position
+
+if TYPE_CHECKING:
+    from alphazero.arena.reference import Reference
 
 REPORT_SECONDS = 0.25
 LEAST_SECONDS = 0.001
@@ -63,21 +68,42 @@ def wanted_moves(position: Position, go: Go, legal: list[int]) -> list[int]:
     return sorted(wanted & set(legal))
 
 
+def from_book(
+    board: Board, reference: "Reference", settings: Settings, go: Go, seed: int
+) -> Answer | None:
+    """The opening book's move, where it is about a move to be made and the book has one."""
+    is_study = go.infinite or go.ponder or go.mate or settings.flag("UCI_AnalyseMode")
+    position = searchable(board.position)
+    if is_study or go.search_moves is not None or position is None:
+        return None
+    move = reference.move(position, np.random.default_rng([seed, position.ply]))
+    return None if move is None else Answer(position.text(move))
+
+
 def search(
-    board: Board, engine: Engine, settings: Settings, go: Go, control: Control, send: Send
+    board: Board,
+    engine: Engine,
+    reference: "Reference | None",
+    settings: Settings,
+    go: Go,
+    control: Control,
+    send: Send,
 ) -> Answer:
     """Search the board's position, telling what is found, and answer once that may be done."""
     position = searchable(board.position)
     assert position is not None, "there is something to search"
     only = None if go.search_moves is None else wanted_moves(position, go, board.legal())
+    kept = None if reference is None else reference.only(position)
+    if kept is not None:  # of the moves that may be made, those that the tables of endings advise
+        only = sorted(set(kept) & set(only or kept)) or only
     engine.tune(tuning(settings))
     telling = Telling(
         settings.integer("MultiPV"), settings.flag("UCI_ShowWDL"), settings.text("ScoreType")
     )
-    earlier = Earlier()
+    earlier, hits = Earlier(), int(kept is not None)
 
     def tell(thought: Thought) -> None:
-        for line in info_lines(thought, position, telling, earlier):
+        for line in info_lines(thought, position, telling, earlier, hits):
             send(line)
 
     def think(limit: Limit, stop: Callable[[], bool]) -> Thought:
