@@ -195,7 +195,7 @@ def test_games_of_chess960_against_stockfish(stockfish: str) -> None:
 
 def test_a_game_on_clocks(stockfish: str) -> None:
     game = load("chess:max_plies=30")
-    names = (f"uci:{OURS}", f"uci:{stockfish},depth=1")
+    names = (f"uci:{OURS},nodes=8", f"uci:{stockfish},depth=1")
     players = timed([make_player(name, game) for name in names], "60+1")
     one, other = players
     result = play_match(game, one, other, 2, parallel=1)
