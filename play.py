@@ -15,6 +15,8 @@ from alphazero.errors import UserError, closest
 
 if TYPE_CHECKING:
     from alphazero.arena.player import Player
+    from alphazero.arena.reference import Reference
+    from alphazero.bridges.engine import Engine
     from alphazero.game import Game, Position
 
 # numba and torch take seconds to load, so everything else is imported once it is needed:
@@ -154,7 +156,6 @@ def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
     from alphazero.arena.reference import Reference
     from alphazero.bridges.console import line_reader
-    from alphazero.bridges.engine import make_engine
     from alphazero.bridges.session import Session
     from alphazero.bridges.style import choose_style
     from alphazero.bridges.terminal import TerminalGame
@@ -166,17 +167,7 @@ def play(options: argparse.Namespace) -> int:
     start = starting_position(game, options)
     opponent = find_opponent(options, game)
     reference = Reference.open(game, options.book, options.syzygy)
-    engine = make_engine(
-        game,
-        options.network,
-        report,
-        simulations=options.simulations,
-        seconds=options.time,
-        level=options.level,
-        seed=seed,
-    )
-    game.compile(report)
-    engine.warm_up(report)
+    engine = ready_engine(game, options, reference, seed)
     session = Session(
         game,
         path=path,
@@ -202,6 +193,27 @@ def play(options: argparse.Namespace) -> int:
         seed=seed,
     )
     return terminal.run()
+
+
+def ready_engine(
+    game: "Game", options: argparse.Namespace, reference: "Reference", seed: int
+) -> "Engine":
+    """The engine, compiled, with the limits that are asked for. Raises UserError."""
+    from alphazero.bridges.engine import make_engine
+
+    engine = make_engine(
+        game,
+        options.network,
+        report,
+        simulations=options.simulations,
+        seconds=options.time,
+        level=options.level,
+        seed=seed,
+    )
+    engine.look_up(reference)
+    game.compile(report)
+    engine.warm_up(report)
+    return engine
 
 
 def find_game(options: argparse.Namespace) -> "Game":

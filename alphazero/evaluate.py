@@ -13,6 +13,8 @@ import numpy as np
 from alphazero.game import Game
 from alphazero.jit import kernel, mix
 
+UNDECIDED = 2  # no certain result
+
 
 class Leaves(NamedTuple):
     """A batch of positions to evaluate. The arrays belong to the search: copy what must be kept."""
@@ -27,6 +29,9 @@ class Evaluation(NamedTuple):
 
     logits: np.ndarray  # float32 [B, A], anything at illegal actions; under the planes' symmetry
     value: np.ndarray  # float32 [B] in [-1, 1], for the player to move
+    # int8 [B], results for the player to move that are certain, as from tables of endings: -1, 0, 1
+    # or UNDECIDED; None where nothing is. The search goes no further there.
+    known: np.ndarray | None = None
 
 
 class Evaluator:

@@ -169,6 +169,15 @@ class Position:
             setattr(other, name, getattr(self, name).copy())
         return other
 
+    def is_same(self, other: "Position") -> bool:
+        """Whether two positions are the same in every respect, their history included."""
+        if self.moves != other.moves or not np.array_equal(self.keys, other.keys):
+            return False
+        names = self.game.state.names or ()
+        return self.game is other.game and all(
+            np.array_equal(self.state[name], other.state[name]) for name in names
+        )
+
     # -- text --------------------------------------------------------------------------------------
 
     def action(self, text: str) -> int:

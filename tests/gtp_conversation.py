@@ -119,7 +119,7 @@ class Knowing(UniformEvaluator):
     for_black = 0.0  # the value of every position
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
-        logits, _ = super().evaluate(leaves)
+        logits, *_ = super().evaluate(leaves)
         signs = np.where(leaves.states["to_play"] == 0, 1, -1)
         return Evaluation(logits, (self.for_black * signs).astype(np.float32))
 

@@ -78,7 +78,7 @@ def test_uniform_knows_nothing() -> None:
     evaluator = UniformEvaluator(game)
     for rows in (1, 3, 1000, 2):
         positions = [game.position()] * rows
-        logits, value = evaluator.evaluate(leaves_of(positions))
+        logits, value, _ = evaluator.evaluate(leaves_of(positions))
         assert logits.shape == (rows, 7) and logits.dtype == np.float32 and not logits.any()
         assert value.shape == (rows,) and value.dtype == np.float32 and not value.any()
 
@@ -121,7 +121,7 @@ def test_playouts_are_fair_samples_of_random_play(moves: str) -> None:
     count = 20000
     states = np.repeat(position.state_array, count)
     leaves = Leaves(np.zeros((count, 2, 3, 3), np.uint8), states, np.arange(count, dtype=np.uint64))
-    logits, values = RolloutEvaluator(position.game).evaluate(leaves)
+    logits, values, _ = RolloutEvaluator(position.game).evaluate(leaves)
     assert not logits.any() and logits.shape == (count, 9)
     assert set(values.tolist()) <= {-1.0, 0.0, 1.0}
     expected = expected_of_random_play(position, {})
@@ -287,7 +287,7 @@ def test_only_what_depends_on_the_planes_alone_can_be_cached() -> None:
 
 class Short(PlaneEvaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
-        logits, value = super().evaluate(leaves)
+        logits, value, _ = super().evaluate(leaves)
         return Evaluation(logits[:-1], value[:-1])
 
 

@@ -11,8 +11,11 @@ from alphazero.arena import reference as module
 from alphazero.arena.player import InformedPlayer, Player, make_player
 from alphazero.arena.reference import Book, Reference, Tables
 from alphazero.bridges.pgn_reader import start_from
+from alphazero.config import SearchConfig
 from alphazero.errors import UserError
+from alphazero.evaluate import UniformEvaluator
 from alphazero.game import load
+from alphazero.search.mcts import Search
 
 CHESS = load("chess")
 RNG = np.random.default_rng(0)
@@ -212,3 +215,54 @@ def test_a_player_keeps_to_the_tables(tables):
     assert InformedPlayer(Asked(), Reference(None, draws)).choose([one], RNG) == [one.action("Rh5")]
     wins = tables(after_moves(lambda san: (-2, -9 if san == "Rh4" else -13)))
     assert InformedPlayer(Asked(), Reference(None, wins)).choose([one], RNG) == [one.action("Rh4")]
+
+
+def searched(made, fen, **settings):
+    """A search of a position with tables, or without any."""
+    evaluator = Reference(None, made).evaluator(UniformEvaluator(CHESS), CHESS)
+    config = SearchConfig(policy="puct", simulations=200, leaves_per_tree=4, **settings)
+    search = Search(CHESS, evaluator, config)
+    search.begin(0, position(fen), seed=1)
+    search.run()
+    return search, evaluator
+
+
+CAPTURE = "7k/8/8/8/8/n7/8/R3K3 w - - 0 1"
+
+
+@needs_chess
+def test_what_tables_know_is_proven_in_the_search(tables):
+    wins = tables({"7k/8/8/8/8/R7/8/4K3 b": (-2, -20)})
+    search, evaluator = searched(wins, CAPTURE)
+    found = search.result(0)
+    assert position(CAPTURE).text(found.best) == "a1a3" and found.proven == 1
+    assert evaluator.hits >= 1 and search.simulations(0) < 200
+    assert searched(None, CAPTURE)[0].result(0).proven is None
+
+
+@needs_chess
+def test_without_the_solver_it_counts_as_the_end_of_the_game(tables):
+    wins = tables({"7k/8/8/8/8/R7/8/4K3 b": (-2, -20)})
+    search, _ = searched(wins, CAPTURE, solver=False, cache=64)
+    found = search.result(0)
+    assert found.proven is None and search.simulations(0) == 200
+    row = found.index(position(CAPTURE).action("Rxa3"))
+    assert found.q[row] == 1 and found.visits[row] == found.visits.max()
+
+
+@needs_chess
+def test_a_root_that_tables_know_is_searched_all_the_same(tables):
+    search, evaluator = searched(tables({"8/8/8/8/8/1k6/8/K6R w": (2, 9)}), ROOK.format(0))
+    found = search.result(0)
+    assert evaluator.hits == 1 and found.proven is None and found.visits.sum() == 200
+
+
+@needs_chess
+def test_players_search_with_their_tables(tables, monkeypatch):
+    wins = tables({"7k/8/8/8/8/R7/8/4K3 b": (-2, -20)})
+    opened = Reference(None, wins)
+    monkeypatch.setattr(Reference, "open", staticmethod(lambda *files: opened))
+    player = make_player("mcts:100,syzygy=x", CHESS)
+    one = position(CAPTURE)
+    assert player.choose([one], RNG) == [one.action("Rxa3")]
+    assert player.inner.analyse(one).proven == 1

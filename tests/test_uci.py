@@ -248,6 +248,8 @@ class FirstMove:
 class RookPawn:
     """Stands in for tables: by them only two moves are good."""
 
+    men = 0  # of none of its positions it knows the result
+
     def ending(self, position):
         return Ending(0, [position.action("h7h5"), position.action("h7h6")])
 

@@ -92,6 +92,10 @@ class SearchPlayer(Player):
         results = self._run(positions, seeds, None)
         return [result.sample(self._temperature, rng) for result in results]
 
+    def look_up(self, reference: Reference) -> None:
+        """Search with the reference's tables of endings from now on."""
+        self._evaluator, self._search = reference.evaluator(self._evaluator, self.game), None
+
     def analyse(
         self, position: Position, simulations: int | None = None, seed: int = 0
     ) -> SearchResult:
@@ -217,7 +221,10 @@ def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
     player = KINDS[spec.kind].make(spec, game, ask)
     book, tables = spec.options.get("book"), spec.options.get("syzygy")
     if book or tables:
-        return InformedPlayer(player, Reference.open(game, book, tables))
+        reference = Reference.open(game, book, tables)
+        if isinstance(player, SearchPlayer):
+            player.look_up(reference)
+        return InformedPlayer(player, reference)
     return player
 
 

@@ -8,12 +8,14 @@ tables in programs under the GPL; they cannot be worked out anew.
 import contextlib
 import functools
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from alphazero.errors import UserError
+from alphazero.evaluate import UNDECIDED, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 
 INSTALL = 'pip install "alphazero-engine[chess]"'
@@ -166,6 +168,45 @@ class Tables:
         return (1 if wdl > 0 else -1), plies
 
 
+class TablesEvaluator(Evaluator):
+    """Another evaluator, which is overruled where tables know the result: the search proves with it
+    what it can, as with finished games."""
+
+    uses_states = True
+
+    def __init__(self, inner: Evaluator, tables: Tables, game: Game) -> None:
+        self.inner, self._tables, self._game = inner, tables, game
+        self.name = f"{inner.name} with tables"
+        self.uses_planes = inner.uses_planes
+        self.hits = 0  # positions that tables knew
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        wait = self.inner.submit(leaves)
+        known = self._look_up(leaves.states)
+        return lambda: wait()._replace(known=known)
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        return self.submit(leaves)()
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        return self.inner.auxiliary(planes)
+
+    def _look_up(self, states: np.ndarray) -> np.ndarray | None:
+        """What the tables know of states [B]; None if they know none of them."""
+        pieces = self._game.pieces
+        assert pieces is not None, "a game of pieces"
+        few = np.flatnonzero(pieces.count(states) <= self._tables.men)
+        if not len(few):
+            return None
+        known = np.full(len(states), UNDECIDED, np.int8)
+        for row in few:
+            result = self._tables.result(Position(self._game, states[row]))
+            if result is not None:
+                known[row] = result
+                self.hits += 1
+        return known
+
+
 class Reference:
     """Both together; either may be missing."""
 
@@ -183,6 +224,10 @@ class Reference:
     def move(self, position: Position, rng: np.random.Generator) -> int | None:
         """The book's move, if it has one."""
         return None if self.book is None else self.book.choose(position, rng)
+
+    def evaluator(self, inner: Evaluator, game: Game) -> Evaluator:
+        """An evaluator that knows what the tables know."""
+        return inner if self.tables is None else TablesEvaluator(inner, self.tables, game)
 
     def only(self, position: Position) -> list[int] | None:
         """The moves to choose among by the tables, if they know."""

@@ -11,6 +11,7 @@ import numpy as np
 
 import alphazero
 from alphazero.arena.player import find_weights
+from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import TacticsEvaluator
 from alphazero.bridges.enough import Enough
 from alphazero.bridges.reading import read_lines
@@ -71,6 +72,8 @@ class Engine:
         """
         self.game, self.source = game, source
         self._evaluator, self._seed = evaluator, seed
+        self._searched = evaluator  # the same, or with the tables of
+        self._reference: Reference | None = None
         self._limit = Limit(simulations if seconds is None else None, seconds)
         self._level: int | None = None
         self._keep_tree = keep_tree
@@ -127,6 +130,13 @@ class Engine:
             self._kept = None
         finally:
             slow.cancel()
+
+    def look_up(self, reference: Reference | None) -> None:
+        """Search with the reference's tables of endings, if it has some, from now on."""
+        if reference is not self._reference:
+            self._reference, self._kept = reference, None
+            known = reference or Reference()
+            self._searched = known.evaluator(self._evaluator, self.game)
 
     def forget(self) -> None:
         """Drop what is known from earlier searches."""
@@ -199,7 +209,7 @@ class Engine:
         is_kept = self._keep_tree and only is None and not limit.fresh
         search = self._go_on(position, config) if is_kept else None
         if search is None:
-            search = Search(self.game, self._evaluator, config)
+            search = Search(self.game, self._searched, config)
             seed = self._move_seed(position) if seed is None else seed
             search.begin(0, position, seed=seed, simulations=0)
             search.run()
@@ -221,7 +231,7 @@ class Engine:
             steps = [(walk.play(move), walk.copy())[1] for move in moves[:NEW_MOVES]]
         except ValueError:
             return None
-        if search.config.leaves_per_tree != config.leaves_per_tree or not is_same(walk, position):
+        if search.config.leaves_per_tree != config.leaves_per_tree or not walk.is_same(position):
             return None
         for step in steps:
             search.advance(0, step, simulations=0)
@@ -307,16 +317,6 @@ class Engine:
                 line = replace(line, pv=(line.action, *follows), pv_visits=visits)
             continued.append(line)
         return continued + lines[count:]
-
-
-def is_same(one: Position, other: Position) -> bool:
-    """Whether two positions are the same in every respect, their history included."""
-    if one.moves != other.moves or not np.array_equal(one.keys, other.keys):
-        return False
-    names = one.game.state.names or ()
-    return one.game is other.game and all(
-        np.array_equal(one.state[name], other.state[name]) for name in names
-    )
 
 
 def make_engine(

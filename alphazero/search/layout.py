@@ -20,7 +20,8 @@ import numpy as np
 ROOT = 0
 NOTHING = -1  # no parent, no child
 
-NEW, EXPANDED, TERMINAL = 0, 1, 2  # status of a node; NEW ones wait for their evaluation
+# Status of a node: NEW ones wait for their evaluation, the evaluator knows KNOWN ones' result.
+NEW, EXPANDED, TERMINAL, KNOWN = 0, 1, 2, 3
 LOSS, DRAW, WIN, UNKNOWN = -1, 0, 1, 2  # proven result for the player to move
 
 NODE = np.dtype(
@@ -36,7 +37,7 @@ NODE = np.dtype(
         ("to_play", np.int8),
         ("status", np.int8),
         ("parent", np.int32),
-        ("raw_value", np.float32),  # the evaluator's, or the result of a terminal node
+        ("raw_value", np.float32),  # the evaluator's, or the result of a terminal or known node
         ("proven", np.int8),  # always UNKNOWN without the solver
         ("key", np.uint64),  # the game's key of the position, if the game uses keys
     ],

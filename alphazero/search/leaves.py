@@ -15,6 +15,7 @@ from alphazero.kernels import USES_KEYS, key, legal, observe, outcome, play
 from alphazero.search.layout import (
     DRAW,
     EXPANDED,
+    KNOWN,
     LOSS,
     NEW,
     NOTHING,
@@ -62,16 +63,16 @@ def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) 
 
 @borrowing
 def advance(
-    trees, batch, leaves, logits, values, inverse_actions, first, end, finished
+    trees, batch, leaves, logits, values, known, inverse_actions, first, end, finished
 ):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
-    logits float32 [rows, A] and values float32 [rows] are the evaluator's answer.
+    logits float32 [rows, A], values float32 [rows], known int8 [rows] are the evaluator's answer.
     Returns the number of new leaves. Trees that have had their simulations become inactive, and are
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
     for leaf in range(leaves):
-        finish_leaf(trees, batch, leaf, logits, values, inverse_actions)
+        finish_leaf(trees, batch, leaf, logits, values, known, inverse_actions)
     leaves = 0
     for t in range(first, end):
         head = trees.heads[t]
@@ -101,13 +102,18 @@ def is_decided(trees, t):
 
 
 @borrowing
-def finish_leaf(trees, batch, leaf, logits, values, inverse_actions):
-    """Expand one evaluated leaf and back its value up."""
+def finish_leaf(trees, batch, leaf, logits, values, known, inverse_actions):
+    """Expand one evaluated leaf, unless its result is certain, and back its value up."""
     found = batch.leaves[leaf]
     t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
     node = trees.nodes[t, index]
     value = np.float64(node.raw_value)  # of a finished game
-    if row != NOTHING:
+    if row != NOTHING and known[row] != UNKNOWN and index != ROOT:  # whose moves must be compared
+        value = np.float64(known[row])
+        node.status, node.raw_value = KNOWN, value
+        if trees.rules[0].solver:
+            node.proven = known[row]
+    elif row != NOTHING:
         value = np.float64(values[row])
         assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
         actions = inverse_actions[found.symmetry]
@@ -152,7 +158,7 @@ def select_leaves(trees, t, batch, leaves):
             leaves += 1
         else:
             value = np.float64(node.raw_value)
-            if node.status != TERMINAL:
+            if node.status == EXPANDED:
                 value = np.float64(node.proven)
             backup(trees, t, index, value)
             count_simulation(trees, t)

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from alphazero.config import SearchConfig
-from alphazero.evaluate import CachedEvaluator, Evaluation, Evaluator, Leaves
+from alphazero.evaluate import UNDECIDED, CachedEvaluator, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 from alphazero.search import endings as ending_kernels
 from alphazero.search import leaves as leaf_kernels
@@ -70,7 +70,8 @@ class Search:
     ) -> None:
         self.game = game
         self.config = config
-        if config.cache and not isinstance(evaluator, CachedEvaluator) and evaluator.uses_planes:
+        by_planes = evaluator.uses_planes and not evaluator.uses_states
+        if config.cache and not isinstance(evaluator, CachedEvaluator) and by_planes:
             evaluator = CachedEvaluator(evaluator, game, config.cache)
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
@@ -98,6 +99,7 @@ class Search:
             for first, end in pairwise(edges)
             if end > first
         ]
+        self._undecided = np.full(trees * config.leaves_per_tree, UNDECIDED, np.int8)
         self._finished = np.zeros(trees + 1, np.int32)
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
@@ -251,12 +253,14 @@ class Search:
             # Compiled code checks no bounds.
             assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
             assert answer.value.shape == (pipeline.rows,), "wrong values"
+            assert answer.known is None or answer.known.shape == (pipeline.rows,), "wrong results"
         pipeline.leaves = leaf_kernels.advance(
             self._trees,
             pipeline.batch,
             pipeline.leaves,
             answer.logits,
             answer.value,
+            self._undecided if answer.known is None else answer.known,
             self._inverse_actions,
             pipeline.first,
             pipeline.end,

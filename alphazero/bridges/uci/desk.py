@@ -86,7 +86,9 @@ class Desk:
     @property
     def engine(self) -> "Engine":
         """The engine, ready to think. Raises UserError."""
-        return self.stock.engine(self.game)
+        engine = self.stock.engine(self.game)
+        engine.look_up(self.reference)
+        return engine
 
     @property
     def board(self) -> "Board":
