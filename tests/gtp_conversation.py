@@ -135,6 +135,8 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     """All engines have that evaluator."""
 
     def make(game: Game, network: str, report: Callable, **options) -> Engine:
+        for name in ("device", "threads", "cache"):
+            options.pop(name)
         options["simulations"] = options["simulations"] or 50
         return Engine(game, Knowing(game), "a stand-in", **options)
 
