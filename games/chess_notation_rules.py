@@ -206,7 +206,10 @@ def read_uci(state: State, start: str, end: str, promotion: str) -> int:
 def read_san(state: State, text: str, readings: list[re.Match[str]]) -> int:
     """The one legal action that fits; or else one that explains what is wrong with it."""
     pieces = pieces_of(state)
-    for actions in (legal_actions(state), geometric_actions(state, pieces)):
+    targets = {FILES.index(r[4][0]) + 8 * int(r[4][1]) - 8 for r in readings}
+    near = {relative(state, target) for target in targets}
+    for list_actions in (lambda: legal_actions(state), lambda: geometric_actions(state, pieces)):
+        actions = [action for action in list_actions() if int(MOVES[action]) >> 6 & 63 in near]
         fitting = sorted({a for a in actions for r in readings if fits(state, a, r, pieces)})
         if len(fitting) == 1:
             return fitting[0]
