@@ -9,17 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphazero.bridges.commandline import INTERRUPTED, Parser, count, natural, run
+from alphazero.bridges.commandline import Parser, count, natural, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
 from alphazero.bridges.options import add_engine_options, engine_options
 from alphazero.errors import UserError
+from alphazero.runs import (
+    add_pretrain,
+    add_settings,
+    add_status,
+    add_train,
+    pretrain,
+    read_config,
+    status,
+    train,
+)
 
 if TYPE_CHECKING:
-    from alphazero.config import Config
+    pass
 
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
-SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=32"
 PLAYER_HELP = (
     "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH, gtp:COMMAND,"
     " uci:COMMAND or human"
@@ -60,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add_pretrain(
         add("pretrain", pretrain, "learn from games that were played, in PGN or SGF files")
     )
+    add_status(add("status", status, "tell how a run is doing, from its files"))
     add_selfplay(add("selfplay", selfplay, "play games of a player against itself into a folder"))
     add_match(add("match", match, "play players against each other and estimate their strength"))
     one = add("check", check, "check that a game keeps to the contract")
@@ -96,26 +106,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_train(one: argparse.ArgumentParser) -> None:
-    add_settings(one)
-    one.add_argument("--workers", metavar="N", help="Ray actors that play: a number, or auto")
-    one.add_argument("--local", action="store_true", help="do all in this process, without Ray")
-    one.add_argument("--address", help="a Ray cluster to join, such as auto")
-    one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
-    one.add_argument("--resume", metavar="DIR", help="go on with the run in DIR, as it was set up")
-    one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
-    one.add_argument("--dry-run", action="store_true", help="show the settings, train nothing")
-
-
-def add_pretrain(one: argparse.ArgumentParser) -> None:
-    add_settings(one)
-    files = one.add_mutually_exclusive_group(required=True)
-    files.add_argument("--pgn", nargs="+", metavar="FILE", help="games of chess; files or folders")
-    files.add_argument("--sgf", nargs="+", metavar="FILE", help="games of Go; files or folders")
-    one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
-    one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
-
-
 def add_selfplay(one: argparse.ArgumentParser) -> None:
     add_settings(one)
     one.add_argument("--game", help=GAME_HELP)
@@ -142,88 +132,7 @@ def add_match(one: argparse.ArgumentParser) -> None:
     one.add_argument("--out", metavar="DIR", help="save games and results here")
 
 
-def add_settings(one: argparse.ArgumentParser) -> None:
-    one.add_argument("settings", nargs="*", metavar="CONFIG.toml | name=value", help=SETTINGS_HELP)
-
-
-def read_config(settings: list[str], more: list[str]) -> "Config":
-    """The settings of the file and of the command line, the later ones winning."""
-    from alphazero.config import load_config
-
-    changes = [setting for setting in settings if "=" in setting and not Path(setting).exists()]
-    files = [setting for setting in settings if setting not in changes]
-    if len(files) > 1:
-        raise UserError(f"one file of settings at a time, not {', '.join(files)}")
-    return load_config(files[0] if files else None, [*changes, *more])
-
-
 # -- commands --------------------------------------------------------------------------------------
-
-
-def train(options: argparse.Namespace) -> int:
-    directory, settings = options.run_dir, options.settings
-    if options.resume is not None:
-        if directory or options.fresh:
-            raise UserError("--resume names the run, so it does not go with --run-dir or --fresh")
-        directory = options.resume
-        saved = Path(directory).expanduser() / "config.toml"
-        if not saved.exists():
-            raise UserError(f"there is no run to resume in {directory}: it has no config.toml")
-        settings = [str(saved), *settings]
-    if options.local and (options.workers or options.address):
-        raise UserError("--local does without Ray, so it does not go with --workers or --address")
-    workers = "0" if options.local else options.workers
-    config = read_config(settings, [f"run.workers={workers}"] if workers else [])
-    if options.dry_run:
-        from alphazero.config import to_toml
-        from alphazero.game import load
-
-        load(config.game)
-        print(to_toml(config), end="")
-        return 0
-    from alphazero.training.loop import train as train_until_done
-
-    summary = train_until_done(
-        config, directory=directory, fresh=options.fresh, address=options.address
-    )
-    directory = nearby(summary.directory)
-    if not summary.finished:
-        print(f"stopped; the same command, or train --resume {directory}, goes on")
-        return INTERRUPTED
-    if summary.proof is not None:
-        proof = summary.proof
-        print(proof)
-        print(f"Every line an opponent can play: {proof.lines} lines, {proof.losses} lost.")
-    python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
-    return int(summary.proof is not None and not summary.proof.unbeaten)
-
-
-def pretrain(options: argparse.Namespace) -> int:
-    kind = "pgn" if options.pgn else "sgf"
-    config = read_config(options.settings, [])
-    if not options.settings:
-        config = read_config([], ["game=chess" if kind == "pgn" else "game=go"])
-    from alphazero.pretrain import pretrain as learn_from_files
-
-    summary = learn_from_files(
-        config, options.pgn or options.sgf, kind, directory=options.run_dir, fresh=options.fresh
-    )
-    directory = nearby(summary.directory)
-    if not summary.finished:
-        print("stopped; the same command goes on")
-        return INTERRUPTED
-    for name, value in summary.validation.items():
-        print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
-    python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
-    print(f"Go on by self-play: alphazero train … run.start_from={directory}")
-    return 0
-
-
-def nearby(path: Path) -> Path:
-    """A path as one types it here: relative where it lies below the working directory."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def selfplay(options: argparse.Namespace) -> int:

@@ -204,9 +204,16 @@ class LearnerConfig:
 @dataclass(frozen=True)
 class RunConfig:
     directory: str = setting("", 'where everything is written ("" = runs/<game>)')
+    start_from: str = setting("", 'weights, checkpoint or run to begin with ("" = random)')
     seed: int = setting(0, "seed of all randomness", low=0, high=2**63 - 1)
     workers: int | str = setting(
-        0, "Ray actors that play (0 = this process plays, without Ray)", low=0, choices=("auto",)
+        0,
+        "Ray actors that play (auto = one per GPU or core, 0 = this process plays, without Ray)",
+        low=0,
+        choices=("auto",),
+    )
+    gpus_per_worker: float = setting(
+        0.0, "share of a GPU per Ray actor (0 = a whole one, less where they are too few)", low=0
     )
     minutes: float = setting(0.0, "stop after so many minutes (0 = no limit)", low=0)
     games: int = setting(0, "stop after so many games (0 = no limit)", low=0)

@@ -64,10 +64,17 @@ METRICS = {
     "validation/policy_loss": "cross-entropy of the policy on held-out games, in nats",
     "validation/value_loss": "cross-entropy of win, draw and loss on held-out games, in nats",
     "validation/policy_accuracy": "share of held-out positions whose best move it puts first",
+    "validation/value_accuracy": "share of held-out positions whose result it thinks most likely",
     "validation/value_calibration": "mean distance of predicted and actual results, in ten bins",
     "strength/elo/<opponent>": "Elo difference to a fixed opponent, draws counting half",
     "strength/score/<opponent>": "share of points against a fixed opponent",
     "strength/lost_lines": "lines of play in which the trained player loses",
+    "system/cpu": "share of the machine's cores that is busy, with whatever",
+    "system/process_cpu": "cores that the learner's process keeps busy",
+    "system/memory": "share of the machine's memory that is taken",
+    "system/process_memory": "memory of the learner's process, in bytes",
+    "system/device_memory": "memory that the learner takes on its device, in bytes",
+    "system/disk_free": "free space where the run is written, in bytes",
 }
 EXHIBITS = {
     "run/config": "the resolved settings (text)",

@@ -24,6 +24,7 @@ SOURCES = [*ENGINE, *GAMES, ROOT / "play.py"]
 LAYERS = [
     ["alphazero", "errors"],
     ["files", "jit", "settings", "picture"],
+    ["journal"],
     ["config", "events", "kernels", "position"],
     ["game"],
     ["check", "perft"],
@@ -36,7 +37,8 @@ LAYERS = [
     ["training.trainer"],
     ["training.loop"],
     ["bridges"],
-    ["bench"],
+    ["bench", "pretrain"],
+    ["runs"],
     ["__main__", "play"],
 ]
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
@@ -50,7 +52,7 @@ DEFERRED = {
 CONFINED = {
     "numba": ["alphazero/jit.py"],
     "llvmlite": ["alphazero/jit.py"],
-    "ray": ["alphazero/training/cluster.py"],
+    "ray": ["alphazero/training/cluster.py", "alphazero/training/actor.py"],
     "gymnasium": ["alphazero/bridges/env.py"],
     "tensorboard": ["alphazero/events.py"],
     "safetensors": ["alphazero/network/weights.py"],
@@ -61,7 +63,13 @@ CONFINED = {
     ],
 }
 THIRD_PARTY = {"numpy", *CONFINED}
-MAY_PRINT = ["alphazero/__main__.py", "alphazero/bridges/*.py", "alphazero/bench/*.py", "play.py"]
+MAY_PRINT = [
+    "alphazero/__main__.py",
+    "alphazero/runs.py",
+    "alphazero/bridges/*.py",
+    "alphazero/bench/*.py",
+    "play.py",
+]
 
 MODULE_LINES = 300  # of code: docstrings, comments and blank lines are free
 FUNCTION_LINES = 50

@@ -151,7 +151,7 @@ def test_a_run_plays_learns_measures_and_leaves_everything_behind(config, tmp_pa
     assert final.state["version"] == summary.progress.steps // 4
     assert load_config(run.config) == dataclasses.replace(config, game="tic-tac-toe")
     assert json.loads(run.result.read_text())["games"] == 48
-    assert "play.py" in (run.path / "README.txt").read_text()
+    assert "train --resume ." in (run.path / "README.txt").read_text()
     assert len(list(run.games.glob("game-*.txt"))) == 2, "one sample game per examination"
     assert list((run.path / "tensorboard").iterdir())
 
@@ -168,7 +168,9 @@ def test_a_run_plays_learns_measures_and_leaves_everything_behind(config, tmp_pa
     }
     # What this run cannot have: a limit of time, enough held-out games, auxiliary targets, a proof.
     assert all(
-        re.match("validation/|learner/auxiliary_loss/|strength/lost_lines", name)
+        re.match(
+            "validation/|learner/auxiliary_loss/|strength/lost_lines|system/device_memory", name
+        )
         for name in missing
     ), missing
     examined = [report["step"] for report in reports if "strength/elo/random" in report["values"]]

@@ -2,13 +2,14 @@
 
     driver (the loop, the learner)                    actor 1 … actor N (one Worker each)
     ──────────────────────────────                    ───────────────────────────────────
-    ray.put(weights), once per version  ──────────►   fetched when a call names a new version
+    ray.put(weights), once per version  ──────────►   renew: fetched between two batches of games
     play(call, version, [weights])      ──────────►   two calls in flight: one played, one queued
-    ray.wait                            ◄──────────   Chunk of finished records
+    ray.wait                            ◄──────────   Chunks of finished records, every few seconds
 
-Work is finite calls and never an endless method, so backpressure is the window of `ray.wait` and a
-lost actor costs only its unfinished calls: the driver starts another one and submits them again. An
-ordinary exception in a worker is a bug and ends the run with the worker's traceback.
+Work is finite calls whose results are streamed. An actor stops when two chunks wait for the driver
+(backpressure), so that what is in transit is bounded by the number of actors. A lost actor costs
+only its unfinished games: the driver starts another one and submits them again. An ordinary
+exception in a worker is a bug and ends the run with the worker's traceback.
 
 Ray's habits that this module deals with (Ray 2.60):
 * since 2.59 a local cluster turns token authentication on for the next clusters of this user as
@@ -20,16 +21,19 @@ Ray's habits that this module deals with (Ray 2.60):
 """
 
 import logging
+import math
 import os
-import shutil
 import socket
-import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from alphazero.errors import UserError
+from alphazero.training.actor import Actor, Reservation
 from alphazero.training.executor import Call, Chunk, Weights, Worker
+from alphazero.training.machine import cores, object_store_bytes
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +45,9 @@ POLL_SECONDS = 0.5  # how long collect waits at most, so that a signal is notice
 DEATHS_PER_WORKER = 3  # without a finished call in between: something is wrong with all of them
 CONNECT_SECONDS = 10.0  # how long a cluster may take to answer
 START_SECONDS = 180.0  # a cluster that cannot place one worker in this time is too busy
-OBJECT_STORE_BYTES = 512 << 20  # chunks and weights in transit; Ray would take 30 % of the memory
-SMALLEST_OBJECT_STORE = 80 << 20  # Ray refuses less than 75 MiB
+CHUNKS_IN_TRANSIT = 2  # per call: more are not played before the driver has taken one
+GROW_SECONDS = 15.0  # how often a cluster is asked for machines that have joined it
+CONTROL = "control"  # what an actor does while it plays
 
 
 class Pending(NamedTuple):
@@ -56,12 +61,15 @@ class Pending(NamedTuple):
 class RayExecutor:
     """Keeps `workers` actors busy with the calls of `work`; see `training.executor.Executor`.
 
-    `workers` 0 means one per core. `address` joins a running cluster ("auto" or host:port);
-    None takes RAY_ADDRESS and, where that is unset, starts Ray on this machine alone.
+    `workers` 0 means one per GPU or, where there is none, one per core, also of machines that join
+    later. `address` joins a running cluster ("auto" or host:port); None takes RAY_ADDRESS and,
+    where that is unset, starts Ray on this machine alone.
     `warm_up` runs once on every machine before workers start there (it compiles the game).
+    Workers get `gpus_per_worker` of a GPU (0: see `allot`) unless `gpus` is False; `learner_gpus`
+    of this machine are the caller's own.
     """
 
-    plays_in_collect = False
+    plays_in_collect, is_exhausted = False, False
 
     def __init__(
         self,
@@ -72,15 +80,24 @@ class RayExecutor:
         address: str | None = None,
         warm_up: Callable[[], None] | None = None,
         gpus: bool = True,
+        gpus_per_worker: float = 0.0,
+        learner_gpus: int = 0,
     ):
         self.make_worker = make_worker
         self.work = work
         self.workers = workers
         self.address = address or os.environ.get("RAY_ADDRESS") or "local"
         self.warm_up = warm_up
+        self.grows = workers == 0
         self.gpus = gpus
+        self.gpus_per_worker = gpus_per_worker
+        self.learner_gpus = learner_gpus
+        self.reserved: Any = None  # holds the learner's GPUs, if Ray might give them away
         self.actors: list[Any] = []
-        self.pending: dict[Any, Pending] = {}  # by the reference to its result
+        self.up: set[int] = set()  # slots whose actor has answered
+        self.pending: dict[Any, Pending] = {}  # by the stream of its results
+        self.arrived: deque[Any] = deque()  # streams that have something for us
+        self.looked_at = 0.0  # when the cluster was asked last how large it is
         self.version = -1
         self.weights: Any = None  # reference to the newest weights
         self.replaced = 0  # workers that died and were replaced
@@ -99,30 +116,51 @@ class RayExecutor:
     def publish(self, version: int, weights: Weights) -> None:
         self.version = version
         self.weights = self.ray.put(weights)  # the old ones go when no call in flight needs them
+        for slot in self.up:  # for others the messages, each with its weights, would pile up
+            renew = self.actors[slot].renew.options(concurrency_group=CONTROL)
+            renew.remote(version, [self.weights])
 
     def collect(self, wait: bool) -> Chunk | None:
-        ready, _ = self.ray.wait(
-            list(self.pending), num_returns=1, timeout=POLL_SECONDS if wait else 0
-        )
-        if not ready:
-            return None
-        pending = self.pending.pop(ready[0])
-        try:
-            chunk: Chunk = self.ray.get(ready[0])
-        except self._losses() as error:
-            self._replace(pending.slot, pending.actor, error)
-            self._submit(pending.call, pending.slot)
-            return None
-        except self.ray.exceptions.RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, UserError) else error) from None
-        self.deaths_in_a_row = 0
-        self._submit(next(self.work), pending.slot)
-        return chunk
+        self._grow()
+        if not self.arrived:
+            self._look(wait)
+        while self.arrived:
+            stream = self.arrived.popleft()
+            pending = self.pending[stream]
+            try:
+                chunk: Chunk = self.ray.get(next(stream))
+            except StopIteration:
+                del self.pending[stream]
+                self._submit(next(self.work), pending.slot)
+                continue
+            except self._losses() as error:
+                del self.pending[stream]
+                self._replace(pending.slot, pending.actor, error)
+                self._submit(pending.call, pending.slot)
+                continue
+            except self.ray.exceptions.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, UserError) else error) from None
+            self.deaths_in_a_row = 0
+            if self.actors[pending.slot] is pending.actor:
+                self.up.add(pending.slot)
+            done = pending.call.done.union(record_ids(chunk))
+            self.pending[stream] = pending._replace(call=pending.call._replace(done=done))
+            return chunk
+        return None
+
+    def _look(self, wait: bool) -> None:
+        """Find all streams that have something. One look at many streams is much cheaper than a
+        look for each of them."""
+        streams = list(self.pending)
+        self.arrived.extend(self.ray.wait(streams, num_returns=len(streams), timeout=0)[0])
+        if wait and not self.arrived:
+            self.arrived.extend(self.ray.wait(streams, timeout=POLL_SECONDS)[0])
 
     def close(self) -> None:
         if hasattr(self, "ray"):
             self.ray.shutdown()
-        self.actors, self.pending, self.weights = [], {}, None
+        self.actors, self.pending, self.weights, self.reserved = [], {}, None, None
+        self.arrived.clear()
 
     def pids(self) -> list[int]:
         """Process numbers of the workers, each on its own machine."""
@@ -152,12 +190,58 @@ class RayExecutor:
                 f'cannot join the Ray cluster "{self.address}": {reason}'
                 " (a cluster is taken from --address or RAY_ADDRESS)"
             ) from error
+        self._reserve()
+        self.workers, self.gpu_share = self._allotment()
+
+    def _allotment(self) -> tuple[int, float]:
+        """(workers, GPUs of each) for what the cluster has now."""
         resources = self.ray.cluster_resources()
-        self.workers = self.workers or max(1, int(resources.get("CPU", 1)))
-        # The learner may live on the same device; fractions of one are mere bookkeeping.
-        self.gpu_share = 0.0
-        if self.gpus and resources.get("GPU"):
-            self.gpu_share = max(0.01, int(100 * resources["GPU"] / (self.workers + 1)) / 100)
+        gpus = resources.get("GPU", 0.0) - (self.learner_gpus if self.reserved else 0)
+        workers = 0 if self.grows else self.workers
+        if not self.gpus:
+            gpus = 0.0
+        return allot(workers, resources.get("CPU", 1.0), gpus, self.gpus_per_worker)
+
+    def _reserve(self) -> None:
+        """Keep the learner's GPUs from being given to workers, where there are others for them and
+        Ray does not know of the learner (as it does of a job with --entrypoint-num-gpus)."""
+        here = self.ray.get_runtime_context().get_node_id()
+        nodes = {node["NodeID"]: node["Resources"].get("GPU", 0) for node in self.ray.nodes()}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        already = visible is not None and len(visible.split(",")) < nodes[here]
+        others = sum(nodes.values()) - self.learner_gpus
+        if not self.learner_gpus or already or others < 1 or nodes[here] < self.learner_gpus:
+            return
+        strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        holder = self.ray.remote(Reservation).options(
+            num_cpus=0,
+            num_gpus=self.learner_gpus,
+            scheduling_strategy=strategy(here, soft=False),
+        )
+        self.reserved = holder.remote()
+        try:
+            got = self.ray.get(self.reserved.devices.remote(), timeout=CONNECT_SECONDS)
+        except self.ray.exceptions.GetTimeoutError:
+            log.warning("the cluster has no GPU free for the learner, which shares one with others")
+            self.reserved = None
+            return
+        if sorted(got) != list(range(self.learner_gpus)):
+            log.warning("Ray keeps the GPUs %s for the learner, which uses the first ones", got)
+
+    def _grow(self) -> None:
+        """Start workers on machines that have joined the cluster."""
+        now = time.monotonic()
+        if not self.grows or self.address == "local" or now - self.looked_at < GROW_SECONDS:
+            return
+        self.looked_at = now
+        more = range(self.workers, self._allotment()[0])
+        for slot in more:
+            self.actors.append(self._spawn())
+            for _ in range(CALLS_IN_FLIGHT):
+                self._submit(next(self.work), slot)
+        if more:
+            self.workers = more.stop
+            log.warning("the cluster has grown: %d workers now", self.workers)
 
     def _warm_machines(self) -> None:
         """Fill the cache of compiled kernels once per machine: N workers that start at once would
@@ -185,26 +269,26 @@ class RayExecutor:
             "max_restarts": 0,  # the driver replaces it: only the driver knows what was lost
             "scheduling_strategy": "SPREAD",
         }
-        return self.ray.remote(Actor).options(**options).remote(self.make_worker)
+        actor = self.ray.remote(concurrency_groups={CONTROL: 1})(Actor)
+        return actor.options(**options).remote(self.make_worker)
 
     def _await_workers(self) -> None:
         """Return when every worker is up, or when at least one is and time is over: the others
         join when the cluster has room for them."""
         starting = {self._ready(slot): slot for slot in range(self.workers)}
-        up = 0
         while starting and (
             ready := self.ray.wait(list(starting), num_returns=1, timeout=START_SECONDS)[0]
         ):
             slot = starting.pop(ready[0])
             try:
                 self.ray.get(ready[0])
-                up += 1
+                self.up.add(slot)
             except self._losses() as error:
                 self._replace(slot, self.actors[slot], error)
                 starting[self._ready(slot)] = slot
             except self.ray.exceptions.RayTaskError as error:
                 raise (error.cause if isinstance(error.cause, UserError) else error) from None
-        if not up:
+        if not self.up:
             free = self.ray.available_resources()
             raise UserError(
                 f"no worker could start within {START_SECONDS:.0f} seconds: each needs 1 CPU"
@@ -212,7 +296,9 @@ class RayExecutor:
                 f" and {free.get('GPU', 0):g} GPU free"
             )
         if starting:
-            log.warning("%d of %d workers are up; the others join later", up, self.workers)
+            log.warning(
+                "%d of %d workers are up; the others join later", len(self.up), self.workers
+            )
 
     def _ready(self, slot: int) -> Any:
         return self.actors[slot].ready.remote(self.version, [self.weights])
@@ -220,10 +306,15 @@ class RayExecutor:
     # -- working -----------------------------------------------------------------------------------
 
     def _submit(self, call: Call, slot: int) -> None:
+        if not call.ids:  # it died after its last game
+            call = next(self.work)
         actor = self.actors[slot]
+        play = actor.play.options(
+            num_returns="streaming", _generator_backpressure_num_objects=CHUNKS_IN_TRANSIT
+        )
         # A list keeps Ray from fetching the weights before the actor asks for them.
-        result = actor.play.remote(call, self.version, [self.weights])
-        self.pending[result] = Pending(call, slot, actor)
+        stream = play.remote(call, self.version, [self.weights])
+        self.pending[stream] = Pending(call, slot, actor)
 
     def _losses(self) -> tuple[type[Exception], ...]:
         """What Ray raises when an actor, its machine or its result is gone."""
@@ -243,36 +334,28 @@ class RayExecutor:
             ) from error
         reason = str(error).strip().splitlines()[0]
         log.warning("a self-play worker died (%s); another one takes its games", reason)
+        self.up.discard(slot)
         self.ray.kill(actor)  # it may be unreachable rather than dead, and go on
         self.actors[slot] = self._spawn()
         self.replaced += 1
 
 
-class Actor:
-    """What runs in a worker process."""
+def record_ids(chunk: Chunk) -> list[int]:
+    return [record.game_id for record in chunk.records]
 
-    def __init__(self, make_worker: Callable[[], Worker]):
-        self.make_worker = make_worker
-        self.worker: Worker | None = None
-        self.version = -1
 
-    def ready(self, version: int, weights: list[Any]) -> None:
-        """Make the worker and give it these weights, when it has others."""
-        if self.worker is None:
-            self.worker = self.make_worker()
-        if version != self.version:
-            import ray
+def allot(workers: int, cpus: float, gpus: float, asked: float) -> tuple[int, float]:
+    """(workers, GPUs of each): as many as there are GPUs, each with a whole one, where neither
+    number is given (0); where there is no GPU, as many as there are cores.
 
-            self.worker.load(version, ray.get(weights[0]))
-            self.version = version
-
-    def play(self, call: Call, version: int, weights: list[Any]) -> Chunk:
-        self.ready(version, weights)
-        assert self.worker is not None
-        return self.worker.play(call)
-
-    def pid(self) -> int:
-        return os.getpid()
+    Fractions are Ray's bookkeeping only: it limits neither memory nor time.
+    """
+    if gpus <= 0:
+        return workers or max(1, int(cpus)), 0.0
+    if asked:
+        return workers or max(1, int(gpus / asked)), asked
+    workers = workers or max(1, int(gpus))
+    return workers, min(1.0, max(0.01, math.floor(100 * gpus / workers) / 100))
 
 
 def _call(function: Callable[[], None]) -> None:
@@ -307,17 +390,3 @@ def knock(address: str) -> None:
     host, colon, port = address.rpartition("//")[2].rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def object_store_bytes() -> int:
-    """Shared memory for Ray: what we need, where a container's /dev/shm has that much."""
-    shared_memory = Path("/dev/shm")
-    free = shutil.disk_usage(shared_memory).free if shared_memory.exists() else sys.maxsize
-    return max(SMALLEST_OBJECT_STORE, min(OBJECT_STORE_BYTES, free // 2))

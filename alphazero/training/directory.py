@@ -13,6 +13,7 @@ from alphazero.config import Config, load_config, to_toml
 from alphazero.errors import UserError
 from alphazero.files import atomic_write, sweep_temporaries
 from alphazero.settings import settings
+from alphazero.training.machine import lasting
 
 try:
     import fcntl
@@ -20,23 +21,33 @@ except ImportError:  # Windows
     fcntl = None
 
 README = """\
-A training run of {game}, begun {date}.
+A training run of {game}, begun {date}. Commands are given from this folder.
 
-config.toml    every setting; `python -m alphazero train --resume {path}` goes on with them
+config.toml    every setting
 records/       every finished game, in checksummed shards: the truth, from which all else follows
 checkpoints/   the newest states of the learner, each with the network's weights (safetensors)
 metrics.jsonl  what was measured, a JSON object per line
-tensorboard/   the same as curves: tensorboard --logdir {path}/tensorboard
+tensorboard/   the same as curves: tensorboard --logdir tensorboard
+log.txt        what was said in words, with the time
+workers.json   who plays, and how much, as of the last report
 games/         sample games as text, by the number of the game
 result.json    there when the run has reached its limits
+lock           holds the number of the process that trains here, and is empty when none does
 
-Play against the newest network: python play.py --game {game} --network {path}
+How is it doing?      python -m alphazero status . --watch
+Stop it               Ctrl-C or SIGTERM: it saves a checkpoint and ends with exit code 0
+Go on with it         python -m alphazero train --resume .
+Play against it       python -m alphazero match human checkpoint:. --game {game}
+Read a game           python -m alphazero show records --game-id 0 --top 3
+Move it elsewhere     copy this whole folder while nobody trains in it, and go on with it there,
+                      with as many workers and on whatever device that machine has:
+                      python -m alphazero train --resume . --workers 8 run.device=cuda
 """
 
 # These may change from one start to the next: they do not change what is learned from a game.
 FREE_SETTINGS = re.compile(
-    r"evaluation\..*|run\.(directory|workers|minutes|games|device|keep_checkpoints"
-    r"|checkpoint_steps|checkpoint_seconds|report_seconds)"
+    r"evaluation\..*|run\.(directory|workers|gpus_per_worker|minutes|games"
+    r"|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
 )
 
 
@@ -51,6 +62,9 @@ class RunDirectory:
         self.games = self.path / "games"
         self.result = self.path / "result.json"
         self.lock = self.path / "lock"
+        self.log = self.path / "log.txt"
+        self.metrics = self.path / "metrics.jsonl"
+        self.workers = self.path / "workers.json"
 
     @property
     def is_finished(self) -> bool:
@@ -60,9 +74,7 @@ class RunDirectory:
         """Write down what this run is; in a folder that has a run already, the new limits."""
         sweep_temporaries(self.path)
         if not self.config.exists():
-            text = README.format(
-                game=config.game, path=self.path, date=time.strftime("%Y-%m-%d %H:%M")
-            )
+            text = README.format(game=config.game, date=time.strftime("%Y-%m-%d %H:%M"))
             atomic_write(self.path / "README.txt", text.encode())
         atomic_write(self.config, to_toml(config).encode())
         self.result.unlink(missing_ok=True)
@@ -79,9 +91,9 @@ def choose_directory(
     Without a name an unfinished run with the same settings is gone on with, unless `fresh`.
     Raises UserError when the named folder holds a run with other settings, or any with `fresh`.
     """
-    named = directory or config.run.directory
+    base, named = lasting(base), directory or config.run.directory
     if named:
-        run = RunDirectory(Path(named))
+        run = RunDirectory(lasting(Path(named)))
         if fresh and run.config.exists():
             raise UserError(f"{run.path} holds a run already: name another folder for a fresh one")
         check_settings(run, config)

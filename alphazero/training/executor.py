@@ -1,11 +1,12 @@
 """Who plays the games of a run: what every executor promises, and the one without Ray.
 
-The loop asks an executor for *chunks*: a fixed number of games with consecutive numbers, played to
-their end. A game's seed comes from the run's seed and the game's number alone, so a chunk that was
-lost is simply played again, by anyone.
+The loop asks an executor for *chunks*: finished games of *calls*, which are so many games with
+consecutive numbers. A game's seed comes from the run's seed and the game's number alone, so what is
+lost of a call is simply played again, by anyone.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
@@ -20,6 +21,7 @@ from alphazero.training.record import GameRecord
 from alphazero.training.selfplay import SelfPlay
 
 Weights = dict[str, np.ndarray]  # a network's parameters by name
+STREAM_SECONDS = 10.0  # how long a finished game waits for others before it is sent
 
 
 class Call(NamedTuple):
@@ -27,16 +29,25 @@ class Call(NamedTuple):
 
     first_id: int
     games: int
+    done: frozenset[int] = frozenset()  # numbers of those that need not be played any more
+
+    @property
+    def ids(self) -> list[int]:
+        """Numbers of the games to play."""
+        numbers = range(self.first_id, self.first_id + self.games)
+        return [number for number in numbers if number not in self.done]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The finished games of one call."""
+    """Finished games of one call: all of them, or those that were finished at the time."""
 
     call: Call
-    version: int  # of the weights they were played with
+    version: int  # of the weights they were finished with
     records: list[GameRecord]
     stats: dict[str, float] = field(default_factory=dict)  # counters: seconds, simulations, …
+    worker: str = "this process"  # who played
+    stored: Callable[[], None] | None = None  # to be called once the games are on the disk
 
 
 Collect = Callable[[bool], Chunk | None]  # as Executor.collect
@@ -47,7 +58,13 @@ class Worker(Protocol):
 
     def load(self, version: int, weights: Weights) -> None: ...
 
-    def play(self, call: Call) -> Chunk: ...
+    def play(self, call: Call) -> Chunk:
+        """All games of a call at once."""
+        ...
+
+    def stream(self, call: Call) -> Iterator[Chunk]:
+        """The games of a call, a part of them every few seconds."""
+        ...
 
 
 class SelfPlayWorker:
@@ -62,17 +79,20 @@ class SelfPlayWorker:
 
     def load(self, version: int, weights: Weights) -> None:
         self.evaluator.update(weights)
-        self.self_play.weights_changed()
+        self.self_play.weights_changed(version)
         self.version = version
 
     def play(self, call: Call) -> Chunk:
+        (chunk,) = self.stream(call, math.inf)
+        return chunk
+
+    def stream(self, call: Call, seconds: float = STREAM_SECONDS) -> Iterator[Chunk]:
         assert self.version >= 0, "play before load"
         before = replace(self.self_play.stats)
-        records = self.self_play.play(
-            call.games, first_id=call.first_id, seed=self.seed, version=self.version
-        )
-        stats = vars(self.self_play.stats.since(before))
-        return Chunk(call, self.version, records, stats)
+        for records in self.self_play.stream(call.ids, seed=self.seed, seconds=seconds):
+            stats = vars(self.self_play.stats.since(before))
+            before = replace(self.self_play.stats)
+            yield Chunk(call, self.version, records, stats)
 
 
 class Executor(Protocol):
@@ -82,6 +102,7 @@ class Executor(Protocol):
     workers: int  # that play
     replaced: int  # of them that died and were replaced
     plays_in_collect: bool  # whether `collect` takes as long as games do
+    is_exhausted: bool  # whether no more games will come
 
     def start(self, version: int, weights: Weights) -> None:
         """Return when workers are up and know these weights."""
@@ -95,7 +116,8 @@ class Executor(Protocol):
         """A finished chunk, if there is one: `wait` says that the caller has nothing better to do.
 
         Unless it plays the games itself, it returns None within a second or so when nothing is
-        finished, so that a signal is noticed.
+        finished, so that a signal is noticed. What is not collected bounds what is played: nothing
+        piles up while the caller does something else.
         """
         ...
 
@@ -114,7 +136,7 @@ class InlineExecutor:
     pure function of its settings; and they share the processor without fighting for it.
     """
 
-    plays_in_collect = True
+    plays_in_collect, is_exhausted = True, False
 
     def __init__(self, make_worker: Callable[[], Worker], work: Iterator[Call]):
         self.make_worker = make_worker

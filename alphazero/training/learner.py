@@ -73,6 +73,16 @@ class Learner:
             "learner.averaging": config.averaging,
         }
 
+    @property
+    def gpus(self) -> int:
+        """How many of this machine's GPUs it uses, counted from the first."""
+        return 1 if self._device.type == "cuda" else 0
+
+    @property
+    def device_memory(self) -> int:
+        """Bytes that torch has taken on its device; 0 on a processor."""
+        return torch.cuda.memory_reserved(self._device) if self.gpus else 0
+
     def step(self, batch: Batch) -> dict[str, float]:
         """Learn from one batch; returns what was measured on it, by name.
 
@@ -118,6 +128,12 @@ class Learner:
         network = build(self._game, self._network.config)
         copy_weights(self.weights(), network)
         return network.eval()
+
+    def start_from(self, network: Network) -> None:
+        """Take over another network's weights, of the same shape, before the first step."""
+        assert self.steps == 0, "learning has begun"
+        self._network.load_state_dict(network.state_dict())
+        self._average = AVERAGES[self._config.averaging](self._network, self._config)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly: tensors, numbers and texts in dicts and lists.

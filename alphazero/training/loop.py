@@ -27,6 +27,7 @@ from alphazero.config import Config, SelfPlayConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.events import make_reporter
 from alphazero.game import load
+from alphazero.journal import Journal, LogFile
 from alphazero.training.directory import choose_directory, locked
 from alphazero.training.executor import (
     Chunk,
@@ -51,6 +52,7 @@ class Summary:
     finished: bool  # False: a signal stopped it, and the same command goes on
     progress: Progress
     proof: Proof | None  # with `run.prove`, once the run is finished
+    validation: dict[str, float]  # measured on the window's held-out games, by the names of reports
 
 
 def train(
@@ -60,12 +62,14 @@ def train(
     fresh: bool = False,
     address: str | None = None,
     stream: TextIO = sys.stderr,
+    make_executor: "Callable[[Config, Trainer, str | None], Executor] | None" = None,
 ) -> Summary:
     """Train until the limits of `config.run`, or until a signal asks to stop; a run that was begun
     before goes on where it was.
 
     `directory` and `fresh` choose the run's folder (see `choose_directory`), `address` is a Ray
-    cluster to join. Raises UserError when the folder, the settings or Ray do not allow it.
+    cluster to join; `make_executor` says who plays, if not workers as the settings want them.
+    Raises UserError when the folder, the settings or Ray do not allow it.
     """
     game = load(config.game)
     base, config = config.directory, replace(config, game=game.spec)
@@ -75,11 +79,13 @@ def train(
         run.create(config)
         trainer = Trainer(game, config, run)
         reporter = make_reporter(run.path, stream, f"training {game.title}", trainer.resumed_at)
+        reporter.sinks.append(LogFile(run.log))
         stack.callback(reporter.close)
+        stack.enter_context(Journal(reporter.message))
         verb = "going on with" if len(trainer.store) else "writing to"
         reporter.message(f"{verb} {run.path}: {len(trainer.store):,} games")
         warm_up(config, reporter.message)
-        executor = make_executor(config, trainer.next_game, address)
+        executor = (make_executor or make_workers)(config, trainer, address)
         stack.callback(executor.close)
         executor.start(trainer.version, trainer.players)
         with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
@@ -89,21 +95,24 @@ def train(
             trainer.start(reporter)
             while not (interrupt.requested or trainer.is_done):
                 trainer.collect(collect)
+                trainer.has_no_more_games = executor.is_exhausted
                 if trainer.may_learn and trainer.learn():
                     executor.publish(trainer.version, trainer.players)
                 trainer.attend(executor)
             finished = trainer.is_done
+            if not finished:
+                trainer.collect_finished(executor)
             trainer.report(executor)
             trainer.save()
             executor.close()
             proof = trainer.finish() if finished else None
-        return Summary(run.path, finished, trainer.progress, proof)
+        return Summary(run.path, finished, trainer.progress, proof, trainer.validate())
 
 
-def make_executor(config: Config, next_game: int, address: str | None) -> Executor:
+def make_workers(config: Config, trainer: Trainer, address: str | None) -> Executor:
     """Ray actors where `run.workers` asks for them, else this process."""
     workers = config.run.workers
-    work = calls(next_game, config.self_play.games_per_call)
+    work = calls(trainer.next_game, config.self_play.games_per_call)
     if workers == 0:
         return InlineExecutor(functools.partial(SelfPlayWorker, config, config.run.device), work)
 
@@ -118,6 +127,8 @@ def make_executor(config: Config, next_game: int, address: str | None) -> Execut
         address=address,
         warm_up=functools.partial(warm_up, config),
         gpus=device in ("auto", "cuda"),
+        gpus_per_worker=config.run.gpus_per_worker,
+        learner_gpus=trainer.learner.gpus,
     )
 
 

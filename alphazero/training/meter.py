@@ -27,6 +27,7 @@ VALIDATION = {
     "loss/policy": "policy_loss",
     "loss/value": "value_loss",
     "policy/top1": "policy_accuracy",
+    "value/accuracy": "value_accuracy",
     "value/calibration": "value_calibration",
 }
 
@@ -66,8 +67,8 @@ class Meter:
             self.counts["moves"] += len(record.moves)
             self.counts["first_wins"] += record.result > 0
             self.counts["second_wins"] += record.result < 0
-        self.lags += [version - chunk.version] * len(chunk.records)
-        self.newest = chunk.records
+            self.lags.append(version - record.version)
+        self.newest = chunk.records or self.newest
 
     def add_step(self, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():

@@ -4,7 +4,9 @@ A game's moves depend on its own random streams, made from the run's seed and th
 not on the games played beside it.
 """
 
+import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +47,7 @@ class _Game:
     position: Position
     rng: np.random.Generator
     start: bytes | None  # the state it began from, if that is not the game's own
+    version: int  # of the weights when it began
     full: bool = True  # whether the search under way trains the policy
     values: list[float] = field(default_factory=list)
     policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
@@ -71,6 +74,7 @@ class SelfPlay:
         if search.cache:
             evaluator = CachedEvaluator(evaluator, game, search.cache)
         self.evaluator = evaluator
+        self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
         self._search = Search(game, evaluator, search, self_play.parallel_games)
 
@@ -79,13 +83,23 @@ class SelfPlay:
 
         `version` says which weights the evaluator has, for the records.
         """
+        self.weights_changed(version)
+        parts = self.stream(range(first_id, first_id + games), seed=seed)
+        return [record for part in parts for record in part]
+
+    def stream(
+        self, ids: Sequence[int], *, seed: int, seconds: float = math.inf
+    ) -> Iterator[list[GameRecord]]:
+        """Play the games with these numbers. What is finished, in the order of the numbers, is
+        handed over whenever so many seconds have passed, and at the end; in between the evaluator
+        may get other weights (see `weights_changed`)."""
+        search, stats = self._search, self.stats
         began = time.perf_counter()
-        search = self._search
         rows, batches = search.rows_evaluated, search.batches
-        waiting = iter(range(first_id, first_id + games))
+        waiting = iter(ids)
         playing: dict[int, _Game] = {}
         finished: list[GameRecord] = []
-        for tree in range(min(games, search.num_trees)):
+        for tree in range(min(len(ids), search.num_trees)):
             playing[tree] = self._begin(tree, next(waiting), seed)
         while playing:
             for tree in search.step():
@@ -93,32 +107,38 @@ class SelfPlay:
                 self._move(tree, game, search.result(tree))
                 if not game.position.is_over:
                     continue
-                finished.append(self._record(game, version))
+                finished.append(self._record(game))
                 next_id = next(waiting, None)
                 if next_id is None:
                     del playing[tree]
                 else:
                     playing[tree] = self._begin(tree, next_id, seed)
-        stats = self.stats
-        stats.games += games
-        stats.evaluations += search.rows_evaluated - rows
-        stats.batches += search.batches - batches
-        if isinstance(self.evaluator, CachedEvaluator):
-            stats.cache_hits = self.evaluator.hits
-        stats.seconds += time.perf_counter() - began
-        return sorted(finished, key=lambda record: record.game_id)
+            if playing and not (finished and time.perf_counter() - began >= seconds):
+                continue
+            stats.games += len(finished)
+            stats.evaluations += search.rows_evaluated - rows
+            stats.batches += search.batches - batches
+            if isinstance(self.evaluator, CachedEvaluator):
+                stats.cache_hits = self.evaluator.hits
+            stats.seconds += time.perf_counter() - began
+            yield sorted(finished, key=lambda record: record.game_id)
+            began, finished = time.perf_counter(), []
+            rows, batches = search.rows_evaluated, search.batches
 
-    def weights_changed(self) -> None:
-        """Forget evaluations made with the weights before."""
-        if isinstance(self.evaluator, CachedEvaluator):
+    def weights_changed(self, version: int) -> None:
+        """The evaluator has other weights now: forget what those before said. Games that begin from
+        now on are of this version."""
+        if isinstance(self.evaluator, CachedEvaluator) and version != self.version:
             self.evaluator.clear()
+        self.version = version
 
     def _begin(self, tree: int, game_id: int, seed: int) -> _Game:
         rng = np.random.default_rng([seed, game_id])
         start = self._choose_start(rng)
         plies = int(rng.integers(self.config.opening_plies + 1))
         position = random_opening(self.game, plies, rng, start)
-        game = _Game(game_id, seed, position, rng, None if start is None else start.tobytes())
+        state = None if start is None else start.tobytes()
+        game = _Game(game_id, seed, position, rng, state, self.version)
         game.values = [np.nan] * len(position.moves)
         game.policies = [NO_POLICY] * len(position.moves)
         simulations = self._choose_budget(game)
@@ -156,7 +176,7 @@ class SelfPlay:
             simulations = self._choose_budget(game)
             self._search.advance(tree, game.position, simulations=simulations, noise=game.full)
 
-    def _record(self, game: _Game, version: int) -> GameRecord:
+    def _record(self, game: _Game) -> GameRecord:
         outcome = game.position.outcome()
         assert outcome is not None
         lengths = [len(actions) for actions, _ in game.policies]
@@ -164,7 +184,7 @@ class SelfPlay:
             game=self.game.spec,
             game_id=game.game_id,
             seed=game.seed,
-            version=version,
+            version=game.version,
             start=game.start,
             moves=np.array(game.position.moves, np.uint16),
             root_values=np.clip(np.array(game.values, np.float32), -1.0, 1.0),

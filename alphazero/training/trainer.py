@@ -8,19 +8,23 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
-from alphazero.arena.player import make_player
+from alphazero.arena.player import find_weights, make_player
 from alphazero.arena.proof import Proof, prove_unbeaten
 from alphazero.config import Config, to_toml
+from alphazero.errors import UserError
 from alphazero.events import Reporter
 from alphazero.files import atomic_write
 from alphazero.game import Game, Position
+from alphazero.network.weights import load_weights
 from alphazero.picture import board_picture
 from alphazero.training import checkpoint
+from alphazero.training.crew import Crew
 from alphazero.training.directory import RunDirectory
-from alphazero.training.executor import Collect, Executor, Weights
+from alphazero.training.executor import Chunk, Collect, Executor, Weights
 from alphazero.training.learner import Learner
 from alphazero.training.meter import Meter, validation
 from alphazero.training.pace import Pace
@@ -28,9 +32,11 @@ from alphazero.training.record import GameRecord, start_states
 from alphazero.training.replay import Replay
 from alphazero.training.store import Store
 from alphazero.training.strength import Examiner
+from alphazero.training.system import System
 
 LEARNING, VALIDATING = 1, 2  # the streams of random numbers, beside those of the games
 VALIDATION_POSITIONS = 512
+CHUNKS_PER_SHARD = 64  # at most
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,18 @@ class Trainer:
         self.players: Weights = self.learner.weights()
         self.seconds_before = 0.0  # trained in earlier starts
         self.examined_at = 0  # games, when strength was looked at last
+        self.has_no_more_games = False  # whether no more games will come
         self.resumed_at = self._resume()  # games in the checkpoint; None without one
+        if self.resumed_at is None and config.run.start_from:
+            self._start_from(Path(config.run.start_from))
         self._on_disk = chunks_on_disk(self.store, self.replay.games)
 
     def start(self, reporter: Reporter) -> None:
         """Begin to count the time."""
         self.reporter = reporter
         self.meter = Meter(self.game, self.config)
+        self.system = System(self.run.path)
+        self.crew = Crew()
         self.examiner = Examiner(self.game, self.config)
         self._began = self._saved_at = time.monotonic()
         self._games_before, self._saved_steps = self.replay.games, self.learner.steps
@@ -91,8 +102,8 @@ class Trainer:
 
     @property
     def has_games(self) -> bool:
-        """Whether the limit of games is reached."""
-        return 0 < self.config.run.games <= self.replay.games
+        """Whether all games have come that the run may have."""
+        return self.has_no_more_games or 0 < self.config.run.games <= self.replay.games
 
     @property
     def may_learn(self) -> bool:
@@ -116,10 +127,36 @@ class Trainer:
             return
         chunk = collect(not self.may_learn)
         if chunk is not None:
-            new = [record for record in chunk.records if record.game_id not in self.store]
-            self.store.append(new)
+            self._keep([chunk, *self._more(collect)])
+
+    def collect_finished(self, executor: Executor) -> None:
+        """Store what has arrived before a run is stopped, without learning from it yet."""
+        while not executor.plays_in_collect and (chunk := executor.collect(False)) is not None:
+            self._keep([chunk, *self._more(executor.collect)])
+
+    def _more(self, collect: Collect) -> Iterator[Chunk]:
+        """Chunks that have arrived as well: many workers share one file, and one wait for the
+        disk."""
+        for _ in range(CHUNKS_PER_SHARD - 1):
+            if (chunk := collect(False)) is None:
+                return
+            yield chunk
+
+    def _keep(self, chunks: list[Chunk]) -> None:
+        """Write games down, then count them: those that came once before do not count again."""
+        new = {
+            record.game_id: record
+            for chunk in chunks
+            for record in chunk.records
+            if record.game_id not in self.store
+        }
+        self.store.append(list(new.values()))
+        for chunk in chunks:
+            if chunk.stored is not None:
+                chunk.stored()
             self.meter.add_chunk(chunk, self.version)
-            self._count(new)
+            self.crew.saw(chunk)
+        self._count(list(new.values()))
 
     def learn(self) -> bool:
         """One step; whether players get new weights after it."""
@@ -211,10 +248,20 @@ class Trainer:
         }
         if math.isfinite(left := self._seconds_left()):
             values["run/seconds_left"] = left
-        if steps and replay.holdout_positions >= VALIDATION_POSITIONS:
-            batch = replay.sample(VALIDATION_POSITIONS, self._rng(VALIDATING), holdout=True)
-            values |= validation(self.learner.validate(batch))
-        self.reporter.report(replay.games, values | self.meter.report())
+        if replay.holdout_positions >= VALIDATION_POSITIONS:
+            values |= self.validate()
+        values |= self.system.measure() | self.meter.report()
+        if memory := self.learner.device_memory:
+            values["system/device_memory"] = float(memory)
+        self.reporter.report(replay.games, values)
+        atomic_write(self.run.workers, self.crew.to_json().encode())
+
+    def validate(self) -> dict[str, float]:
+        """How well the learner does on held-out positions; nothing without any, or any step."""
+        if not (self.learner.steps and self.replay.holdout_positions):
+            return {}
+        batch = self.replay.sample(VALIDATION_POSITIONS, self._rng(VALIDATING), holdout=True)
+        return validation(self.learner.validate(batch))
 
     def _seconds_left(self) -> float:
         """Until the first limit; infinite without one."""
@@ -263,6 +310,16 @@ class Trainer:
         self.seconds_before = state["seconds"]
         self.examined_at = state["examined_at"]
         return self.replay.games
+
+    def _start_from(self, path: Path) -> None:
+        network, _ = load_weights(find_weights(path), self.game)
+        if network.config != self.config.network:
+            raise UserError(
+                f"run.start_from = {path} is a network of {network.config}, which does not fit the"
+                f" settings' {self.config.network}"
+            )
+        self.learner.start_from(network)
+        self.players = self.learner.weights()
 
     def finish(self) -> Proof | None:
         """The last checkpoint and the last look of a run that has reached its limits.
