@@ -131,7 +131,7 @@ class Position:
             raise ValueError(self._why_illegal(action))
         n = len(self.moves)
         if n + 1 == len(self._states):
-            self._states = np.concatenate([self._states, self.game.empty_states(n + 1)])
+            self._states = self._copy_states(2 * (n + 1))
             self._keys = np.concatenate([self._keys, np.empty(n + 1, np.uint64)])
         self._states[n + 1] = self._states[n]
         self.game.play_batch(self._states[n + 1 : n + 2], np.array([action], np.int32))
@@ -165,9 +165,18 @@ class Position:
         """An independent position with the same history."""
         other = object.__new__(Position)
         other.__dict__.update(self.__dict__)
-        for name in ("_states", "_keys", "_mask", "_verdict", "moves"):
+        other._states = self._copy_states(len(self._states))
+        for name in ("_keys", "_mask", "_verdict", "moves"):
             setattr(other, name, getattr(self, name).copy())
         return other
+
+    def _copy_states(self, rows: int) -> np.ndarray:
+        """The states in an array of so many rows, zeros after them. By the byte: numpy copies field
+        by field and leaves in the gaps between them whatever was there, and then equal states
+        compared as bytes are not equal."""
+        states = self.game.empty_states(rows)
+        states.view(np.uint8)[: self._states.nbytes] = self._states.view(np.uint8)
+        return states
 
     def is_same(self, other: "Position") -> bool:
         """Whether two positions are the same in every respect, their history included."""

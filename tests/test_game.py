@@ -48,6 +48,22 @@ def everything(position: Position) -> tuple:
 # -- positions -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("spec", ["connect4", "chess", "go:size=5"])
+def test_the_start_stays_the_same_bytes_however_long_the_game_and_however_often_copied(
+    spec: str,
+) -> None:
+    game, rng = load(spec), np.random.default_rng(0)
+    position = game.position()
+    for _ in range(20):
+        litter = [np.full(game.state.itemsize * 16 * 2**i, 255, np.uint8) for i in range(4)]
+        del litter  # what numpy finds in new arrays that it does not fill
+        if position.is_over:
+            break
+        position.play(int(rng.choice(position.legal_actions())))
+        position = position.copy()
+        assert position.start_state.tobytes() == game.position().start_state.tobytes()
+
+
 def test_a_copy_goes_its_own_way() -> None:
     position = after("connect4", "d d e")
     before = everything(position)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alphazero.game import Game, Position, State
+from alphazero.game import Game, Position
 from alphazero.training.executor import Call, Chunk, Weights
 from alphazero.training.record import GameRecord
 
@@ -88,13 +88,5 @@ def record_of(
 
 def start_of(position: Position, game: Game) -> bytes | None:
     """The state before the first move; None if it is the game's own."""
-    start = plain_bytes(position.start_state, game)
-    return None if start == plain_bytes(game.position().start_state, game) else start
-
-
-def plain_bytes(state: State, game: Game) -> bytes:
-    """A state without what happens to lie in the gaps between its fields."""
-    plain = np.zeros(1, game.state)
-    for name in game.state.names or ():
-        plain[0][name] = state[name]
-    return plain.tobytes()
+    start = position.start_state.tobytes()
+    return None if start == game.position().start_state.tobytes() else start
