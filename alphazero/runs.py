@@ -103,9 +103,9 @@ def train(options: argparse.Namespace) -> int:
 
 def pretrain(options: argparse.Namespace) -> int:
     kind = "pgn" if options.pgn else "sgf"
-    config = read_config(options.settings, [])
-    if not options.settings:
-        config = read_config([], ["game=chess" if kind == "pgn" else "game=go"])
+    says_game = any(one.startswith("game=") or "=" not in one for one in options.settings)
+    usual = [] if says_game else ["game=chess" if kind == "pgn" else "game=go"]
+    config = read_config(options.settings, usual)
     from alphazero.pretrain import pretrain as learn_from_files
 
     summary = learn_from_files(
@@ -113,7 +113,7 @@ def pretrain(options: argparse.Namespace) -> int:
     )
     directory = nearby(summary.directory)
     if not summary.finished:
-        print("stopped; the same command goes on")
+        print(f"stopped; the same command with --run-dir {directory} goes on")
         return 0
     for name, value in summary.validation.items():
         print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")

@@ -15,7 +15,9 @@ from alphazero.bridges.sgf import SgfInfo, write_sgf
 from alphazero.config import load_config
 from alphazero.errors import UserError
 from alphazero.game import Position, load
+from alphazero.network.weights import read_file, weights_file
 from alphazero.pretrain import find_in_pgn, find_in_sgf, list_files, pretrain, read_games, winner
+from alphazero.training.checkpoint import latest
 from alphazero.training.library import GAMES_PER_CHUNK, Library, record_of
 from alphazero.training.replay import play_moves
 from alphazero.training.store import Store
@@ -190,6 +192,11 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     resumed = pretrain(config, [path], "sgf", directory=tmp_path / "parts")
     assert resumed.progress.games == whole.progress.games
     assert resumed.progress.positions == whole.progress.positions
+    assert resumed.progress.steps == whole.progress.steps > 0
+    paths = [latest(summary.directory / "checkpoints") for summary in (whole, resumed)]
+    networks = [read_file(weights_file(path))[1] for path in paths if path is not None]
+    for name, weights in networks[0].items():
+        assert np.array_equal(networks[1][name], weights), f"{name} differs"
     ids = [record.game_id for record in Store(tmp_path / "parts" / "records").records()]
     assert sorted(ids) == sorted(set(ids))
 
