@@ -160,7 +160,8 @@ ROWS = [
 def to_text(status: Status) -> str:
     """A status as people read it."""
     metrics = status.metrics
-    rows = [(status.game, f"{status.state}   {status.path}")]
+    title = f"{status.game}  {status.state}   {status.path}\n"
+    rows: list[tuple[str, str]] = []
 
     def add(label: str, *cells: tuple[str, str, str]) -> None:
         found = [
@@ -194,7 +195,7 @@ def to_text(status: Status) -> str:
         rows.append(("report", f"{show(status.now - status.reported, 'time')} old"))
     rows += worker_rows(status)
     width = max(len(label) for label, _ in rows)
-    return "".join(f"{label:<{width}}  {cells}\n" for label, cells in rows)
+    return title + "".join(f"{label:<{width}}  {cells}\n" for label, cells in rows)
 
 
 def worker_rows(status: Status) -> list[tuple[str, str]]:
