@@ -1,18 +1,22 @@
 """Repetition in Go: what ko and superko forbid.
 
 Positions are known by the Zobrist hash of their stones, 63 bits; the 64th is who is to move. Where
-two hashes differ by one stone, its low bits say which: so all moves are compared with all earlier
-positions in one pass over the latter.
+two hashes differ by one stone, its low bits say which: so all moves without captures are
+compared with the earlier positions in one pass over the latter.
 """
 
 import numpy as np
 
 from alphazero.jit import borrow, kernel
 from games.go_rules import (
+    BLACK,
     CELL_LIMIT,
     EMPTY,
+    PASS_CELL,
     POSITIONAL,
+    RECENT,
     SIMPLE,
+    WHITE,
     ZOBRIST,
     has_friend,
     is_first,
@@ -41,6 +45,9 @@ def mark_forbidden(state, keys, n, size, mask, value):
         mask[point_of(state.ko, size)] = value  # who took the stone may fill the point
     if state.ko_rule == SIMPLE or (state.captures[0] == 0 and state.captures[1] == 0):
         return  # a position comes again only after stones have been taken
+    first = first_that_may_return(state, n)
+    if first == n:
+        return
     keys, mask = borrow(keys), borrow(mask)
     mine = state.to_play + 1
     ignored = np.uint64(0)
@@ -50,24 +57,18 @@ def mark_forbidden(state, keys, n, size, mask, value):
     elif state.to_play == 0:
         expected |= TO_PLAY_BIT
     # Earlier positions with one stone of the mover more, which a move without captures brings back.
-    found = 0
-    for i in range(n):  # no branches: only now and then is there one
+    for i in range(first, n):
         difference = (keys[i] ^ expected) & ~ignored
-        found += difference == ZOBRIST[np.uint64(mine - 1), difference & CELL_BITS]
-    if found > 0:
-        for i in range(n):
-            difference = (keys[i] ^ expected) & ~ignored
-            cell = difference & CELL_BITS
-            if (
-                cell < state.color.shape[0]
-                and difference == ZOBRIST[np.uint64(mine - 1), cell]
-                and state.color[cell] == EMPTY
-                and hash_after(state, cell, mine, width) == state.hash ^ difference
-            ):
-                mask[point_of(cell, size)] = value
+        cell = difference & CELL_BITS
+        if (
+            difference == ZOBRIST[np.uint64(mine - 1), cell]
+            and state.color[cell] == EMPTY
+            and hash_after(state, cell, mine, width) == state.hash ^ difference
+        ):
+            mask[point_of(cell, size)] = value
     # Moves that capture, or take their own chain off.
-    for first in range(state.color.shape[0]):
-        head = np.uint64(first)
+    for i in range(state.color.shape[0]):
+        head = np.uint64(i)
         if state.chain[head] != head or state.liberties[head] != 1:
             continue
         cell = last_liberty(state, head, width)
@@ -77,11 +78,29 @@ def mark_forbidden(state, keys, n, size, mask, value):
         elif state.ring[cell] & taken_bit(mine) == 0:
             continue  # no earlier position had a stone of the mover here
         after = hash_after(state, cell, mine, width) | (expected & TO_PLAY_BIT)
-        repeats = 0
-        for i in range(n):  # to the end: without a way out the loop compares several at once
-            repeats += (keys[i] & ~ignored) == after
-        if repeats:
-            mask[point_of(cell, size)] = value
+        for j in range(first, n):
+            if (keys[j] & ~ignored) == after:
+                mask[point_of(cell, size)] = value
+
+
+@kernel
+def first_that_may_return(state, n):
+    """Which is the earliest of n earlier positions that the next move could bring back; n if none.
+
+    A stone where none of its colour has ever been taken was not there before it was set. If its
+    chain has two liberties it also stays for another move, so no position before it comes again.
+    Most often that is so for the last stone.
+    """
+    for i in range(RECENT):
+        cell = np.uint64(max(state.recent[i], PASS_CELL))
+        color = state.color[cell]
+        if (
+            (color == BLACK or color == WHITE)
+            and state.ring[cell] & taken_bit(color) == 0
+            and state.liberties[state.chain[cell]] > 1
+        ):
+            return max(n - i, 0)
+    return 0
 
 
 @kernel

@@ -129,7 +129,7 @@ def test_examples_in_docstrings_run(module: str) -> None:
 
 def test_there_is_a_configuration_for_each_promise() -> None:
     names = {path.stem for path in CONFIGS}
-    assert {"smoke", "tictactoe", "connect4", "go9", "go19", "chess-small"} <= names
+    assert {"smoke", "tictactoe", "connect4", "go9", "go19", "chess", "chess-small"} <= names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name_of)

@@ -1,4 +1,5 @@
-"""Self-play from other starts than the game's own: chosen, recorded, read back and replayed."""
+"""Self-play: which searches train the policy; games from other starts than the game's own, chosen,
+recorded, read back and replayed."""
 
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from alphazero.config import ReplayConfig, SearchConfig, SelfPlayConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import UniformEvaluator
-from alphazero.game import Game, State, load
+from alphazero.game import Game, Position, State, load
 from alphazero.training.record import GameRecord, read_shard, start_states, write_shard
 from alphazero.training.replay import Replay
 from alphazero.training.selfplay import SelfPlay
@@ -52,6 +53,36 @@ def test_all_or_none_can_begin_elsewhere_and_none_is_as_it_always_was() -> None:
 
 def test_games_from_elsewhere_are_the_same_for_the_same_seed() -> None:
     assert play(20, varied_starts=0.5) == play(20, varied_starts=0.5)
+
+
+def test_a_fast_search_trains_the_policy_only_where_it_has_proven_a_win() -> None:
+    records = play(100, full_search_share=1e-9, fast_simulations=4, opening_plies=4)
+    won = 0
+    for record in records:
+        position = Position(GAME)
+        for ply, move in enumerate(record.moves):
+            actions, _ = record.policy(ply)
+            assert (len(actions) > 0) == (record.root_values[ply] == 1)
+            for action in actions:
+                position.play(int(action))
+                assert best_result(position) == -1, "for the opponent, who is to move"
+                position.undo()
+            won += len(actions) > 0
+            position.play(int(move))
+    assert won > 20
+
+
+def best_result(position: Position) -> float:
+    """What the player to move gets from the best play of both."""
+    outcome = position.outcome()
+    if outcome is not None:
+        return outcome.values[position.to_play]
+    results = []
+    for action in position.legal_actions():
+        position.play(int(action))
+        results.append(-best_result(position))
+        position.undo()
+    return max(results)
 
 
 def test_a_start_survives_text_shard_and_window(tmp_path) -> None:

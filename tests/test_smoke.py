@@ -64,6 +64,32 @@ def test_every_config_is_of_a_game_we_have(path):
     assert not config.run.directory, "a run that writes where another one may be"
 
 
+TINY = (  # what makes any run one of seconds; all else is as the file has it
+    "network.size=b2c8",
+    "search.simulations=4",
+    "self_play.fast_simulations=2",
+    "self_play.parallel_games=4",
+    "self_play.games_per_call=4",
+    "replay.min_positions=16",
+    "learner.batch_size=16",
+    "run.games=4",
+    "run.minutes=0",
+    "evaluation.games=2",
+    "evaluation.every_games=4",
+    "evaluation.simulations=2",
+    'evaluation.opponents=["random"]',
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_runs(start, tmp_path, path):
+    code, _, progress = finish(start(str(path), "--local", "--run-dir", "run", *TINY))
+    assert code == 0 or (code == 1 and load_config(path).run.prove), progress
+    newest = newest_checkpoint(tmp_path)
+    assert newest.counters["games"] == 4 and newest.counters["steps"] > 0
+
+
 @pytest.mark.slow
 def test_the_smoke_run_twice_with_one_seed_gives_the_same_files(start, tmp_path):
     for name in ("one", "two"):

@@ -168,7 +168,9 @@ class SelfPlay:
         self.stats.plies += 1
         self.stats.simulations += result.simulations
         game.values.append(result.value)
-        game.policies.append(sparse_policy(result) if game.full else NO_POLICY)
+        # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
+        trains = game.full or result.proven == 1
+        game.policies.append(sparse_policy(result) if trains else NO_POLICY)
         opening = len(game.position.moves) < self.config.temperature_plies
         temperature = self.config.temperature if opening else self.config.temperature_final
         game.position.play(result.sample(temperature, game.rng))
