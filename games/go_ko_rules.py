@@ -1,22 +1,21 @@
 """Repetition in Go: what ko and superko forbid.
 
 Positions are known by the Zobrist hash of their stones, 63 bits; the 64th is who is to move. Where
-two hashes differ by one stone, its low bits say which: so all moves without captures are
-compared with the earlier positions in one pass over the latter.
+two hashes differ by one stone, its low bits say which: so all moves without captures are compared
+with earlier positions in one pass over the latter.
 """
 
 import numpy as np
 
 from alphazero.jit import borrow, kernel
 from games.go_rules import (
-    BLACK,
+    BORDER,
     CELL_LIMIT,
     EMPTY,
     PASS_CELL,
     POSITIONAL,
     RECENT,
     SIMPLE,
-    WHITE,
     ZOBRIST,
     has_friend,
     is_first,
@@ -95,7 +94,7 @@ def first_that_may_return(state, n):
         cell = np.uint64(max(state.recent[i], PASS_CELL))
         color = state.color[cell]
         if (
-            (color == BLACK or color == WHITE)
+            EMPTY < color < BORDER  # a stone
             and state.ring[cell] & taken_bit(color) == 0
             and state.liberties[state.chain[cell]] > 1
         ):
