@@ -40,6 +40,7 @@ class Evaluator:
     name = "evaluator"
     uses_planes = True  # False spares the search from observing leaves
     uses_states = False  # True has the search hand over state records
+    pipelines = 1  # batches worth having under way: 2 where a device works while the caller goes on
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         """Logits and values of a batch, at once."""
@@ -116,6 +117,7 @@ class CachedEvaluator(Evaluator):
             raise ValueError(f"only an evaluator of planes can be cached, not {inner.name!r}")
         self.inner = inner
         self.name = f"cached {inner.name}"
+        self.pipelines = inner.pipelines
         self.hits = 0
         self.misses = 0
         self._generation = 0  # times cleared

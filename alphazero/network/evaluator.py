@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,11 +11,13 @@ from torch import Tensor
 
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluation, Evaluator, Leaves
+from alphazero.network.device import DeviceRunner
 from alphazero.network.inference import (
     STEADY_ROWS,
     InferenceCopy,
     has_packed_operators,
     is_dense,
+    is_winograd,
 )
 from alphazero.network.model import Network, parse_size
 from alphazero.network.weights import copy_weights
@@ -28,7 +31,7 @@ class NetworkEvaluator(Evaluator):
     """Evaluates with its own copy of a network, made for speed; `update` brings new weights.
 
     A row's answer does not depend on the rest of its batch. The trunk is bfloat16 on CUDA and on
-    a processor that multiplies such matrices (AMX), else everything is float32.
+    a processor that is faster so, else everything is float32.
     """
 
     name = "network"
@@ -38,6 +41,8 @@ class NetworkEvaluator(Evaluator):
     ) -> None:
         """`threads` matters on a processor only; `precision` is auto, float32 or bfloat16."""
         self.device = choose_device(device)
+        if precision == "auto" and self.device.type == "cpu" and prefers_winograd(network):
+            precision = "float32"
         self.dtype = choose_precision(precision, self.device, network)
         self._threads = threads
         self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
@@ -45,9 +50,20 @@ class NetworkEvaluator(Evaluator):
         self._largest = largest_batch(network, self.device, self.dtype)
         # A small board's layers would fill up a smaller batch, one by one.
         self._smallest = STEADY_ROWS if is_dense(network) else 1
-        on_device = self.device.type == "cuda"
-        # On a processor the planes of every batch go through this one buffer.
-        self._input = None if on_device else self._empty_input(self._largest)
+        self._busy = 0.0
+        self._runner: DeviceRunner | None = None
+        if self.device.type == "cuda":
+            self.pipelines = 2  # one half of the leaves is chosen while the device has the other
+            self._runner = DeviceRunner(
+                self._compute, network.planes, network.num_actions + 1, self.device, padded
+            )
+        else:  # where the planes of every batch go through this one buffer
+            self._input = self._empty_input(self._largest)
+
+    @property
+    def busy(self) -> float:
+        """Seconds that the network has been at work, on whatever device."""
+        return self._busy if self._runner is None else self._runner.busy
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
         planes = leaves.planes
@@ -86,51 +102,43 @@ class NetworkEvaluator(Evaluator):
 
         Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
         """
+        if self._runner is not None:
+            self._runner.settle()
         copy_weights(weights, self._plain)
         self._fast.refresh()
+        if self._runner is not None:
+            self._runner.settle()
+            self._runner.verify()
 
     def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
         """Start on a batch that is not too large; planes uint8 [B, C, H, W]."""
-        if self._input is None:
-            return self._start_on_device(planes)
+        whole = self._is_whole(planes)
+        if self._runner is not None:
+            wait = self._runner.submit(planes, whole)
+
+            def answer() -> Evaluation:
+                found = wait()
+                return checked(found[:, :-1], found[:, -1])
+
+            return answer
         if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         rows = len(planes)
+        began = time.perf_counter()
         with torch.inference_mode():
             # What is left beyond the rows does no harm.
             batch = self._input[: max(padded(rows), self._smallest)]
             batch[:rows].copy_(torch.from_numpy(planes))
-            logits, value = self._decide(batch, self._is_whole(planes))
+            logits, value = self._decide(batch, whole)
             evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
+        self._busy += time.perf_counter() - began
         return lambda: evaluation
 
-    def _start_on_device(self, planes: np.ndarray) -> Callable[[], Evaluation]:
-        """Copies to and from the device overlap with whatever the caller does meanwhile."""
-        rows = len(planes)
-        size = padded(rows)
-        with torch.inference_mode():
-            # torch keeps page-locked memory for reuse, and knows when a copy has been made.
-            source = torch.empty((size, *planes.shape[1:]), dtype=torch.uint8, pin_memory=True)
-            source[:rows].copy_(torch.from_numpy(planes))
-            source[rows:].zero_()
-            batch = source.to(self.device, non_blocking=True)
-            floats = batch.to(self.dtype, memory_format=torch.channels_last)
-            logits, value = self._decide(floats, self._is_whole(planes))
-            answers = [
-                torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(
-                    part, non_blocking=True
-                )
-                for part in (logits, value)
-            ]
-            done = torch.cuda.Event()
-            done.record(torch.cuda.current_stream(self.device))
-
-        def answer() -> Evaluation:
-            done.synchronize()
-            # Copied out, for the page-locked memory is used again once these tensors are gone.
-            return checked(*(part[:rows].numpy().copy() for part in answers))
-
-        return answer
+    def _compute(self, planes: Tensor, whole: bool) -> Tensor:
+        """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
+        batch = planes.to(self.dtype, memory_format=torch.channels_last)
+        logits, value = self._decide(batch, whole)
+        return torch.cat([logits, value[:, None]], dim=1)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
         """Whether no board of a batch is smaller than the planes, which spares all masks."""
@@ -139,8 +147,9 @@ class NetworkEvaluator(Evaluator):
 
     def _decide(self, batch: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
         """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
-        network = self._fast.network
-        logits, wdl = network.decide(batch, None if whole else network.mask(batch))
+        plane = self._plain.board_plane
+        mask = None if whole or plane is None else batch[:, plane : plane + 1]
+        logits, wdl = self._fast.network.decide(batch, mask)
         chances = torch.softmax(wdl, dim=1)
         return logits, chances[:, 0] - chances[:, 2]
 
@@ -207,7 +216,22 @@ def multiplies_bfloat16() -> bool:
     """Whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
     with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
     emulation is 3 times slower."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
-    fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
+    on_amd = str(capabilities().get("cpu_name", "")).startswith("AMD")
+    fast = has_matrix_instructions() or (on_amd and capabilities().get("avx512_bf16"))
     return bool(fast) and has_packed_operators(torch.bfloat16)
+
+
+def prefers_winograd(network: Network) -> bool:
+    """Whether Winograd's algorithm in float32 is as fast on this processor as bfloat16, or faster:
+    where its tiles fit the board, and bfloat16 is not done by matrix instructions."""
+    return is_winograd(network) and not has_matrix_instructions()
+
+
+def has_matrix_instructions() -> bool:
+    """Whether the processor multiplies matrices of bfloat16, 8 times as fast as float32 (AMX)."""
+    return bool(capabilities().get("amx_bf16"))
+
+
+def capabilities() -> Mapping[str, object]:
+    """What torch says of the processor, where it does."""
+    return getattr(torch.cpu, "get_capabilities", dict)()

@@ -7,8 +7,9 @@
         search.advance(tree, result.best)     # or begin the next game
 
 Trees are not in lockstep: one that has finished makes its move and goes on while the others search,
-so the batch stays full. With `pipelines=2` the trees are halved, and one half is selected while the
-evaluator works on the other.
+so the batch stays full. Where the evaluator's device works on its own (`Evaluator.pipelines`), the
+trees are halved, and one half is selected while the device has the other. That changes no result:
+a tree has its own random numbers, and every batch is answered row by row.
 """
 
 import functools
@@ -66,8 +67,9 @@ class Search:
         config: SearchConfig,
         trees: int = 1,
         *,
-        pipelines: int = 1,
+        pipelines: int | None = None,
     ) -> None:
+        """`pipelines` is how many parts the trees are divided into; None: as the evaluator says."""
         self.game = game
         self.config = config
         by_planes = evaluator.uses_planes and not evaluator.uses_states
@@ -93,7 +95,7 @@ class Search:
         self._no_answer = Evaluation(
             np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32)
         )
-        edges = np.linspace(0, trees, pipelines + 1).astype(int)
+        edges = np.linspace(0, trees, (pipelines or evaluator.pipelines) + 1).astype(int)
         self._pipelines = [
             _Pipeline(game, int(first), int(end), config.leaves_per_tree)
             for first, end in pairwise(edges)
@@ -213,15 +215,16 @@ class Search:
     # -- searching ---------------------------------------------------------------------------------
 
     def step(self) -> list[int]:
-        """Advance every active tree by a batch of leaves; returns the trees that finished.
+        """Advance active trees by a batch of leaves: all of them, or the part whose turn it is, so
+        that whatever is done with those that finished does not leave the device without work.
+        Returns the trees that finished.
 
         After an exception from the evaluator, or Ctrl-C, nothing more can be searched here.
         """
         assert not self._in_step, "a step was interrupted: begin with a new Search"
         self._in_step = True
         self._finished[0] = 0
-        for pipeline in self._pipelines:
-            self._advance(pipeline)
+        self._advance(self._next_pipeline())
         self._in_step = False
         return self._finished[1 : 1 + self._finished[0]].tolist()
 
@@ -243,6 +246,18 @@ class Search:
         """
         self._require_idle(tree)
         self._want(tree, simulations, bool(self._trees.heads[tree]["noise"]))
+
+    def _next_pipeline(self) -> _Pipeline:
+        """One with work to do and nothing under way, else the one that has waited longest."""
+        turns = self._pipelines
+        if len(turns) > 1:
+            active = self._trees.heads["active"]
+            idle = [p for p in turns if p.wait is None and active[p.first : p.end].any()]
+            waiting = [p for p in turns if p.wait is not None]
+            chosen = next(iter(idle + waiting), turns[0])
+            turns.remove(chosen)
+            turns.append(chosen)
+        return turns[-1]
 
     def _advance(self, pipeline: _Pipeline) -> None:
         """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""

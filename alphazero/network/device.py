@@ -1,0 +1,166 @@
+"""Batches on a CUDA device: copied in, computed and copied out side by side.
+
+    this process   | planes 1 | planes 2 | …        page-locked memory, one slot for each batch
+    stream in      |   copy 1 |   copy 2 | …        uint8: a quarter of the bytes of floats
+    stream compute |          | graph 1  | graph 2  everything of one batch size is one launch
+    stream out     |          |          | copy 1   logits and value, in one piece
+
+A batch of one of few sizes is recorded once as a CUDA graph and then replayed, since launching a
+small network's kernels one by one takes longer than the kernels do. A graph goes on reading the
+memory that it was recorded with: weights are therefore replaced in place (`FastLayer.keep`), and
+`verify` compares a graph with the same work done afresh.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+WARM_UPS = 3  # before a graph is recorded: libraries choose and prepare their kernels
+TOLERANCE = 0.03  # of a graph, against the same work afresh, as a share of the largest number
+
+Compute = Callable[[Tensor, bool], Tensor]
+
+
+class Graph(NamedTuple):
+    """The recorded work for one batch size."""
+
+    graph: torch.cuda.CUDAGraph
+    planes: Tensor  # uint8 [size, C, H, W], which it reads
+    found: Tensor  # float32 [size, outputs], which it writes
+
+
+class Slot:
+    """Room for a batch on its way, on both sides of the bus."""
+
+    def __init__(self, rows: int, planes: tuple[int, ...], outputs: int, device: torch.device):
+        pinned = device.type == "cuda"
+        self.rows = rows
+        self.source = torch.zeros((rows, *planes), dtype=torch.uint8, pin_memory=pinned)
+        self.planes = torch.zeros((rows, *planes), dtype=torch.uint8, device=device)
+        self.found = torch.zeros((rows, outputs), device=device)
+        self.answer = torch.zeros((rows, outputs), pin_memory=pinned)
+        self.copied = torch.cuda.Event()
+        self.started = torch.cuda.Event(enable_timing=True)
+        self.finished = torch.cuda.Event(enable_timing=True)
+        # Waiting for the answer leaves the core to others.
+        self.returned = torch.cuda.Event(blocking=True)
+
+
+class DeviceRunner:
+    """Has a device compute `outputs` float32 numbers for each row of planes uint8 [B, C, H, W].
+
+    `compute` takes the planes on the device, and whether all boards are whole; it must do without
+    looking at the numbers from here. `padded` is the batch size to use for so many rows.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        planes: tuple[int, ...],
+        outputs: int,
+        device: torch.device,
+        padded: Callable[[int], int],
+    ) -> None:
+        self.busy = 0.0  # seconds that the device has computed
+        self._compute = compute
+        self._planes = planes
+        self._outputs = outputs
+        self._device = device
+        self._padded = padded
+        self._in, self._work, self._out = (torch.cuda.Stream(device) for _ in range(3))
+        self._graphs: dict[tuple[int, bool], Graph] = {}
+        # Graphs share their memory, for they run one after the other, and what one has found is
+        # copied away before the next begins.
+        self._pool = torch.cuda.graph_pool_handle()
+        self._free: list[Slot] = []
+
+    @torch.inference_mode()
+    def submit(self, planes: np.ndarray, whole: bool) -> Callable[[], np.ndarray]:
+        """Start on a batch and return the function that waits for float32 [B, outputs]."""
+        rows = len(planes)
+        size = self._padded(rows)
+        with torch.cuda.device(self._device):
+            graph = self._graph(size, whole)
+            slot = self._slot(size)
+            slot.source[:rows].copy_(torch.from_numpy(planes))
+            with torch.cuda.stream(self._in):
+                slot.planes[:rows].copy_(slot.source[:rows], non_blocking=True)
+                slot.copied.record()
+            with torch.cuda.stream(self._work):
+                self._work.wait_event(slot.copied)
+                slot.started.record()
+                graph.planes.copy_(slot.planes[:size])  # beyond the rows is an older batch
+                graph.graph.replay()
+                slot.found[:rows].copy_(graph.found[:rows])
+                slot.finished.record()
+            with torch.cuda.stream(self._out):
+                self._out.wait_event(slot.finished)
+                slot.answer[:rows].copy_(slot.found[:rows], non_blocking=True)
+                slot.returned.record()
+
+        def answer() -> np.ndarray:
+            slot.returned.synchronize()
+            self.busy += slot.started.elapsed_time(slot.finished) / 1000
+            found = slot.answer[:rows].numpy().copy()
+            self._free.append(slot)
+            return found
+
+        return answer
+
+    def settle(self) -> None:
+        """Return once the device has nothing to do: after that, weights may be replaced."""
+        torch.cuda.synchronize(self._device)
+
+    @torch.inference_mode()
+    def verify(self) -> None:
+        """Raises RuntimeError if a recorded graph does not answer as the network does now."""
+        if not self._graphs:
+            return
+        (_, whole), graph = min(self._graphs.items(), key=lambda item: item[0])
+        with torch.cuda.device(self._device), torch.cuda.stream(self._work):
+            expected = self._compute(graph.planes, whole)
+            graph.graph.replay()
+            difference = float((graph.found - expected).abs().max())
+            allowed = TOLERANCE * float(expected.abs().max()) + 1e-6
+        if not difference <= allowed:
+            raise RuntimeError(
+                f"a recorded graph's answer differs by {difference:.2g} from the network's;"
+                f" rounding explains {allowed:.2g}"
+            )
+
+    def _slot(self, size: int) -> Slot:
+        """Room for so many rows: that of a batch whose answer has been taken, or new."""
+        for index, slot in enumerate(self._free):
+            if slot.rows >= size:
+                return self._free.pop(index)
+        self._free.clear()  # too small, all of them
+        rows = 1 << (size - 1).bit_length()
+        slot = Slot(rows, self._planes, self._outputs, self._device)
+        self.settle()  # its zeros come from another stream
+        return slot
+
+    def _graph(self, size: int, whole: bool) -> Graph:
+        """The graph of a batch size, recorded when first wanted."""
+        if (size, whole) not in self._graphs:
+            self._graphs[size, whole] = self._record(size, whole)
+        return self._graphs[size, whole]
+
+    def _record(self, size: int, whole: bool) -> Graph:
+        planes = torch.zeros((size, *self._planes), dtype=torch.uint8, device=self._device)
+        self.settle()
+        # cuDNN tries its kernels during the first of these and keeps to the fastest.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            with torch.cuda.stream(self._work):
+                for _ in range(WARM_UPS):
+                    self._compute(planes, whole)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the device meanwhile: a learner, another evaluator.
+            recording = torch.cuda.graph(
+                graph, pool=self._pool, stream=self._work, capture_error_mode="thread_local"
+            )
+            with recording:
+                found = self._compute(planes, whole)
+        return Graph(graph, planes, found)
