@@ -9,12 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from alphazero.bench import SUITES, bench
+from alphazero.bench import SUITES, bench, main
 from alphazero.bench.measure import Effort, Measurement, rate, rates, table
 from alphazero.bench.peers import ArrayBoard, DictionarySearch, open_spiel_rollouts
 from alphazero.bench.search import searching
+from alphazero.bench.selfplay import Workload, selfplay_suite
+from alphazero.config import NetworkConfig
+from alphazero.errors import UserError
 from alphazero.game import load
+from alphazero.network.cost import matrix_rate, numpy_rate, operations
+from alphazero.network.model import build
 
 
 @pytest.mark.slow
@@ -37,6 +43,56 @@ def test_every_suite_fills_the_table_and_the_json_file(tmp_path: Path) -> None:
     assert sum(filter(None, shares)) == pytest.approx(1.0)
     fills = [m.value for m in found if "batch fill" in m.name]
     assert all(fill is not None and 0 < fill <= 1 for fill in fills)
+
+
+def test_self_play_is_measured_for_the_game_and_network_asked_for() -> None:
+    workload = Workload("tic-tac-toe", "b1c8", "cpu", games=8, simulations=12)
+    title = "tic-tac-toe, b1c8, 8 games x 12, "
+    found = {m.name.removeprefix(title): m for m in selfplay_suite(Effort.quick(), workload)}
+    value = {name: m.value or 0.0 for name, m in found.items()}
+    assert value["simulations"] / value["positions"] == pytest.approx(12, rel=0.2)
+    assert 0 < value["self-play"] <= value["simulations"] * 1.2
+    assert 0 < value["batch fill"] <= 1
+    assert 0 < value["device busy"] < 1
+    assert value["CPU time"] == pytest.approx(1e6 / value["simulations"], rel=1e-3)
+    spent = [m.value for name, m in found.items() if name.startswith("time in: ")]
+    assert len(spent) == 4 and sum(filter(None, spent)) == pytest.approx(1)
+    assert all(share is not None and share > 0 for share in spent)
+    work = operations(build(load("tic-tac-toe"), NetworkConfig(size="b1c8")))
+    share = value["self-play"] * work / (value["matrix rate"] * 1e9)
+    assert value["share of the matrix rate"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["selfplay", "--device", "tpu"], 'device "tpu" is not available here: choose auto or cpu'),
+        (["selfplay", "--network", "big"], 'network.size = "big": must be blocks and channels'),
+        (["selfplay", "--precision", "int8"], 'precision "int8": choose auto, float32'),
+        (["selfplay", "--game", "tic-tac-two"], "tic-tac-two"),
+        (["search", "--game", "chess"], "--game goes with: alphazero bench selfplay"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_error(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        main([*arguments, "--quick"])
+
+
+def test_operations_of_a_network_are_counted() -> None:
+    """By hand, for a trunk of one block on 3x3: stem, two convolutions, heads."""
+    game = load("tic-tac-toe")
+    network = build(game, NetworkConfig(size="b1c16"))
+    planes, points, width = game.planes[0], 9, 8
+    trunk = 9 * points * (planes * 16 + 2 * 16 * 16)
+    policy = points * 16 * width + points * width
+    features = network.value.features
+    value = points * 16 * width + 3 * width * features + 3 * features  # pooled
+    assert operations(network) == 2 * (trunk + policy + value)
+
+
+def test_a_rate_of_matrix_products_is_one() -> None:
+    rates_found = [matrix_rate(torch.device("cpu"), torch.float32, 0.0), numpy_rate(0.0)]
+    assert all(1e8 < found < 1e13 for found in rates_found)
 
 
 def test_an_unknown_suite_is_an_error_that_names_the_choices() -> None:

@@ -1,5 +1,7 @@
 """How fast the engine is: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`.
 
+    python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cuda
+
 Every figure is the median of several repeats. What runs on the processor is counted in CPU seconds
 of this process, so that other programs on the machine disturb it less; ratios against another
 implementation come from the same run. `--quick` shows that the suites work, not how fast they are.
@@ -8,6 +10,7 @@ implementation come from the same run. `--quick` shows that the suites work, not
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from alphazero.bench.chess import chess_suite
@@ -15,8 +18,8 @@ from alphazero.bench.evaluator import evaluator_suite
 from alphazero.bench.go import go_suite
 from alphazero.bench.measure import Effort, Measurement, machine, table
 from alphazero.bench.search import search_suite
-from alphazero.bench.selfplay import selfplay_suite
-from alphazero.bridges.commandline import Parser
+from alphazero.bench.selfplay import Workload, selfplay_suite
+from alphazero.bridges.commandline import Parser, count
 from alphazero.errors import UserError, closest
 from alphazero.files import atomic_write
 
@@ -38,13 +41,27 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--json", metavar="FILE", help="write the figures here as well")
     options.add_argument("--quick", action="store_true", help="try the suites, measure nothing")
+    work = options.add_argument_group("what selfplay measures, in the place of its small games")
+    work.add_argument("--game", metavar="GAME", help=f"({Workload.game})")
+    work.add_argument("--network", metavar="SIZE", help=f"as in b10c128 ({Workload.network})")
+    work.add_argument("--device", help=f"cpu, cuda, cuda:0, mps or auto ({Workload.device})")
+    work.add_argument("--precision", help=f"float32, bfloat16 or auto ({Workload.precision})")
+    work.add_argument("--games", type=count, metavar="N", help=f"at once ({Workload.games})")
+    work.add_argument(
+        "--simulations", type=count, metavar="N", help=f"per move ({Workload.simulations})"
+    )
     return options
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line after `bench`; returns the exit code."""
     options = parser().parse_args(arguments)
-    bench(options.suite, json_file=options.json, quick=options.quick)
+    names = [field.name for field in fields(Workload)]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if given and options.suite != "selfplay":
+        raise UserError(f"--{next(iter(given))} goes with: alphazero bench selfplay")
+    workload = Workload(**given) if given else None
+    bench(options.suite, json_file=options.json, quick=options.quick, workload=workload)
     return 0
 
 
@@ -54,10 +71,13 @@ def bench(
     json_file: Path | str | None = None,
     quick: bool = False,
     say: Callable[[str], None] = print,
+    workload: Workload | None = None,
 ) -> list[Measurement]:
-    """Run one suite or `all`; `say` hears every line of the tables as it is known.
+    """Run one suite or `all`; `say` hears every line of the tables as it is known. `workload` is
+    what `selfplay` measures, if not its own choice.
 
-    Raises UserError when there is no such suite or the JSON file cannot be written.
+    Raises UserError when there is no such suite, game, network or device, or the JSON file cannot
+    be written.
     """
     names = list(SUITES) if suite == "all" else [suite]
     if suite != "all" and suite not in SUITES:
@@ -73,7 +93,8 @@ def bench(
     found: list[Measurement] = []
     for name in names:
         say(f"\n{name}")
-        for measurement in SUITES[name](effort):
+        work = selfplay_suite(effort, workload) if name == "selfplay" else SUITES[name](effort)
+        for measurement in work:
             found.append(measurement)
             say(table(measurement))
         if json_file is not None:

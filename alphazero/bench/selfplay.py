@@ -1,26 +1,81 @@
-"""Self-play end to end against the bare evaluator: what everything around the network costs."""
+"""Self-play end to end: how fast, how busy its device, what all around the network costs.
+
+    python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cpu
+
+Only a stretch of it is measured, from one batch to another, with games at all stages.
+"""
 
 import contextlib
-import copy
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphazero.bench.evaluator import clock_of, evaluating, make_evaluator
-from alphazero.bench.measure import Clock, Effort, Measurement, rate
-from alphazero.config import SearchConfig, SelfPlayConfig
+from alphazero.bench.evaluator import clock_of, evaluating
+from alphazero.bench.measure import CPU, Clock, Effort, Measurement, rate
+from alphazero.config import NetworkConfig, SearchConfig, SelfPlayConfig
 from alphazero.evaluate import Evaluation, Evaluator, Leaves
-from alphazero.game import load
+from alphazero.game import Game, load
+from alphazero.network.cost import matrix_rate, operations
+from alphazero.network.evaluator import NetworkEvaluator
+from alphazero.network.model import Network, build
 from alphazero.search import leaves as leaf_kernels
 from alphazero.training.selfplay import SelfPlay
 
-SIZE = "b4c32"
-SIMULATIONS = 64
-PARALLEL_GAMES = 64
 GAMES = ("tic-tac-toe", "connect4")
 GOAL = 0.7  # of the bare evaluator's speed at the same batch size
+STRETCH = 20  # times as long as another measurement: a move of every game, at least
+ROUNDS = 2  # moves of every game, at least
+# Where the CPU time of a simulation goes.
+SELECT = "back up and select"
+STEP = "play, judge and observe leaves"
+EVALUATE = "evaluate"
+REST = "moves, records, Python"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is played, by which network, where."""
+
+    game: str = "connect4"
+    network: str = "b4c32"
+    device: str = "auto"
+    precision: str = "auto"
+    games: int = 64  # in parallel
+    simulations: int = 64
+
+    def build(self, game: Game) -> Network:
+        return build(game, NetworkConfig(size=self.network))
+
+    def evaluator(self, game: Game) -> NetworkEvaluator:
+        return NetworkEvaluator(self.build(game), self.device, precision=self.precision)
+
+    def worker(self, game: Game, evaluator: Evaluator) -> SelfPlay:
+        """Its games begin after some random moves: soon there are games at all stages."""
+        search = SearchConfig(simulations=self.simulations)
+        plies = int(np.prod(game.planes[1:])) // 2
+        settings = SelfPlayConfig(parallel_games=self.games, opening_plies=plies)
+        return SelfPlay(game, evaluator, search, settings)
+
+
+class Reading(NamedTuple):
+    """All counters at one moment."""
+
+    wall: float  # seconds, as those that follow
+    cpu: float
+    busy: float  # of the device, or of the processor with the network
+    select: float  # of CPU time, as those that follow
+    step: float
+    evaluate: float
+    simulations: float
+    positions: float
+    evaluations: float
+    batches: float
+
+    def since(self, before: "Reading") -> "Reading":
+        return Reading(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 @dataclass
@@ -43,55 +98,129 @@ class Phases:
         return wrapper
 
 
-class TimedEvaluator(Evaluator):
-    """Passes everything on and adds up the time it takes."""
+class Enough(Exception):
+    """The stretch of self-play has been measured."""
 
-    def __init__(self, inner: Evaluator, phases: Phases) -> None:
-        self.name = inner.name
+
+class Observer(Evaluator):
+    """Passes batches on to the network, timing it, and calls `enough` before every batch."""
+
+    name = "observer"
+
+    def __init__(self, inner: NetworkEvaluator, phases: Phases, enough: Callable[[], None]) -> None:
+        self.pipelines = inner.pipelines
         self._inner = inner
         self._phases = phases
+        self._enough = enough
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
-        wait = self._phases.timed("evaluate", self._inner.submit)(leaves)
-        return self._phases.timed("evaluate", wait)
-
-    def evaluate(self, leaves: Leaves) -> Evaluation:
-        return self.submit(leaves)()
-
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        return self._inner.auxiliary(planes)
+        self._enough()
+        wait = self._phases.timed(EVALUATE, self._inner.submit)(leaves)
+        return self._phases.timed(EVALUATE, wait)
 
 
-def selfplay_suite(effort: Effort) -> Iterator[Measurement]:
-    """Evaluations per second in self-play and bare, how full the batches are, where time goes."""
-    for name in GAMES[:1] if effort.is_quick else GAMES:
-        game = load(name)
-        network = make_evaluator(game, SIZE)
-        phases = Phases(clock_of(network))
-        search = SearchConfig(simulations=SIMULATIONS)
-        settings = SelfPlayConfig(parallel_games=PARALLEL_GAMES)
-        worker = SelfPlay(game, TimedEvaluator(network, phases), search, settings)
-        games = 8 if effort.is_quick else 4 * PARALLEL_GAMES
-        worker.play(2, first_id=0, seed=0)  # compiles
-        before, phases.seconds = copy.copy(worker.stats), {}
-        with timed_kernels(worker, phases):
-            began = phases.clock()
-            worker.play(games, first_id=2, seed=1)
-            seconds = phases.clock() - began
-        stats = worker.stats.since(before)
-        batch = stats.evaluations / stats.batches
-        speed = stats.evaluations / seconds
-        bare = rate(evaluating(game, network, round(batch)), effort, clock_of(network))
-        title = f"{name}, {SIZE}, {PARALLEL_GAMES} games x {SIMULATIONS}"
-        yield Measurement(f"{title}, self-play", speed, "evals/s")
-        yield Measurement(f"{title}, bare network", bare, "evals/s", note=f"batch {round(batch)}")
-        yield Measurement(f"{title}, self-play / bare", speed / bare, "x", GOAL)
-        yield Measurement(f"{title}, batch fill", batch / PARALLEL_GAMES, "of 1")
-        yield Measurement(f"{title}, simulations", stats.simulations / seconds, "simulations/s")
-        yield Measurement(f"{title}, positions", stats.plies / seconds, "positions/s")
-        rest = seconds - sum(phases.seconds.values())
-        for phase, spent in {**phases.seconds, "moves, records, Python": rest}.items():
-            yield Measurement(f"{title}, time in: {phase}", spent / seconds, "of 1")
+def selfplay_suite(effort: Effort, workload: Workload | None = None) -> Iterator[Measurement]:
+    """One workload, or the small ones that every machine can do."""
+    chosen = [Workload(name) for name in (GAMES[:1] if effort.is_quick else GAMES)]
+    for load_one in chosen if workload is None else [workload]:
+        yield from measure(load_one, effort)
+
+
+def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
+    """Everything about a workload, as figures."""
+    game = load(workload.game)
+    network = workload.evaluator(game)
+    found = stretch(workload, game, network, effort)
+    on_cpu = network.device.type == "cpu"
+    seconds = found.cpu if on_cpu else found.wall
+    batch = round(found.evaluations / found.batches)
+    speed = found.evaluations / seconds
+    bare = rate(evaluating(game, network, batch), effort, clock_of(network))
+    work = operations(workload.build(game))
+    floor = matrix_rate(network.device, network.dtype, 0.0 if effort.is_quick else 1.0)
+    kind = str(network.dtype).removeprefix("torch.")
+    where = f"{kind} on {network.device}"
+    title = f"{game.spec}, {workload.network}, {workload.games} games x {workload.simulations}"
+    room = workload.games / network.pipelines
+    clock = "of CPU time" if on_cpu else "of wall time"
+
+    def figure(name: str, value: float, unit: str, note: str = "", goal: float | None = None):
+        return Measurement(f"{title}, {name}", value, unit, goal, note)
+
+    yield figure("positions", found.positions / seconds, "positions/s", clock)
+    yield figure("simulations", found.simulations / seconds, "simulations/s", clock)
+    yield figure("self-play", speed, "evals/s", f"{where}, {clock}")
+    yield figure("bare network", bare, "evals/s", f"batch {batch}")
+    goal = GOAL if workload.network == Workload.network else None
+    yield figure("self-play / bare", speed / bare, "x", goal=goal)
+    yield figure(
+        "batch fill", found.evaluations / found.batches / room, "of 1", f"of {room:g} rows"
+    )
+    yield figure("device busy", found.busy / found.wall, "of 1", "share of wall time")
+    yield figure("matrix rate", floor / 1e9, "GFLOP/s", where)
+    note = f"{work / 1e6:,.4g} million operations an evaluation"
+    if on_cpu:
+        note += "; above 1 where Winograd needs fewer"
+    yield figure("share of the matrix rate", speed * work / floor, "of 1", note)
+    cost = found.cpu / found.simulations * 1e6
+    yield figure("CPU time", cost, "µs/simulation")
+    spent = {SELECT: found.select, STEP: found.step, EVALUATE: found.evaluate}
+    for phase, share in {**spent, REST: found.cpu - sum(spent.values())}.items():
+        note = f"{share / found.simulations * 1e6:,.3g} µs a simulation"
+        yield figure(f"time in: {phase}", share / found.cpu, "of 1", note)
+
+
+def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: Effort) -> Reading:
+    """What the counters went through while every game made at least `ROUNDS` moves."""
+    readings: list[Reading] = []
+    plies_wanted = ROUNDS * workload.games
+
+    def enough() -> None:
+        """Begin to count once every game has moved; stop after as many moves and enough time."""
+        if not readings:
+            if worker.stats.plies >= workload.games:
+                readings.append(read())
+            return
+        first = readings[0]
+        if time.perf_counter() - first.wall < STRETCH * effort.seconds:
+            return
+        if positions(worker) - first.positions >= plies_wanted:
+            readings.append(read())
+            raise Enough
+
+    def read() -> Reading:
+        spent = phases.seconds
+        return Reading(
+            time.perf_counter(),
+            CPU(),
+            network.busy,
+            spent[SELECT],
+            spent[STEP],
+            spent[EVALUATE],
+            simulations(worker),
+            positions(worker),
+            worker._search.rows_evaluated,
+            worker._search.batches,
+        )
+
+    phases = Phases(CPU)
+    worker = workload.worker(game, Observer(network, phases, enough))
+    with timed_kernels(worker, phases), contextlib.suppress(Enough):
+        worker.play(1 << 40, first_id=0, seed=1)
+    first, last = readings
+    return last.since(first)
+
+
+def simulations(worker: SelfPlay) -> float:
+    """Simulations so far, those of searches under way included."""
+    heads = worker._search._trees.heads
+    return worker.stats.simulations + float(heads["done"][heads["active"]].sum())
+
+
+def positions(worker: SelfPlay) -> float:
+    """Positions searched so far, those under way by the share that is done."""
+    heads = worker._search._trees.heads[worker._search._trees.heads["active"]]
+    return worker.stats.plies + float((heads["done"] / np.maximum(heads["budget"], 1)).sum())
 
 
 @contextlib.contextmanager
@@ -102,8 +231,8 @@ def timed_kernels(worker: SelfPlay, phases: Phases) -> Iterator[None]:
     """
     search: Any = worker._search
     advance, step_leaves = leaf_kernels.advance, search._step_leaves
-    leaf_kernels.advance = phases.timed("back up and select", advance)
-    search._step_leaves = phases.timed("play, judge and observe leaves", step_leaves)
+    leaf_kernels.advance = phases.timed(SELECT, advance)
+    search._step_leaves = phases.timed(STEP, step_leaves)
     try:
         yield
     finally:
