@@ -14,10 +14,12 @@ from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
 from alphazero.bridges.options import add_engine_options, engine_options
 from alphazero.errors import UserError
 from alphazero.runs import (
+    add_join,
     add_pretrain,
     add_settings,
     add_status,
     add_train,
+    join,
     pretrain,
     read_config,
     status,
@@ -69,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     add_pretrain(
         add("pretrain", pretrain, "learn from games that were played, in PGN or SGF files")
     )
+    add_join(add("join", join, "play for a run by way of a shared folder or object store alone"))
     add_status(add("status", status, "tell how a run is doing, from its files"))
     add_selfplay(add("selfplay", selfplay, "play games of a player against itself into a folder"))
     add_match(add("match", match, "play players against each other and estimate their strength"))

@@ -143,6 +143,9 @@ class ReplayConfig:
 @dataclass(frozen=True)
 class LearnerConfig:
     batch_size: int = setting(256, "positions per step", low=1)
+    devices: int = setting(
+        1, "devices that share a batch: the first GPUs, or processes without one", low=1
+    )
     optimizer: str = setting("adamw", "optimiser", choices=("adamw", "sgd"))
     learning_rate: float = setting(1e-3, "learning rate at its highest", above=0)
     schedule: str = setting(
@@ -186,6 +189,12 @@ class LearnerConfig:
                 complain(
                     "learner.auxiliary_weights", text, "must be a name and a weight: ownership=1.5"
                 )
+        if self.devices > self.batch_size:
+            complain(
+                "learner.devices",
+                self.devices,
+                f"must be at most learner.batch_size ({self.batch_size})",
+            )
         if self.samples_per_position > 16 and not self.allow_high_reuse:
             complain(
                 "learner.samples_per_position",
@@ -208,9 +217,16 @@ class RunConfig:
     seed: int = setting(0, "seed of all randomness", low=0, high=2**63 - 1)
     workers: int | str = setting(
         0,
-        "Ray actors that play (auto = one per GPU or core, 0 = this process plays, without Ray)",
+        "Ray actors that play (auto = one per GPU or core, 0 = this process plays, without Ray,"
+        " none = nobody here: see share)",
         low=0,
-        choices=("auto",),
+        choices=("auto", "none"),
+    )
+    share: str = setting(
+        "", 'folder or URL by which other machines "join": weights out, games in ("" = none)'
+    )
+    share_lag: int = setting(
+        100, "weights that games from there may be behind the newest (0 = any number)", low=0
     )
     gpus_per_worker: float = setting(
         0.0, "share of a GPU per Ray actor (0 = a whole one, less where they are too few)", low=0
@@ -229,6 +245,8 @@ class RunConfig:
         check(self, "run")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             complain("run.device", self.device, "must be auto, cpu, cuda, cuda:<number> or mps")
+        if self.workers == "none" and not self.share:
+            complain("run.workers", self.workers, "needs run.share, where games come from")
 
 
 @dataclass(frozen=True)

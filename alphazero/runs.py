@@ -1,11 +1,12 @@
-"""The commands about runs: `train`, `pretrain` and `status`, and settings on a command line."""
+"""The commands about runs: `train`, `pretrain`, `join` and `status`, and settings on a command
+line."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphazero.bridges.commandline import count
+from alphazero.bridges.commandline import count, natural, report
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ def add_pretrain(one: argparse.ArgumentParser) -> None:
     files.add_argument("--sgf", nargs="+", metavar="FILE", help="games of Go; files or folders")
     one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
     one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
+
+
+def add_join(one: argparse.ArgumentParser) -> None:
+    one.add_argument("share", metavar="FOLDER", help="what the run has as run.share: path or URL")
+    one.add_argument("--game", default="", help="where the run's game is here, if it is a file")
+    one.add_argument("--device", default="auto", help="where the network runs (auto)")
+    one.add_argument(
+        "--workers", type=natural, default=0, metavar="N", help="Ray actors that play (0: none)"
+    )
+    one.add_argument(
+        "--games", type=natural, default=0, metavar="N", help="stop after so many (0: never)"
+    )
 
 
 def add_status(one: argparse.ArgumentParser) -> None:
@@ -121,6 +134,24 @@ def pretrain(options: argparse.Namespace) -> int:
     print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
     print(f"Go on by self-play: alphazero train … run.start_from={directory}")
     return 0
+
+
+def join(options: argparse.Namespace) -> int:
+    from alphazero.training.join import Volunteer
+
+    volunteer = Volunteer(
+        options.share,
+        game=options.game,
+        device=options.device,
+        workers=options.workers,
+        say=report,
+    )
+    joined = volunteer.play(options.games)
+    print(
+        f"{joined.ended}: {joined.games:,} games, {joined.handed_in:,} handed in,"
+        f" {joined.accepted:,} accepted so far"
+    )
+    return 0  # as a scheduler that asked it to stop wants to see
 
 
 def status(options: argparse.Namespace) -> int:

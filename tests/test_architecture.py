@@ -24,7 +24,7 @@ SOURCES = [*ENGINE, *GAMES, ROOT / "play.py"]
 LAYERS = [
     ["alphazero", "errors"],
     ["files", "jit", "settings", "picture"],
-    ["journal"],
+    ["journal", "remote"],
     ["config", "events", "kernels", "position"],
     ["game"],
     ["check", "perft"],
@@ -36,6 +36,7 @@ LAYERS = [
     ["training.strength"],  # of a run under way, measured in the arena
     ["training.trainer"],
     ["training.loop"],
+    ["training.join"],  # of a machine without a learner
     ["bridges"],
     ["bench", "pretrain"],
     ["runs"],
@@ -53,12 +54,14 @@ CONFINED = {
     "numba": ["alphazero/jit.py"],
     "llvmlite": ["alphazero/jit.py"],
     "ray": ["alphazero/training/cluster.py", "alphazero/training/actor.py"],
+    "fsspec": ["alphazero/remote.py"],
     "gymnasium": ["alphazero/bridges/env.py"],
     "tensorboard": ["alphazero/events.py"],
     "safetensors": ["alphazero/network/weights.py"],
     "torch": [
         "alphazero/network/*.py",
         "alphazero/training/learner.py",
+        "alphazero/training/parallel.py",
         "alphazero/training/checkpoint.py",
     ],
 }

@@ -340,6 +340,13 @@ class RayExecutor:
         self.replaced += 1
 
 
+def make_gauge(name: str, description: str, tags: tuple[str, ...]) -> Any:
+    """A gauge that this machine's metrics port serves, once Ray is up."""
+    from ray.util import metrics
+
+    return metrics.Gauge(name, description, tags)
+
+
 def record_ids(chunk: Chunk) -> list[int]:
     return [record.game_id for record in chunk.records]
 

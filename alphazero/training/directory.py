@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ workers.json   who plays, and how much, as of the last report
 games/         sample games as text, by the number of the game
 result.json    there when the run has reached its limits
 lock           holds the number of the process that trains here, and is empty when none does
+identity       there with run.share, to tell this run's volunteers from those of others
 
 How is it doing?      python -m alphazero status . --watch
 Stop it               Ctrl-C or SIGTERM: it saves a checkpoint and ends with exit code 0
@@ -46,8 +48,8 @@ Move it elsewhere     copy this whole folder while nobody trains in it, and go o
 
 # These may change from one start to the next: they do not change what is learned from a game.
 FREE_SETTINGS = re.compile(
-    r"evaluation\..*|run\.(directory|workers|gpus_per_worker|minutes|games"
-    r"|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
+    r"evaluation\..*|learner\.devices|run\.(directory|workers|gpus_per_worker|minutes|games"
+    r"|share|share_lag|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
 )
 
 
@@ -62,6 +64,7 @@ class RunDirectory:
         self.games = self.path / "games"
         self.result = self.path / "result.json"
         self.lock = self.path / "lock"
+        self.identity = self.path / "identity"
         self.log = self.path / "log.txt"
         self.metrics = self.path / "metrics.jsonl"
         self.workers = self.path / "workers.json"
@@ -78,6 +81,12 @@ class RunDirectory:
             atomic_write(self.path / "README.txt", text.encode())
         atomic_write(self.config, to_toml(config).encode())
         self.result.unlink(missing_ok=True)
+
+    def identify(self) -> str:
+        """What tells this run from all others, wherever it is copied to."""
+        if not self.identity.exists():
+            atomic_write(self.identity, secrets.token_hex(8).encode())
+        return self.identity.read_text().strip()
 
     def finish(self, result: dict[str, Any]) -> None:
         atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())

@@ -99,10 +99,18 @@ class Executor(Protocol):
     """Keeps workers busy. The loop calls start once, publish before the first collect and then
     whenever it likes, and close at the end, also after an error."""
 
-    workers: int  # that play
-    replaced: int  # of them that died and were replaced
-    plays_in_collect: bool  # whether `collect` takes as long as games do
+    plays_in_collect: bool  # whether `collect` may take long, and may be broken off
     is_exhausted: bool  # whether no more games will come
+
+    @property
+    def workers(self) -> int:
+        """Those that play."""
+        ...
+
+    @property
+    def replaced(self) -> int:
+        """Workers that died and were replaced."""
+        ...
 
     def start(self, version: int, weights: Weights) -> None:
         """Return when workers are up and know these weights."""
@@ -158,3 +166,21 @@ class InlineExecutor:
 
     def close(self) -> None:
         self.worker = None
+
+
+class StreamingExecutor(InlineExecutor):
+    """The same for those whom no order binds: games are handed over every few seconds, and the ones
+    begun after that are played with the newest weights."""
+
+    def __init__(self, make_worker: Callable[[], Worker], work: Iterator[Call]):
+        super().__init__(make_worker, work)
+        self.stream: Iterator[Chunk] = iter(())
+
+    def collect(self, wait: bool) -> Chunk | None:
+        assert self.worker is not None, "collect before start"
+        if not wait:
+            return None
+        chunk = next(self.stream, None)
+        if chunk is None:
+            self.stream = self.worker.stream(next(self.work))
+        return chunk

@@ -12,7 +12,7 @@ same kind. Letters in shapes: B samples, A actions.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -32,6 +32,13 @@ from alphazero.training.replay import Batch
 
 ILLEGAL = -1e9  # as a logit; with infinity the target's zeros would make NaN
 CALIBRATION_BINS = 10
+
+
+Total = Callable[[Tensor], Tensor]  # the sum of a tensor over all that learn from one batch
+
+
+def alone(x: Tensor) -> Tensor:
+    return x
 
 
 class Targets(NamedTuple):
@@ -56,16 +63,21 @@ class Learner:
         device: str = "auto",
         seed: int = 0,
         threads: int = 1,
+        precision: str = "auto",
     ) -> None:
-        """`seed` draws the first weights; `threads` matters on a processor only."""
+        """`seed` draws the first weights; `threads` matters on a processor only; `precision` of the
+        trunk is float32, bfloat16 or auto."""
         self.steps = 0  # done so far
         self._game, self._config, self._threads = game, config, threads
         self._device = choose_device(device)
-        self._network = build(game, network, seed).to(self._device)
-        self._optimizer = make_optimizer(self._network, config)
-        self._average = AVERAGES[config.averaging](self._network, config)
+        self.network = build(game, network, seed).to(self._device)
+        self._optimizer = make_optimizer(self.network, config)
+        self._average = AVERAGES[config.averaging](self.network, config)
         self._auxiliary_weights = auxiliary_weights(game, config)
-        self._precision = choose_precision("auto", self._device, self._network)
+        self._precision = choose_precision(precision, self._device, self.network)
+        # Of several learners that make their steps together, both take in the others.
+        self.objective: Callable[[Batch], dict[str, Tensor]] = self.measure
+        self.total: Total = alone
         # What a checkpoint must agree on, for it holds nothing for anything else.
         self._fixed = {
             **{f"network.{name}": value for name, value in asdict(network).items()},
@@ -92,11 +104,11 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
-        self._network.train()
-        metrics = self._forward(batch)
+        self.network.train()
+        metrics = self.objective(batch)
         metrics["loss/total"].backward()
         metrics["learner/gradient_norm"] = nn.utils.clip_grad_norm_(
-            self._network.parameters(), self._config.gradient_clip or math.inf
+            self.network.parameters(), self._config.gradient_clip or math.inf
         )
         measured = to_floats(metrics)
         for name in ("loss/total", "learner/gradient_norm"):
@@ -113,8 +125,8 @@ class Learner:
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
         """The same measures, without those of the learner, on a batch that is not learned from."""
-        self._network.eval()
-        return to_floats(self._forward(batch))
+        self.network.eval()
+        return to_floats(self.measure(batch))
 
     def weights(self) -> dict[str, np.ndarray]:
         """The averaged weights, float32 copies by name."""
@@ -125,15 +137,15 @@ class Learner:
 
     def player(self) -> Network:
         """A network of its own with the averaged weights, to be saved or to play with."""
-        network = build(self._game, self._network.config)
+        network = build(self._game, self.network.config)
         copy_weights(self.weights(), network)
         return network.eval()
 
     def start_from(self, network: Network) -> None:
         """Take over another network's weights, of the same shape, before the first step."""
         assert self.steps == 0, "learning has begun"
-        self._network.load_state_dict(network.state_dict())
-        self._average = AVERAGES[self._config.averaging](self._network, self._config)
+        self.network.load_state_dict(network.state_dict())
+        self._average = AVERAGES[self._config.averaging](self.network, self._config)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly: tensors, numbers and texts in dicts and lists.
@@ -146,7 +158,7 @@ class Learner:
         return {
             "steps": self.steps,
             "fixed": dict(self._fixed),
-            "network": dict(self._network.state_dict()),
+            "network": dict(self.network.state_dict()),
             "optimizer": self._optimizer.state_dict(),
             "average": self._average.state_dict(),
             "generators": generators,
@@ -164,15 +176,18 @@ class Learner:
                     f" cannot become {value} during a run"
                 )
         self.steps = state["steps"]
-        self._network.load_state_dict(state["network"])
+        self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["generators"]["cpu"])
         if self._device.type == "cuda" and "cuda" in state["generators"]:
             torch.cuda.set_rng_state(state["generators"]["cuda"], self._device)
 
-    def _forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses and measures of a batch."""
+    def close(self) -> None:
+        """Let go of what else takes part."""
+
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses and measures of a batch, as tensors with their gradients."""
         if self._device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         planes = torch.from_numpy(batch.planes).to(self._device)
@@ -181,13 +196,14 @@ class Learner:
         with torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16
         ):
-            trunk = self._network.trunk(
+            trunk = self.network.trunk(
                 planes.float().contiguous(memory_format=torch.channels_last), mask
             )
-        output = self._network.heads(trunk.float(), mask)
+        output = self.network.heads(trunk.float(), mask)
         # Illegal actions take no part: neither in the loss nor in what is measured of the policy.
         output = output._replace(policy=output.policy.masked_fill(~targets.legal, ILLEGAL))
-        return {**self._losses(output, targets, mask), **quality(output, targets)}
+        losses = self._losses(output, targets, mask)
+        return {**losses, **quality(output, targets, self.total)}
 
     def _mask(self, planes: np.ndarray) -> Tensor | None:
         """Points on the board, float [B, 1, H, W]; None where all are."""
@@ -216,8 +232,8 @@ class Learner:
         policy = cross_entropy(output.policy, targets.policy)
         value = cross_entropy(output.wdl, targets.wdl)
         losses = {
-            "loss/policy": weighted_mean(policy, targets.policy_weight),
-            "loss/value": weighted_mean(value, targets.weight),
+            "loss/policy": weighted_mean(policy, targets.policy_weight, self.total),
+            "loss/value": weighted_mean(value, targets.weight, self.total),
         }
         total = (
             self._config.policy_weight * losses["loss/policy"]
@@ -231,7 +247,7 @@ class Learner:
                 targets.auxiliary[item.name],
                 mask[:, 0] if mask is not None and on_points else None,
             )
-            losses[f"loss/{item.name}"] = weighted_mean(loss, targets.weight)
+            losses[f"loss/{item.name}"] = weighted_mean(loss, targets.weight, self.total)
             total = total + self._auxiliary_weights[item.name] * losses[f"loss/{item.name}"]
         return {"loss/total": total, **losses}
 
@@ -303,13 +319,13 @@ def auxiliary_loss(kind: str, output: Tensor, target: Tensor, mask: Tensor | Non
     return (loss * mask).flatten(1).sum(dim=1) / mask.flatten(1).sum(dim=1)
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+def weighted_mean(values: Tensor, weights: Tensor, total: Total = alone) -> Tensor:
     """0 where all weights are 0."""
-    return (values * weights).sum() / weights.sum().clamp_min(1e-12)
+    return total((values * weights).sum()) / total(weights.sum()).clamp_min(1e-12)
 
 
 @torch.no_grad()
-def quality(output: NetworkOutput, targets: Targets) -> dict[str, Tensor]:
+def quality(output: NetworkOutput, targets: Targets, total: Total = alone) -> dict[str, Tensor]:
     """How good the answers are, in terms that need no knowledge of the losses' weights."""
     policy, wdl = torch.softmax(output.policy, dim=1), torch.softmax(output.wdl, dim=1)
     choice = policy.argmax(dim=1, keepdim=True)
@@ -318,12 +334,14 @@ def quality(output: NetworkOutput, targets: Targets) -> dict[str, Tensor]:
     right = wdl.argmax(dim=1) == targets.wdl.argmax(dim=1)
     return {
         "policy/entropy": weighted_mean(
-            cross_entropy(output.policy, policy), targets.policy_weight
+            cross_entropy(output.policy, policy), targets.policy_weight, total
         ),
-        "policy/target_entropy": weighted_mean(entropy(targets.policy), targets.policy_weight),
-        "policy/top1": weighted_mean(top1.float(), targets.policy_weight),
-        "value/accuracy": weighted_mean(right.float(), targets.weight),
-        "value/calibration": calibration_error(wdl, targets.wdl, targets.weight),
+        "policy/target_entropy": weighted_mean(
+            entropy(targets.policy), targets.policy_weight, total
+        ),
+        "policy/top1": weighted_mean(top1.float(), targets.policy_weight, total),
+        "value/accuracy": weighted_mean(right.float(), targets.weight, total),
+        "value/calibration": calibration_error(wdl, targets.wdl, targets.weight, total),
     }
 
 
@@ -332,7 +350,9 @@ def entropy(shares: Tensor) -> Tensor:
     return -torch.special.xlogy(shares, shares).sum(dim=1)
 
 
-def calibration_error(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def calibration_error(
+    predicted: Tensor, target: Tensor, weight: Tensor, total: Total = alone
+) -> Tensor:
     """How far the mean prediction is from the mean result, averaged over ten bins of predictions.
 
     Values are win less loss, in [-1, 1]. A small batch shows some error even where there is none.
@@ -341,7 +361,7 @@ def calibration_error(predicted: Tensor, target: Tensor, weight: Tensor) -> Tens
     surprise = (value - (target[:, 0] - target[:, 2])) * weight
     bins = ((value + 1) / 2 * CALIBRATION_BINS).long().clamp(0, CALIBRATION_BINS - 1)
     sums = torch.zeros(CALIBRATION_BINS, device=value.device).index_add_(0, bins, surprise)
-    return sums.abs().sum() / weight.sum().clamp_min(1e-12)
+    return total(sums).abs().sum() / total(weight.sum()).clamp_min(1e-12)
 
 
 def to_floats(metrics: Mapping[str, Tensor]) -> dict[str, float]:

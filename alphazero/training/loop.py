@@ -14,7 +14,7 @@ import functools
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -25,11 +25,13 @@ import numpy as np
 from alphazero.arena.proof import Proof
 from alphazero.config import Config, SelfPlayConfig
 from alphazero.evaluate import UniformEvaluator
-from alphazero.events import make_reporter
+from alphazero.events import Sink, make_reporter
 from alphazero.game import load
 from alphazero.journal import Journal, LogFile
-from alphazero.training.directory import choose_directory, locked
+from alphazero.remote import is_url
+from alphazero.training.directory import RunDirectory, choose_directory, locked
 from alphazero.training.executor import (
+    Call,
     Chunk,
     Collect,
     Executor,
@@ -37,9 +39,13 @@ from alphazero.training.executor import (
     SelfPlayWorker,
     calls,
 )
+from alphazero.training.gauges import Gauges
+from alphazero.training.machine import lasting
 from alphazero.training.replay import Replay
 from alphazero.training.selfplay import SelfPlay
+from alphazero.training.share import Share
 from alphazero.training.trainer import Progress, Trainer
+from alphazero.training.volunteers import Together, Volunteers
 
 SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
 
@@ -78,6 +84,7 @@ def train(
         stack.enter_context(locked(run))
         run.create(config)
         trainer = Trainer(game, config, run)
+        stack.callback(trainer.learner.close)
         reporter = make_reporter(run.path, stream, f"training {game.title}", trainer.resumed_at)
         reporter.sinks.append(LogFile(run.log))
         stack.callback(reporter.close)
@@ -85,36 +92,81 @@ def train(
         verb = "going on with" if len(trainer.store) else "writing to"
         reporter.message(f"{verb} {run.path}: {len(trainer.store):,} games")
         warm_up(config, reporter.message)
-        executor = (make_executor or make_workers)(config, trainer, address)
+        volunteers = None
+        if make_executor is None:
+            executor, volunteers = make_players(config, trainer, address)
+        else:
+            executor = make_executor(config, trainer, address)
         stack.callback(executor.close)
         executor.start(trainer.version, trainer.players)
+        gauges = make_gauges(config, run) if make_executor is None else []
+        reporter.sinks += gauges
         with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
-            collect = executor.collect
-            if executor.plays_in_collect:  # what only waits must not be broken off within Ray
-                collect = interrupt.giving_up(collect)
             trainer.start(reporter)
-            while not (interrupt.requested or trainer.is_done):
-                trainer.collect(collect)
-                trainer.has_no_more_games = executor.is_exhausted
-                if trainer.may_learn and trainer.learn():
-                    executor.publish(trainer.version, trainer.players)
-                trainer.attend(executor)
+            go_on(trainer, executor, interrupt)
             finished = trainer.is_done
+            if volunteers is not None:
+                volunteers.close(for_good=finished)
             if not finished:
                 trainer.collect_finished(executor)
             trainer.report(executor)
             trainer.save()
+            for gauge in gauges:  # they go with Ray
+                gauge.close()
             executor.close()
             proof = trainer.finish() if finished else None
         return Summary(run.path, finished, trainer.progress, proof, trainer.validate())
 
 
-def make_workers(config: Config, trainer: Trainer, address: str | None) -> Executor:
-    """Ray actors where `run.workers` asks for them, else this process."""
-    workers = config.run.workers
+def go_on(trainer: Trainer, executor: Executor, interrupt: "Interrupt") -> None:
+    """Play and learn until the run's limits or a signal."""
+    collect = executor.collect
+    if executor.plays_in_collect:  # what only waits must not be broken off within Ray
+        collect = interrupt.giving_up(collect)
+    while not (interrupt.requested or trainer.is_done):
+        trainer.collect(collect)
+        trainer.has_no_more_games = executor.is_exhausted
+        if trainer.may_learn and trainer.learn():
+            executor.publish(trainer.version, trainer.players)
+        trainer.attend(executor)
+
+
+def make_gauges(config: Config, run: RunDirectory) -> list[Sink]:
+    """What Prometheus reads, where there is Ray to serve it."""
+    if config.run.workers in (0, "none"):
+        return []
+    from alphazero.training.cluster import make_gauge
+
+    return [Gauges(make_gauge, {"game": config.game, "run": run.path.name})]
+
+
+def make_players(
+    config: Config, trainer: Trainer, address: str | None
+) -> tuple[Executor, Volunteers | None]:
+    """Who plays, as the settings want it, and those among them who join by a folder."""
     work = calls(trainer.next_game, config.self_play.games_per_call)
+    make = functools.partial(make_workers, config, work, address, trainer.learner.gpus)
+    if not config.run.share:
+        return make(), None
+    location = config.run.share
+    share = Share(location if is_url(location) else str(lasting(Path(location))))
+    volunteers = Volunteers(trainer.game, config, share, trainer.run.identify())
+    if config.run.workers == "none":
+        return volunteers, volunteers
+    return Together(make(), volunteers), volunteers
+
+
+def make_workers(
+    config: Config,
+    work: Iterator[Call],
+    address: str | None,
+    learner_gpus: int = 0,
+    inline: type[InlineExecutor] = InlineExecutor,
+) -> Executor:
+    """Ray actors where `run.workers` asks for them, else this process, by way of `inline`."""
+    workers = config.run.workers
     if workers == 0:
-        return InlineExecutor(functools.partial(SelfPlayWorker, config, config.run.device), work)
+        return inline(functools.partial(SelfPlayWorker, config, config.run.device), work)
 
     from alphazero.training.cluster import RayExecutor
 
@@ -128,7 +180,7 @@ def make_workers(config: Config, trainer: Trainer, address: str | None) -> Execu
         warm_up=functools.partial(warm_up, config),
         gpus=device in ("auto", "cuda"),
         gpus_per_worker=config.run.gpus_per_worker,
-        learner_gpus=trainer.learner.gpus,
+        learner_gpus=learner_gpus,
     )
 
 

@@ -17,7 +17,7 @@ import operator
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,10 +201,27 @@ class DamagedShard(UserError):
 
 
 def write_shard(path: Path | str, records: Sequence[GameRecord]) -> None:
-    """Write records into one compressed .npz file: wholly or, when that fails, not at all.
+    """Write records into one file: wholly or, when that fails, not at all.
 
     Raises UserError when the disk is full or the folder cannot be written.
     """
+    atomic_write(path, pack_shard(records))
+
+
+def read_shard(path: Path | str) -> list[GameRecord]:
+    """All records of a file, every byte of them checked.
+
+    Raises UserError when the file cannot be read, is damaged or of a newer format.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the games {path}: {error.strerror or error}") from error
+    return unpack_shard(content, str(path))[0]
+
+
+def pack_shard(records: Sequence[GameRecord], extra: Mapping[str, Any] | None = None) -> bytes:
+    """Records as one compressed .npz file; `extra` is anything about them that JSON can hold."""
     columns = {
         name: np.concatenate([np.empty(0, dtype), *(getattr(record, name) for record in records)])
         for name, dtype in ARRAYS.items()
@@ -217,29 +234,27 @@ def write_shard(path: Path | str, records: Sequence[GameRecord]) -> None:
         game["plies"], game["entries"] = len(record.moves), len(record.policy_actions)
         games.append(game)
     header = {"format": FORMAT, "version": FORMAT_VERSION, "records": len(records), "games": games}
+    if extra:
+        header["extra"] = dict(extra)
     packed = np.frombuffer(json.dumps(header).encode(), np.uint8)
     content = io.BytesIO()
     np.savez_compressed(content, header=packed, **columns)  # type: ignore[arg-type]
-    atomic_write(path, content.getvalue())
+    return content.getvalue()
 
 
-def read_shard(path: Path | str) -> list[GameRecord]:
-    """All records of a file, every byte of them checked.
+def unpack_shard(content: bytes, name: str) -> tuple[list[GameRecord], dict[str, Any]]:
+    """The records of a shard and what else was said of them; `name` is for messages.
 
-    Raises UserError when the file cannot be read, is damaged or of a newer format.
+    Raises UserError when it is damaged or of a newer format.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the games {path}: {error.strerror or error}") from error
     try:
         header, columns = read_members(content)
         if header["version"] == FORMAT_VERSION:
-            return split_games(header, columns)
+            return split_games(header, columns), dict(header.get("extra", {}))
     except DAMAGE as error:
-        raise DamagedShard(f"the games {path} are damaged: {error}") from error
+        raise DamagedShard(f"the games {name} are damaged: {error}") from error
     raise UserError(
-        f"the games {path} have format {header['version']}, this program reads {FORMAT_VERSION}"
+        f"the games {name} have format {header['version']}, this program reads {FORMAT_VERSION}"
     )
 
 

@@ -286,7 +286,7 @@ def expand(game: Game, record: GameRecord, held_out: bool) -> Expanded:
 def play_moves(game: Game, record: GameRecord) -> tuple[np.ndarray, np.ndarray]:
     """The states [N + 1] of a record and their keys, with every move and the result checked."""
     problem = f"game {record.game_id} does not follow the rules of {game.spec}"
-    if re.split(r"[/\\]", record.game)[-1] != re.split(r"[/\\]", game.spec)[-1]:
+    if not same_game(record.game, game.spec):
         raise UserError(f"{problem}: it is a game of {record.game}")
     actions = np.concatenate([record.moves, record.policy_actions])
     if np.any(actions >= game.num_actions):
@@ -302,6 +302,11 @@ def play_moves(game: Game, record: GameRecord) -> tuple[np.ndarray, np.ndarray]:
     if over and abs(first_players - record.result) > 1e-4:
         raise UserError(f"{problem}: the result is {first_players:g}, not {record.result:g}")
     return states, keys
+
+
+def same_game(spec: str, other: str) -> bool:
+    """Whether two specs name one game; its file may lie in another folder on each machine."""
+    return re.split(r"[/\\]", spec)[-1] == re.split(r"[/\\]", other)[-1]
 
 
 class Positions:

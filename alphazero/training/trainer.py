@@ -25,11 +25,12 @@ from alphazero.training import checkpoint
 from alphazero.training.crew import Crew
 from alphazero.training.directory import RunDirectory
 from alphazero.training.executor import Chunk, Collect, Executor, Weights
-from alphazero.training.learner import Learner
 from alphazero.training.meter import Meter, validation
 from alphazero.training.pace import Pace
+from alphazero.training.parallel import make_learner
 from alphazero.training.record import GameRecord, start_states
 from alphazero.training.replay import Replay
+from alphazero.training.share import FIRST_VOLUNTEERED
 from alphazero.training.store import Store
 from alphazero.training.strength import Examiner
 from alphazero.training.system import System
@@ -60,9 +61,7 @@ class Trainer:
         self.game, self.config, self.run = game, config, run
         self.store = Store(run.records)
         self.replay = Replay(game, config.replay)
-        self.learner = Learner(
-            game, config.network, config.learner, config.run.device, config.run.seed
-        )
+        self.learner = make_learner(game, config)
         samples = config.learner.samples_per_position
         self.pace = Pace(samples, most=samples * config.replay.window)
         self.version = 0  # of the weights that players have
@@ -89,7 +88,8 @@ class Trainer:
     @property
     def next_game(self) -> int:
         """The number of the first game that was never begun, as far as the disk knows."""
-        return 1 + max((max(shard.ids, default=-1) for shard in self.store.shards), default=-1)
+        own = (i for shard in self.store.shards for i in shard.ids if i < FIRST_VOLUNTEERED)
+        return 1 + max(own, default=-1)
 
     @property
     def seconds(self) -> float:
@@ -154,6 +154,8 @@ class Trainer:
         for chunk in chunks:
             if chunk.stored is not None:
                 chunk.stored()
+            if new.keys().isdisjoint(record.game_id for record in chunk.records):
+                continue  # it was sent twice, around a crash
             self.meter.add_chunk(chunk, self.version)
             self.crew.saw(chunk)
         self._count(list(new.values()))
