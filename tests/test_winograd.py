@@ -1,5 +1,7 @@
 """Winograd's convolutions against the definition, on boards that tiles fit and on others."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from alphazero.network.inference import (
     has_packed_operators,
     suits,
 )
+from alphazero.network.model import Convolution
 from alphazero.network.weights import weights_of
 from alphazero.network.winograd import TILE, WEIGHTS, Winograd, gather, saving, spread
 
@@ -132,3 +135,42 @@ def test_a_network_answers_as_with_the_definition_and_follows_new_weights(
         largest = float(np.abs(other.logits).max())
         assert np.abs(one.logits - other.logits).max() < TOLERANCE * largest
         assert np.abs(one.value - other.value).max() < TOLERANCE
+        assert not np.array_equal(one.logits, other.logits), "the same convolutions"
+
+
+@pytest.mark.parametrize("forgotten", ["transformed", "weight"])
+def test_the_canary_tries_both_ways_of_a_layer(
+    forgotten: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few positions go by the definition, many by Winograd: old weights in either are noticed."""
+    game, config = chess_like(), NetworkConfig(size="b1c32")
+    evaluator = NetworkEvaluator(trained(game, config), "cpu", precision="float32")
+    take = WinogradConvolution.take
+
+    def forget(self: WinogradConvolution, layer: torch.nn.Module) -> None:
+        old = getattr(self, forgotten)
+        take(self, layer)
+        setattr(self, forgotten, old)
+
+    monkeypatch.setattr(WinogradConvolution, "take", forget)
+    with pytest.raises(RuntimeError, match=r"blocks\.0\.first made for speed differs"):
+        evaluator.update(weights_of(trained(game, config, seed=7)))
+
+
+def test_few_positions_go_by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Convolution(CHANNELS, CHANNELS, 3).eval()
+    fast = WinogradConvolution(layer, torch.float32, (8, 8))
+    fast.take(layer)
+    sizes: list[int] = []
+    convolve = Winograd.convolve
+
+    def count(self: Winograd, x: torch.Tensor, *others: Any) -> torch.Tensor:
+        sizes.append(len(x))
+        return convolve(self, x, *others)
+
+    monkeypatch.setattr(Winograd, "convolve", count)
+    with torch.inference_mode():
+        for rows in (1, 11, 12, 30):
+            x = last(torch.randn(rows, CHANNELS, 8, 8))
+            torch.testing.assert_close(fast(x), layer(x), rtol=0, atol=1e-4)
+    assert sizes == [12, 30]

@@ -17,7 +17,6 @@ from alphazero.network.inference import (
     InferenceCopy,
     has_packed_operators,
     is_dense,
-    is_winograd,
 )
 from alphazero.network.model import Network, parse_size
 from alphazero.network.weights import copy_weights
@@ -41,8 +40,6 @@ class NetworkEvaluator(Evaluator):
     ) -> None:
         """`threads` matters on a processor only; `precision` is auto, float32 or bfloat16."""
         self.device = choose_device(device)
-        if precision == "auto" and self.device.type == "cpu" and prefers_winograd(network):
-            precision = "float32"
         self.dtype = choose_precision(precision, self.device, network)
         self._threads = threads
         self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
@@ -216,22 +213,7 @@ def multiplies_bfloat16() -> bool:
     """Whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
     with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
     emulation is 3 times slower."""
-    on_amd = str(capabilities().get("cpu_name", "")).startswith("AMD")
-    fast = has_matrix_instructions() or (on_amd and capabilities().get("avx512_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
     return bool(fast) and has_packed_operators(torch.bfloat16)
-
-
-def prefers_winograd(network: Network) -> bool:
-    """Whether Winograd's algorithm in float32 is as fast on this processor as bfloat16, or faster:
-    where its tiles fit the board, and bfloat16 is not done by matrix instructions."""
-    return is_winograd(network) and not has_matrix_instructions()
-
-
-def has_matrix_instructions() -> bool:
-    """Whether the processor multiplies matrices of bfloat16, 8 times as fast as float32 (AMX)."""
-    return bool(capabilities().get("amx_bf16"))
-
-
-def capabilities() -> Mapping[str, object]:
-    """What torch says of the processor, where it does."""
-    return getattr(torch.cpu, "get_capabilities", dict)()

@@ -6,7 +6,7 @@ takes the place of a convolution depends on where the network runs:
 
 * `PackedConvolution` on a processor with oneDNN: weights reordered once; bias, skip and rectifier
   done inside the convolution.
-* `WinogradConvolution` there for 3x3 in float32, twice as fast on boards that tiles of 4x4 fit.
+* `WinogradConvolution` there for 3x3 in float32, faster on boards that tiles of 4x4 fit.
 * `DenseConvolution` on a processor, for boards of up to 9 points: there every point sees almost
   every other, and one product with a matrix of all points beats any convolution.
 * `PlainConvolution` everywhere else.
@@ -22,12 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphazero.network.model import BoardLinear, Convolution, Network, flatten, parse_size
+from alphazero.network.model import BoardLinear, Convolution, Network, flatten
 from alphazero.network.winograd import TILE, Winograd, saving
 
 DENSE_POINTS = 9  # largest board, in points, for which one matrix product is faster
 SMALLEST_SAVING = 3.0  # of multiplications, for which Winograd's algorithm is worth its additions
 WINOGRAD_CHANNELS = 32  # at least, and a multiple of a vector's 16
+FEWEST_TILES = 48  # 2 boards of 19x19, 12 of 8x8
 STEADY_ROWS = 16  # a matrix product of fewer rows adds up in another order (MKL)
 CANARY_ROWS = 2
 # Largest difference of a fast layer from the plain one, as a share of the largest number.
@@ -53,6 +54,7 @@ class FastLayer(nn.Module):
     """A layer of the inference copy, which can take over the weights of the original."""
 
     dtype: torch.dtype  # of its input and weights
+    canaries: tuple[int, ...] = (CANARY_ROWS,)  # batch sizes to try all of it with
 
     def take(self, layer: nn.Module) -> None:
         raise NotImplementedError
@@ -154,27 +156,30 @@ class PackedConvolution(FastConvolution):
         )
 
 
-class WinogradConvolution(FastConvolution):
-    """A convolution of 3x3 by Winograd's algorithm (`alphazero/network/winograd.py`)."""
+class WinogradConvolution(PackedConvolution):
+    """A convolution of 3x3 by Winograd's algorithm (`alphazero/network/winograd.py`), except for so
+    few positions that its 36 matrices of weights would be read for next to nothing."""
 
     def __init__(
         self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
     ) -> None:
-        super().__init__()
+        super().__init__(layer, dtype, board)
         assert dtype == torch.float32
-        self.dtype = dtype
-        self.rectify = isinstance(layer, Convolution) and layer.rectify
         convolution = convolution_of(layer)
         self.algorithm = Winograd(convolution.in_channels, convolution.out_channels, board)
+        self.canaries = (1, -(-FEWEST_TILES // self.algorithm.tiles))
 
     def take(self, layer: nn.Module) -> None:
+        super().take(layer)
         assert isinstance(layer, Convolution | nn.Conv2d)
         weight, bias = folded(layer)
-        self.weight = self.algorithm.transform(weight)
+        self.transformed = self.algorithm.transform(weight)
         self.biases = bias.repeat(TILE)
 
     def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        return self.algorithm.convolve(x, self.weight, self.biases, skip, self.rectify)
+        if len(x) * self.algorithm.tiles < FEWEST_TILES:
+            return super().convolve(x, skip)
+        return self.algorithm.convolve(x, self.transformed, self.biases, skip, self.rectify)
 
 
 class DenseConvolution(FastConvolution):
@@ -272,29 +277,32 @@ class InferenceCopy:
         for name, fast in self._replaced.items():
             layer = self._source.get_submodule(name)
             fast.take(layer)
-            x = self._canary(layer, generator)
-            if isinstance(layer, Convolution):
-                exact = layer.linear(x)
-                expected = torch.relu(exact) if layer.rectify else exact
-            else:
-                expected = exact = layer(x)
-            difference = float((fast(x.to(fast.dtype)).float() - expected).abs().max())
-            # Devices round the factors of float32 products too (TF32).
-            share = TOLERANCE[fast.dtype if x.device.type == "cpu" else torch.bfloat16]
-            allowed = share * float(exact.abs().max()) + 1e-6
-            if not difference <= allowed:  # not-a-number fails too
-                raise RuntimeError(
-                    f"{name} made for speed differs by {difference:.2g} from the plain layer;"
-                    f" rounding explains {allowed:.2g}"
-                )
+            for rows in fast.canaries:
+                self._try(name, fast, layer, self._canary(layer, rows, generator))
 
-    def _canary(self, layer: nn.Module, generator: torch.Generator) -> Tensor:
+    def _try(self, name: str, fast: FastLayer, layer: nn.Module, x: Tensor) -> None:
+        if isinstance(layer, Convolution):
+            exact = layer.linear(x)
+            expected = torch.relu(exact) if layer.rectify else exact
+        else:
+            expected = exact = layer(x)
+        difference = float((fast(x.to(fast.dtype)).float() - expected).abs().max())
+        # Devices round the factors of float32 products too (TF32).
+        share = TOLERANCE[fast.dtype if x.device.type == "cpu" else torch.bfloat16]
+        allowed = share * float(exact.abs().max()) + 1e-6
+        if not difference <= allowed:  # not-a-number fails too
+            raise RuntimeError(
+                f"{name} made for speed differs by {difference:.2g} from the plain layer;"
+                f" rounding explains {allowed:.2g}"
+            )
+
+    def _canary(self, layer: nn.Module, rows: int, generator: torch.Generator) -> Tensor:
         """Random numbers to try a layer with."""
         if isinstance(layer, nn.Linear):
-            x = torch.randn(CANARY_ROWS, layer.in_features, generator=generator)
+            x = torch.randn(rows, layer.in_features, generator=generator)
         else:
             assert isinstance(layer, Convolution | nn.Conv2d)
-            shape = (CANARY_ROWS, convolution_of(layer).in_channels, *self._source.planes[1:])
+            shape = (rows, convolution_of(layer).in_channels, *self._source.planes[1:])
             x = torch.randn(shape, generator=generator)
             x = x.contiguous(memory_format=torch.channels_last)
         return x.to(next(self._source.parameters()).device)
@@ -323,15 +331,9 @@ def fast_layer(
 
 
 def suits(board: tuple[int, int], channels: Sequence[int]) -> bool:
-    """Whether Winograd's algorithm is faster than oneDNN's convolution, batches of 8 or more."""
+    """Whether Winograd's algorithm is faster than oneDNN's convolution of many positions."""
     wide = all(count >= WINOGRAD_CHANNELS and count % 16 == 0 for count in channels)
     return wide and saving(board) >= SMALLEST_SAVING
-
-
-def is_winograd(network: Network) -> bool:
-    """Whether the trunk of a network, in float32 on this machine's processor, is done so."""
-    _, channels = parse_size(network.config.size)
-    return has_packed_operators(torch.float32) and suits(network.planes[1:], (channels,))
 
 
 def is_dense(network: Network) -> bool:
