@@ -1,6 +1,7 @@
 """The benchmarks: that they measure what they say, not how fast anything is."""
 
 import functools
+import importlib.util
 import itertools
 import json
 import math
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from alphazero.bench import SUITES, bench, main
+from alphazero.bench import SUITES, bench, cluster, main
 from alphazero.bench.measure import Effort, Measurement, rate, rates, table
 from alphazero.bench.peers import ArrayBoard, DictionarySearch, open_spiel_rollouts
 from alphazero.bench.search import searching
@@ -93,6 +94,37 @@ def test_operations_of_a_network_are_counted() -> None:
 def test_a_rate_of_matrix_products_is_one() -> None:
     rates_found = [matrix_rate(torch.device("cpu"), torch.float32, 0.0), numpy_rate(0.0)]
     assert all(1e8 < found < 1e13 for found in rates_found)
+
+
+@pytest.mark.slow
+def test_the_cluster_suite_is_run_on_request_alone() -> None:
+    if importlib.util.find_spec("ray") is None:  # imported only once its environment is set
+        pytest.skip("Ray is not installed")
+    assert "cluster" not in SUITES
+    found = bench("cluster", quick=True, say=lambda line: None)
+    values = {measurement.name: measurement.value for measurement in found}
+    assert all(
+        value is not None and math.isfinite(value) and value > 0 for value in values.values()
+    )
+    assert len(values) == len(found)
+    for part in ("1 actor, 50 ms a batch, simulations", "by Ray: CPU", "10 MB to 4 actors"):
+        assert any(part in name for name in values), part
+
+
+def test_a_drivers_work_for_games_is_told_by_what_it_is_spent_on() -> None:
+    game = load("tic-tac-toe")
+    templates = [cluster.random_game(game, seed, entries=4) for seed in range(4)]
+    total, *parts = cluster.driving_volunteers("games", game, templates, 128)
+    assert [part.name for part in (total, *parts)] == [
+        "games, by a folder: CPU",
+        "games, by a folder: to receive them",
+        "games, by a folder: to write them",
+        "games, by a folder: for the window",
+    ]
+    assert total.value is not None
+    assert 0 < sum(part.value or 0.0 for part in parts) <= total.value
+    (memory,) = cluster.remembering("games", game, templates, 64)
+    assert memory.unit == "GiB" and memory.value is not None and 0.01 < memory.value < 1
 
 
 def test_an_unknown_suite_is_an_error_that_names_the_choices() -> None:

@@ -1,4 +1,5 @@
-"""How fast the engine is: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`.
+"""How fast the engine is: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`,
+or `cluster`, which needs Ray.
 
     python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cuda
 
@@ -14,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from alphazero.bench.chess import chess_suite
+from alphazero.bench.cluster import cluster_suite
 from alphazero.bench.evaluator import evaluator_suite
 from alphazero.bench.go import go_suite
 from alphazero.bench.measure import Effort, Measurement, machine, table
@@ -31,13 +33,19 @@ SUITES: dict[str, Suite] = {
     "evaluator": evaluator_suite,
     "selfplay": selfplay_suite,
 }
+# Not of `all`: they need Ray, and minutes.
+ON_REQUEST: dict[str, Suite] = {"cluster": cluster_suite}
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of `python -m alphazero bench`."""
     options = Parser(prog="alphazero bench", description="Measure how fast the engine is.")
     options.add_argument(
-        "suite", nargs="?", default="all", metavar="SUITE", help=f"{', '.join(SUITES)} or all (all)"
+        "suite",
+        nargs="?",
+        default="all",
+        metavar="SUITE",
+        help=f"{', '.join(SUITES)}, all of these (all), or {', '.join(ON_REQUEST)}",
     )
     options.add_argument("--json", metavar="FILE", help="write the figures here as well")
     options.add_argument("--quick", action="store_true", help="try the suites, measure nothing")
@@ -80,8 +88,9 @@ def bench(
     be written.
     """
     names = list(SUITES) if suite == "all" else [suite]
-    if suite != "all" and suite not in SUITES:
-        choices = [*SUITES, "all"]
+    suites = SUITES | ON_REQUEST
+    if suite != "all" and suite not in suites:
+        choices = [*suites, "all"]
         raise UserError(
             f"unknown suite {suite!r}{closest(suite, choices)}; choose {', '.join(choices)}"
         )
@@ -93,7 +102,7 @@ def bench(
     found: list[Measurement] = []
     for name in names:
         say(f"\n{name}")
-        work = selfplay_suite(effort, workload) if name == "selfplay" else SUITES[name](effort)
+        work = selfplay_suite(effort, workload) if name == "selfplay" else suites[name](effort)
         for measurement in work:
             found.append(measurement)
             say(table(measurement))
