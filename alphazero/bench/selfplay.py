@@ -140,7 +140,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     floor = matrix_rate(network.device, network.dtype, 0.0 if effort.is_quick else 1.0)
     kind = str(network.dtype).removeprefix("torch.")
     where = f"{kind} on {network.device}"
-    title = f"{game.spec}, {workload.network}, {workload.games} games x {workload.simulations}"
+    title = f"{workload.game}, {workload.network}, {workload.games} games x {workload.simulations}"
     room = workload.games / network.pipelines
     clock = "of CPU time" if on_cpu else "of wall time"
 
@@ -159,7 +159,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     yield figure("device busy", found.busy / found.wall, "of 1", "share of wall time")
     yield figure("matrix rate", floor / 1e9, "GFLOP/s", where)
     note = f"{work / 1e6:,.4g} million operations an evaluation"
-    if on_cpu:
+    if on_cpu and kind == "float32":
         note += "; above 1 where Winograd needs fewer"
     yield figure("share of the matrix rate", speed * work / floor, "of 1", note)
     cost = found.cpu / found.simulations * 1e6

@@ -4,12 +4,14 @@ Their quotient is the floor under every speed measured: evaluations per second i
 nothing but multiply matrices.
 """
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,9 +77,29 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) 
 
 def numpy_rate(seconds: float = 1.0) -> float:
     """Operations per second of a core in numpy's products of float32 matrices (sgemm): by it, CPU
-    speeds measured on different machines are compared."""
-    one = np.random.default_rng(0).standard_normal((SIDE, SIDE), np.float32)
-    return 2 * SIDE**3 / seconds_each(lambda: one @ one, torch.device("cpu"), seconds)
+    speeds measured on different machines are compared. In a process of its own, for the libraries
+    under numpy settle how many threads they use when they are loaded."""
+    program = f"""
+import statistics, time
+import numpy as np
+one = np.random.default_rng(0).standard_normal(({SIDE}, {SIDE}), np.float32)
+one @ one
+found = []
+while not found or sum(found) < {seconds}:
+    began = time.process_time()
+    one @ one
+    found.append(time.process_time() - began)
+print(statistics.median(found))
+"""
+    alone = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "OMP", "BLIS")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **alone},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return 2 * SIDE**3 / float(done.stdout)
 
 
 def seconds_each(work: Callable[[], Any], device: torch.device, seconds: float) -> float:
