@@ -53,7 +53,7 @@ def yardstick(effort: Effort) -> Iterator[Measurement]:
         yield Measurement(f"{title}, {precision}", speed, "evals/s")
     yield Measurement("numpy, products of float32 matrices, one core", products, "GFLOP/s")
     per_product = speeds[0] / products
-    yield Measurement(f"{title}, float32", per_product, "evals/GFLOP", YARDSTICK_SHARE)
+    yield Measurement(f"{title}, float32 / products", per_product, "evals/GFLOP", YARDSTICK_SHARE)
 
 
 def make_evaluator(game: Game, size: str) -> NetworkEvaluator:
