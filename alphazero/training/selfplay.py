@@ -158,7 +158,8 @@ class SelfPlay:
 
     def _choose_budget(self, game: _Game) -> int:
         """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
-        and trains the policy; the others are played fast to get on with the game."""
+        and trains the policy; the others are played fast to get on with the game, and train it only
+        where they prove a win."""
         share = self.config.full_search_share
         game.full = share >= 1.0 or game.rng.random() < share
         return self.search_config.simulations if game.full else self.config.fast_simulations
