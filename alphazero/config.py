@@ -99,6 +99,13 @@ class SelfPlayConfig:
         1.0, "share of moves searched in full and used to train the policy", above=0, high=1
     )
     fast_simulations: int = setting(16, "simulations of the other moves", low=1)
+    surprise_share: float = setting(
+        0.0,
+        "share of the searches' weight in training that goes by how much they surprised the policy"
+        " (KataGo: 0.5)",
+        low=0,
+        high=1,
+    )
     opening_plies: int = setting(0, "most random plies before the first search", low=0)
     varied_starts: float = setting(
         0.0, "share of games with another start: for Go komi and board size", low=0, high=1
