@@ -20,7 +20,7 @@ import train
 from alphazero.__main__ import read_options
 from alphazero.config import load_config
 from alphazero.training import checkpoint
-from alphazero.training.cluster import allot
+from alphazero.training.allotment import allot
 from alphazero.training.directory import RunDirectory
 from alphazero.training.store import Store
 
@@ -162,7 +162,25 @@ def test_train_py_is_the_command(tmp_path):
     ],
 )
 def test_workers_and_their_share_of_the_gpus(workers, cpus, gpus, asked, expected):
-    assert allot(workers, cpus, gpus, asked) == expected
+    assert allot(workers, cpus, gpus, asked) == (*expected, 1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "threads", "cpus_per_gpu", "expected"),
+    [
+        (0, 0, 0, 0, (64, 0.0, 1)),  # workers fill the cores
+        (0, 0, 4, 0, (16, 0.0, 4)),  # as many as there are cores for
+        (0, 0, 100, 0, (1, 0.0, 100)),  # which Ray will not find
+        (3, 0, 0, 0, (3, 0.0, 1)),
+        (0, 4, 0, 16, (4, 1.0, 16)),  # all cores beside a GPU
+        (8, 4, 0, 16, (8, 0.5, 8)),  # half of them
+        (8, 4, 0, 7, (8, 0.5, 3)),  # of the machine that has the fewest
+        (8, 4, 0, 1, (8, 0.5, 1)),
+        (8, 4, 2, 16, (8, 0.5, 2)),
+    ],
+)
+def test_workers_and_their_cores(workers, gpus, threads, cpus_per_gpu, expected):
+    assert allot(workers, 64, gpus, threads=threads, cpus_per_gpu=cpus_per_gpu) == expected
 
 
 # -- a job -----------------------------------------------------------------------------------------

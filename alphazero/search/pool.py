@@ -35,9 +35,11 @@ class Pool:
 
         Returns when none is under way any more, and so raises what the first part that failed did.
         """
-        futures = []
-        if self._others is not None:
-            futures = [self._others.submit(work, part) for part in parts[1:]]
+        if self._others is None or len(parts) == 1:
+            for part in parts:
+                work(part)
+            return
+        futures = [self._others.submit(work, part) for part in parts[1:]]
         try:
             work(parts[0])
         finally:
@@ -100,11 +102,10 @@ class Pipeline:
 
     def finished(self) -> list[int]:
         """The trees that have finished in the last step, in ascending order."""
-        return [
-            tree
-            for section in self.sections
-            for tree in section.finished[1 : 1 + section.finished[0]].tolist()
-        ]
+        trees = []
+        for section in self.sections:
+            trees += section.finished[1 : 1 + section.finished[0]].tolist()
+        return trees
 
 
 def divide(trees: range, parts: int) -> Iterator[range]:
