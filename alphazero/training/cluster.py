@@ -32,9 +32,9 @@ from typing import Any, NamedTuple
 
 from alphazero.errors import UserError
 from alphazero.training.actor import Actor, Reservation
-from alphazero.training.allotment import Allotment, allot
+from alphazero.training.allotment import Allotment, allot, cores_wanted
 from alphazero.training.executor import Call, Chunk, Weights, Worker
-from alphazero.training.machine import cores, object_store_bytes
+from alphazero.training.machine import object_store_bytes
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,8 @@ class RayExecutor:
         self.gpus = gpus
         self.gpus_per_worker = gpus_per_worker
         self.learner_gpus = learner_gpus
-        self.threads = threads
+        self.threads = 1 if threads is None else threads
+        self.says_threads = threads is not None
         self.reserved: Any = None  # holds the learner's GPUs, if Ray might give them away
         self.actors: list[Any] = []
         self.up: set[int] = set()  # slots whose actor has answered
@@ -175,11 +176,8 @@ class RayExecutor:
     def _connect(self) -> None:
         options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
         if self.address == "local":
-            threads = 1 if self.threads is None else self.threads
-            self.workers = self.workers or max(1, cores() // (threads or 1))
             options |= {
-                # A person may ask for more workers than cores.
-                "num_cpus": self.workers * threads or max(self.workers, cores()),
+                "num_cpus": cores_wanted(self.workers, self.threads),
                 "include_dashboard": False,
                 "object_store_memory": object_store_bytes(),
             }
@@ -201,21 +199,11 @@ class RayExecutor:
 
     def _allotment(self) -> Allotment:
         """What workers there are, and what each gets, of what the cluster has now."""
-        resources = self.ray.cluster_resources()
-        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        ratios = [node.get("CPU", 0) / node["GPU"] for node in nodes if node.get("GPU")]
-        gpus = resources.get("GPU", 0.0) - (self.learner_gpus if self.reserved else 0)
-        workers = 0 if self.grows else self.workers
+        machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not self.gpus:
-            gpus = 0.0
-        return allot(
-            workers,
-            resources.get("CPU", 1.0),
-            gpus,
-            self.gpus_per_worker,
-            threads=1 if self.threads is None else self.threads,
-            cpus_per_gpu=min(ratios, default=0.0),
-        )
+            machines = [{**machine, "GPU": 0} for machine in machines]
+        workers, taken = 0 if self.grows else self.workers, self.learner_gpus * bool(self.reserved)
+        return allot(machines, workers, self.gpus_per_worker, threads=self.threads, taken=taken)
 
     def _reserve(self) -> None:
         """Keep the learner's GPUs from being given to workers, where there are others for them and
@@ -286,7 +274,7 @@ class RayExecutor:
         }
         actor = self.ray.remote(concurrency_groups={CONTROL: 1})(Actor)
         make = self.make_worker
-        if self.threads is not None:
+        if self.says_threads:
             make = functools.partial(make, threads=self.cores)
         return actor.options(**options).remote(make)
 
