@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -357,3 +358,72 @@ def test_games_of_a_network_are_the_same_for_any_number_of_threads() -> None:
     network = build(game, NetworkConfig(size="b1c8"))
     expected = play(game, NetworkEvaluator(network, "cpu"))
     assert play(game, NetworkEvaluator(network, "cpu"), threads=3) == expected
+
+
+class WatchedDevice(Evaluator):
+    """Keeps a batch until something has been selected in the meantime, or until its answer is
+    wanted, and notes what happens in which order."""
+
+    pipelines = 2
+
+    def __init__(self, inner: Evaluator) -> None:
+        self.inner = inner
+        self.journal: list[tuple[str, int]] = []
+        self._news = threading.Condition()
+        self._device = ThreadPoolExecutor(1)
+        self._batches = itertools.count()
+
+    def note(self, what: str, number: int = 0) -> None:
+        with self._news:
+            self.journal.append((what, number))
+            self._news.notify_all()
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        number = next(self._batches)
+        self.note("sent", number)
+        sent = len(self.journal)
+
+        def is_due() -> bool:
+            return not {("selected", 0), ("wanted", number)}.isdisjoint(self.journal[sent:])
+
+        def work() -> Evaluation:
+            with self._news:
+                assert self._news.wait_for(is_due, PATIENCE)
+            answer = self.inner.evaluate(leaves)
+            self.note("answered", number)
+            return answer
+
+        future = self._device.submit(work)
+
+        def answer() -> Evaluation:
+            self.note("wanted", number)
+            return future.result()
+
+        return answer
+
+
+def test_two_threads_select_one_half_while_the_device_has_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every selection is held up until both threads are at it, so that each has its own."""
+    game = load("connect4")
+    expected = play(game, HashedPlanes(game))
+    device = WatchedDevice(HashedPlanes(game))
+    together = threading.Barrier(2, lambda: device.note("selected"))
+    select = leaf_kernels.advance
+
+    def watched(*arguments: Any) -> int:
+        together.wait(PATIENCE)
+        return select(*arguments)
+
+    monkeypatch.setattr(leaf_kernels, "advance", watched)
+    assert play(game, device, threads=2) == expected
+    at = {event: place for place, event in enumerate(device.journal) if event[0] != "selected"}
+    selected = [place for place, (what, _) in enumerate(device.journal) if what == "selected"]
+    batches = sum(what == "sent" for what, _ in device.journal)
+    overlapped = [
+        any(at["sent", n] < place < min(at["answered", n], at["wanted", n]) for place in selected)
+        for n in range(batches)
+    ]
+    assert all(overlapped[: batches // 2]), "some games have not begun"
+    assert sum(overlapped) > 0.8 * batches
