@@ -58,10 +58,15 @@ class Section:
         self.first_row = self.end_row = first_row
         self.finished = np.zeros(len(trees) + 1, np.int32)  # their number, then trees
         self._scratch = scratch
+        self._trees: Trees | None = None
 
     def with_scratch(self, trees: Trees) -> Trees:
         """The same trees with the scratch of this section's own."""
-        return trees if self._scratch is None else trees._replace(scratch=self._scratch)
+        if self._scratch is None:
+            return trees
+        if self._trees is not trees:  # else they have not grown since the last step
+            self._trees, self._own = trees, trees._replace(scratch=self._scratch)
+        return self._own
 
 
 class Pipeline:
