@@ -1,9 +1,9 @@
 """How a search divides its trees: into pipelines that take turns at the evaluator, and these into
 sections, one for each thread.
 
-    pipeline   |  section 0  |  section 1  |  section 2  |     consecutive trees each
-    its batch  |rows . . .   |rows .       |rows . .     |     each section fills its own part,
-               |rows . . . rows . . rows|                      then the last rows fill the gaps
+    trees        | section 0 | section 1 | section 2 |    of one pipeline
+    their rows   | 0 1 2 3   | 4 5       | 6 7 8     |    each section fills its own part of a batch
+    the batch    | 0 1 2 3 8   4 5 7 6 |                  the last rows have moved into the gaps
 
 Kernels run without the GIL. A section's thread writes its own trees, leaves and rows only, so that
 no two threads ever write to one place, and none reads what another may be writing.
@@ -28,6 +28,7 @@ class Pool:
     """A number of threads, the calling one among them; the others end when the pool is dropped."""
 
     def __init__(self, threads: int) -> None:
+        assert threads >= 1
         self._others = ThreadPoolExecutor(threads - 1, "search") if threads > 1 else None
 
     def each(self, work: Callable[[T], None], parts: Sequence[T]) -> None:
