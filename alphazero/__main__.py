@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
 PLAYER_HELP = (
-    "random, mcts:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH, gtp:COMMAND,"
-    " uci:COMMAND or human"
+    "random, mcts:1000, rave:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH,"
+    " gtp:COMMAND, uci:COMMAND or human"
 )
 
 

@@ -35,8 +35,18 @@ class PuctConfig:
         low=0,
     )
 
+    rave: float = setting(
+        0.0,
+        "visits at which a move's own value counts as much as that of simulations which made it"
+        " later (RAVE; 0 = none; for random playouts only)",
+        low=0,
+    )
+
     def __post_init__(self) -> None:
         check(self, "search.puct")
+
+
+RAVE = PuctConfig(c_init=0.5, fpu_reduction=0.0, rave=1000.0)  # of players without a network
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,8 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         check(self, "search")
+        if self.puct.rave and self.policy != "puct":
+            complain("search.puct.rave", self.puct.rave, 'must be 0 unless search.policy = "puct"')
         if self.stop_early and (self.policy != "puct" or self.solver):
             complain(
                 "search.stop_early",
@@ -94,6 +106,13 @@ class SelfPlayConfig:
         1.0, "share of moves searched in full and used to train the policy", above=0, high=1
     )
     fast_simulations: int = setting(16, "simulations of the other moves", low=1)
+    surprise_share: float = setting(
+        0.0,
+        "share of the searches' weight in training that goes by how much they surprised the policy"
+        " (KataGo: 0.5)",
+        low=0,
+        high=1,
+    )
     opening_plies: int = setting(0, "most random plies before the first search", low=0)
     varied_starts: float = setting(
         0.0, "share of games with another start: for Go komi and board size", low=0, high=1

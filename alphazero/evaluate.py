@@ -32,15 +32,20 @@ class Evaluation(NamedTuple):
     # int8 [B], results for the player to move that are certain, as from tables of endings: -1, 0, 1
     # or UNDECIDED; None where nothing is. The search goes no further there.
     known: np.ndarray | None = None
+    # int8 [B, A], who made an action first in the playout that the value comes from: 1 the player
+    # to move, -1 the other, 0 nobody. Only from an evaluator that `traces`, never under a symmetry.
+    firsts: np.ndarray | None = None
 
 
 class Evaluator:
     """Base of all evaluators. `submit` lets a device work while the caller goes on."""
 
     name = "evaluator"
+    player = ""  # the kind of player that searches with it, as matches call it
     uses_planes = True  # False spares the search from observing leaves
     uses_states = False  # True has the search hand over state records
     pipelines = 1  # batches worth having under way: 2 where a device works while the caller goes on
+    traces = False  # True: its answers say who made an action first, for RAVE
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         """Logits and values of a batch, at once."""
@@ -85,6 +90,7 @@ class RolloutEvaluator(Evaluator):
     """Equal priors, and the mean result of random playouts as value: MCTS before networks."""
 
     name = "rollout"
+    player = "mcts"
     uses_planes = False
     uses_states = True
 
@@ -102,6 +108,28 @@ class RolloutEvaluator(Evaluator):
         self._game.playout_batch(states, seeds, values)
         logits = np.zeros((len(leaves.states), self._game.num_actions), np.float32)
         return Evaluation(logits, values.reshape(-1, self._playouts).mean(axis=1))
+
+
+class TracedRolloutEvaluator(Evaluator):
+    """Equal priors, and as value the result of one playout that says who made each move first, as
+    RAVE needs. Its moves are drawn by their weights, if the game has some (`Game.weigh`)."""
+
+    name = "traced rollout"
+    player = "rave"
+    uses_planes = False
+    uses_states = True
+    traces = True
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        rows = len(leaves.states)
+        values = np.empty(rows, np.float32)
+        firsts = np.zeros((rows, self._game.num_actions), np.int8)
+        self._game.trace_batch(leaves.states.copy(), leaves.seeds, values, firsts)
+        logits = np.zeros((rows, self._game.num_actions), np.float32)
+        return Evaluation(logits, values, firsts=firsts)
 
 
 class CachedEvaluator(Evaluator):

@@ -185,6 +185,9 @@ class Game:
     prune: Callable[..., Any] | None = (
         None  # kernel (state, mask): drop moves no playout should make
     )
+    # kernel (state, mask): make of the ones of a pruned mask weights from 1 to 255, by which a
+    # sensible player would make these moves.
+    weigh: Callable[..., Any] | None = None
     stones: Stones | None = None
     pieces: Pieces | None = None
     tactics: Tactics | None = None
@@ -242,7 +245,8 @@ class Game:
             outcome=self.outcome,
             key=self.key,
             observe=self.observe,
-            prune=self.prune or kernels.prune_nothing,
+            prune=self.prune or kernels.leave_mask,
+            weigh=self.weigh or kernels.leave_mask,
             USES_KEYS=self.uses_keys,
             MAX_PLIES=self.max_plies,
             NUM_ACTIONS=self.num_actions,
@@ -283,6 +287,10 @@ class Game:
     @cached_property
     def playout_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.playout_batch)
+
+    @cached_property
+    def trace_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.trace_batch)
 
     def compile(self, report: Callable[[str], None] | None = None) -> None:
         """Have the rules compiled, or loaded from disk; `report` hears of it if it takes long."""

@@ -26,9 +26,12 @@ def observe(state: Any, keys: Any, n: Any, planes: Any) -> None: ...
 def prune(state: Any, mask: Any) -> None: ...
 
 
+def weigh(state: Any, mask: Any) -> None: ...
+
+
 @kernel
-def prune_nothing(state, mask):
-    """For games whose random playouts make any legal move."""
+def leave_mask(state, mask):
+    """For games whose random playouts make any legal move, and each as often."""
 
 
 def start_batch(states):
@@ -122,6 +125,55 @@ def playout_batch(states, seeds, values):
             play(state, action)
             finished, value = outcome(state, keys, n if USES_KEYS else 0)
         values[b] = value if state.to_play == player else -value
+
+
+def trace_batch(states, seeds, values, firsts):
+    """As `playout_batch`, but for moves drawn by the game's weights, and with a trace.
+
+    Zeroed firsts int8 [B, A] are set where an action was made: to 1 if the player to move in the
+    position given was the first to make it, to -1 if the other was.
+    """
+    rng = np.empty(1, np.uint64)
+    keys = np.empty(MAX_PLIES + 1 if USES_KEYS else 1, np.uint64)
+    mask = np.empty(NUM_ACTIONS, np.uint8)
+    for b in range(states.shape[0]):
+        state = states[b]
+        player = state.to_play
+        rng[0] = mix(seeds[b])
+        n = 0
+        finished, value = outcome(state, keys, n if USES_KEYS else 0)
+        while not finished:
+            mask[:] = 0
+            legal(state, keys, n if USES_KEYS else 0, mask)
+            prune(state, mask)
+            weigh(state, mask)
+            action = random_weighted(mask, rng)
+            assert n < MAX_PLIES, "a game is longer than its max_plies"
+            if USES_KEYS:
+                keys[n] = key(state)
+            n += 1
+            if firsts[b, action] == 0:
+                firsts[b, action] = 1 if state.to_play == player else -1
+            play(state, action)
+            finished, value = outcome(state, keys, n if USES_KEYS else 0)
+        values[b] = value if state.to_play == player else -value
+
+
+@kernel
+def random_weighted(weights, rng):
+    """A random entry of weights uint8 [A], in proportion to them."""
+    weights = borrow(weights)
+    total: Any = 0
+    for action in range(weights.shape[0]):
+        total += np.int64(weights[action])
+    assert total > 0, "a position that is not over has no legal move"
+    skip = random_below(rng, 0, total)
+    for action in range(weights.shape[0]):
+        weight = np.int64(weights[action])
+        if skip < weight:
+            return action
+        skip -= weight
+    return -1
 
 
 @kernel

@@ -31,6 +31,7 @@ from alphazero.jit import kernel
 from games.go_board_rules import RULES, Board, check_komi, find_rules
 from games.go_ko_rules import mark_forbidden, position_key
 from games.go_life_rules import count_score, fill_final_area, mark_settled, white_points
+from games.go_playout_rules import weigh_moves
 from games.go_rules import (
     BLACK,
     BORDER,
@@ -176,6 +177,10 @@ def go(
             mask[pass_action] = 0
 
     @kernel
+    def weigh(state, mask):
+        weigh_moves(state, mask, size)
+
+    @kernel
     def ownership(state, final, out):
         owner = np.empty(cells, np.uint8)
         fill_final_area(final, owner, width, tidy)
@@ -226,6 +231,7 @@ def go(
         board_plane=ON_BOARD,
         vary=vary,
         prune=prune,
+        weigh=weigh,
         stones=board.stones(),
         parameters={
             "size": size,

@@ -38,6 +38,7 @@ def random_record(
         policy_weights=weights,
         result=outcome.values[0],
         info={"simulations": 64},
+        sample_weights=rng.exponential(size=len(position.moves)) if game_id % 2 else np.empty(0),
     )
 
 

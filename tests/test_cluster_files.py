@@ -73,7 +73,8 @@ def test_traps_of_the_launcher_are_avoided(path):
         assert "--disable-usage-stats" in start
     everything = path.read_text()
     assert "RAY_AUTH_MODE=token" in everything and "~/.ray/auth_token" in settings["file_mounts"]
-    assert settings["file_mounts"]["~/alphazero"] == "."
+    assert settings["file_mounts"]["~/alphazero-engine"] == "."
+    assert "~/alphazero" not in settings["file_mounts"], "it would hide the package from train.py"
     assert "--tmux" in everything, "a run that ends with the connection"
 
 

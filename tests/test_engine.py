@@ -330,6 +330,16 @@ def test_without_a_network_it_plays_rollouts_and_says_so(monkeypatch):
     assert heard == [f"{line} (mcts:{engines.ROLLOUT_SIMULATIONS})", line, line]
 
 
+def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
+    heard: list[str] = []
+    game = load("go:size=5")
+    engine = make_engine(game, None, heard.append, simulations=40)
+    assert heard == ["no trained network for Go: playing with RAVE and weighted rollouts (rave:40)"]
+    thought = engine.think(game.position())
+    assert thought.simulations == 40 and thought.action in game.position().legal_actions()
+
+
 @pytest.fixture
 def weights(tmp_path):
     from alphazero.network.model import build

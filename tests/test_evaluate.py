@@ -18,6 +18,7 @@ from alphazero.evaluate import (
     Evaluator,
     Leaves,
     RolloutEvaluator,
+    TracedRolloutEvaluator,
     UniformEvaluator,
     hash_rows,
 )
@@ -78,7 +79,7 @@ def test_uniform_knows_nothing() -> None:
     evaluator = UniformEvaluator(game)
     for rows in (1, 3, 1000, 2):
         positions = [game.position()] * rows
-        logits, value, _ = evaluator.evaluate(leaves_of(positions))
+        logits, value, *_ = evaluator.evaluate(leaves_of(positions))
         assert logits.shape == (rows, 7) and logits.dtype == np.float32 and not logits.any()
         assert value.shape == (rows,) and value.dtype == np.float32 and not value.any()
 
@@ -121,7 +122,7 @@ def test_playouts_are_fair_samples_of_random_play(moves: str) -> None:
     count = 20000
     states = np.repeat(position.state_array, count)
     leaves = Leaves(np.zeros((count, 2, 3, 3), np.uint8), states, np.arange(count, dtype=np.uint64))
-    logits, values, _ = RolloutEvaluator(position.game).evaluate(leaves)
+    logits, values, *_ = RolloutEvaluator(position.game).evaluate(leaves)
     assert not logits.any() and logits.shape == (count, 9)
     assert set(values.tolist()) <= {-1.0, 0.0, 1.0}
     expected = expected_of_random_play(position, {})
@@ -167,6 +168,30 @@ def test_a_playout_depends_on_its_own_seed_alone() -> None:
     assert together.tolist() == alone == backwards.tolist()
     other = evaluator.evaluate(leaves_of(positions, [s + 1000 for s in seeds])).value
     assert together.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize("spec", ["tic-tac-toe", "connect4"])
+def test_traced_playouts_of_a_game_without_weights_are_the_plain_ones(spec: str) -> None:
+    leaves = leaves_of(random_positions(spec, 300))
+    before = leaves.states.copy()
+    traced = TracedRolloutEvaluator(load(spec)).evaluate(leaves)
+    plain = RolloutEvaluator(load(spec)).evaluate(leaves)
+    assert traced.value.tolist() == plain.value.tolist() and not traced.logits.any()
+    assert (leaves.states == before).all(), "the states belong to the search"
+
+
+def test_a_trace_says_who_took_each_point_first() -> None:
+    positions = random_positions("tic-tac-toe", 200, seed=4)
+    game, states = positions[0].game, np.concatenate([p.state_array for p in positions])
+    firsts = np.zeros((200, 9), np.int8)
+    seeds = np.arange(200, dtype=np.uint64)
+    game.trace_batch(states, seeds, np.zeros(200, np.float32), firsts)
+    for position, end, row in zip(positions, states, firsts, strict=True):
+        before, after = position.planes(), Position(game, end).planes()
+        if end["to_play"] != position.to_play:
+            after = after[::-1]  # planes are the mover's and the other's marks
+        mine, theirs = (after.astype(np.int8) - before).reshape(2, 9)
+        assert row.tolist() == (mine - theirs).tolist()
 
 
 def test_playouts_must_be_at_least_one() -> None:
@@ -287,7 +312,7 @@ def test_only_what_depends_on_the_planes_alone_can_be_cached() -> None:
 
 class Short(PlaneEvaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
-        logits, value, _ = super().evaluate(leaves)
+        logits, value, *_ = super().evaluate(leaves)
         return Evaluation(logits[:-1], value[:-1])
 
 

@@ -15,6 +15,7 @@ from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 from alphazero.game import load as load_anew
 from games import go, go_board_rules
+from games.go_playout_rules import NEAR, ORDINARY, SAVE, SELF_ATARI, TAKE, TAKE_AND_SAVE
 
 load = functools.cache(load_anew)
 
@@ -456,6 +457,62 @@ def test_playouts_leave_eyes_alone() -> None:
     texts = {position.text(int(action)) for action in np.flatnonzero(mask)}
     assert "A5" not in texts and "C5" in texts and "pass" not in texts
     assert "E2" not in texts and "E1" not in texts
+
+
+def weights_of(position: Position) -> dict[str, int]:
+    """What playouts weigh moves by."""
+    mask = position.legal_mask()
+    assert position.game.prune is not None and position.game.weigh is not None
+    position.game.prune(position.state, mask)
+    position.game.weigh(position.state, mask)
+    return {position.text(int(action)): int(mask[action]) for action in np.flatnonzero(mask)}
+
+
+def test_playouts_take_save_and_answer() -> None:
+    board = """
+        . . . . . . .
+        . . . X . . .
+        . . X O . . .
+        . . . . . . .
+        . X . . . . .
+        . . X . . O .
+        . X . O O X .
+    """
+    position = set_up(load("go:size=7"), read_board(board))
+    position.play("E5")  # White's stone at D5 is left with D4
+    weights = weights_of(position)
+    assert weights["D4"] == SAVE and weights["G1"] == TAKE
+    assert weights["E4"] == weights["F6"] == NEAR and weights["G7"] == ORDINARY
+    assert weights["B2"] == SELF_ATARI
+    position.play("D4")
+    assert weights_of(position)["G1"] == SELF_ATARI, "Black's stone runs nowhere"
+
+
+def test_playouts_take_what_puts_them_in_atari() -> None:
+    board = """
+        . . . . .
+        . . . . .
+        . . . . .
+        . . . . .
+        O X . . .
+    """
+    position = set_up(load("go:size=5"), read_board(board), 1)
+    position.play("C1")
+    weights = weights_of(position)
+    assert weights["A2"] == TAKE_AND_SAVE and weights["B2"] == SAVE and weights["D1"] == NEAR
+
+
+def test_weights_of_moves_keep_what_is_legal() -> None:
+    rng = np.random.default_rng(5)
+    for spec in ("go:size=5", "go:size=9,tidy=true", "go:size=9,rules=chinese"):
+        position = load(spec).position()
+        while not position.is_over:
+            mask = position.legal_mask()
+            assert position.game.prune is not None
+            position.game.prune(position.state, mask)
+            kept = {position.text(int(action)) for action in np.flatnonzero(mask)}
+            assert set(weights_of(position)) == kept
+            position.play(int(rng.choice(np.flatnonzero(mask))))
 
 
 # -- boards within boards --------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def some_positions(game, count, seed=0):
     [
         ("random", "random", "", {}),
         ("mcts:1000", "mcts", "1000", {}),
+        ("rave:500", "rave", "500", {}),
         (" MCTS:20,playouts=4", "mcts", "20", {"playouts": "4"}),
         ("pretrained", "pretrained", "", {}),
         ("pretrained:50,temperature=0.5", "pretrained", "50", {"temperature": "0.5"}),
@@ -135,7 +136,9 @@ def test_no_torch_before_a_network_is_needed():
 # -- choices ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["random", "mcts:30", "mcts:8,playouts=3", "alphabeta:3"])
+@pytest.mark.parametrize(
+    "text", ["random", "mcts:30", "mcts:8,playouts=3", "rave:30", "alphabeta:3"]
+)
 def test_choices_are_legal_repeatable_and_leave_positions_alone(text):
     player = make_player(text, TICTACTOE)
     assert player.name == text

@@ -15,7 +15,14 @@ from test_search import GAMES, load, position_in
 from textbook_mcts import HashEvaluator
 
 from alphazero.config import GumbelConfig, NetworkConfig, PuctConfig, SearchConfig
-from alphazero.evaluate import Evaluation, Evaluator, Leaves, RolloutEvaluator, UniformEvaluator
+from alphazero.evaluate import (
+    Evaluation,
+    Evaluator,
+    Leaves,
+    RolloutEvaluator,
+    TracedRolloutEvaluator,
+    UniformEvaluator,
+)
 from alphazero.game import Game
 from alphazero.network.evaluator import NetworkEvaluator
 from alphazero.network.model import build
@@ -292,6 +299,18 @@ def test_what_threads_write_is_not_shared() -> None:
         assert len(batch.leaves) == len(batch.legal) == 2 * (section.end - section.first)
     for one, other in itertools.combinations(owned, 2):
         assert not any(np.shares_memory(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_what_playouts_say_of_moves_reaches_its_tree() -> None:
+    game = load("connect4")
+    puct = PuctConfig(rave=300.0)
+    config = SearchConfig(policy="puct", simulations=40, leaves_per_tree=2, puct=puct)
+    made = [
+        several("connect4", config, evaluator=TracedRolloutEvaluator(game), threads=threads)
+        for threads in (1, 3)
+    ]
+    assert search_games(made[0]) == search_games(made[1])
+    assert contents(made[0]) == contents(made[1])
 
 
 class Disorderly(Pool):

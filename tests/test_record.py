@@ -87,6 +87,9 @@ def small_record(**changes) -> GameRecord:
             "the policy of ply 1 sums to 0.5",
         ),
         ({"policy_actions": [4, 4]}, "a policy names an action twice"),
+        ({"sample_weights": [1.0]}, "1 sample weights for 2 moves"),
+        ({"sample_weights": [1.0, -0.5]}, "a sample weight is negative or no number"),
+        ({"sample_weights": [np.inf, 1.0]}, "a sample weight is negative or no number"),
     ],
 )
 def test_a_record_that_makes_no_sense_is_refused(changes, problem):
@@ -141,6 +144,7 @@ def test_equality_sees_every_field():
         "policy_weights": [0.5, 0.5],
         "result": 1.0,
         "info": {"a": 1},
+        "sample_weights": [1, 2],
     }
     assert changed.keys() == FIELDS
     for name, value in changed.items():
@@ -224,6 +228,13 @@ def test_text_reads_like_a_score_sheet():
         """)
 
 
+def test_text_shows_what_counts_more_or_less_than_one():
+    record = small_record(sample_weights=[2.5, 1])
+    assert "\n1 b2 0.25*2.5 b2:0.75 b3:0.25\n2 a3 -\n" in record.to_text()
+    assert GameRecord.from_text(record.to_text()) == record
+    assert "\n2 a3 -*0.5\n" in small_record(sample_weights=[1, 0.5]).to_text()
+
+
 def test_abridged_text_shows_the_largest_entries_and_is_not_read_back():
     text = small_record(policy_weights=[0.25, 0.75]).to_text(top=1)
     assert "\n1 b2 0.25 b3:0.75 ...\n" in text
@@ -256,6 +267,7 @@ def test_text_of_an_illegal_move_says_so():
         ("2 a3 -", "2 a3", "line 9 of the record: expected ply 2 with its move and value"),
         ("2 a3 -", "3 a3 -", "line 9 of the record: expected ply 2"),
         ("b2:0.75", "b2:0.5", "record of game 7: the policy of ply 1 sums to 0.75"),
+        ("0.25 b2", "0.25*x b2", "line 8 of the record: could not convert"),
         ("b2:0.75", "b2", "line 8 of the record: could not convert"),
         ("result 0.0", "result 3.0", "result = 3.0 is not between -1 and 1"),
         ("game tic-tac-toe", "game tick", "unknown game 'tick'"),
@@ -282,6 +294,12 @@ def test_shard_round_trip_is_exact(tmp_path):
     assert read_shard(tmp_path / "a.npz") == records
     write_shard(tmp_path / "none.npz", [])
     assert read_shard(tmp_path / "none.npz") == []
+
+
+def test_a_shard_of_the_first_version_is_read():
+    """It says nothing of what plies count."""
+    old = small_record(root_values=[0.5, np.nan])
+    assert read_shard(Path(__file__).parent / "golden" / "shard_version1.npz") == [old]
 
 
 def test_shard_is_compressed_and_needs_no_pickle(tmp_path):
@@ -352,8 +370,8 @@ def test_a_header_that_counts_wrong_is_noticed(tmp_path):
 def test_a_newer_format_is_not_damage(tmp_path):
     path = tmp_path / "a.npz"
     write_shard(path, random_records(TICTACTOE, 2))
-    rewrite(path, lambda header: header.update(version=2))
-    with pytest.raises(UserError, match="have format 2, this program reads 1") as caught:
+    rewrite(path, lambda header: header.update(version=3))
+    with pytest.raises(UserError, match="have format 3, this program reads 1 to 2") as caught:
         read_shard(path)
     assert not isinstance(caught.value, DamagedShard)
 

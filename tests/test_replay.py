@@ -94,7 +94,7 @@ def same(a: Batch, b: Batch) -> bool:
 
 def targets_by_position(game, records, mix: float = 0.0) -> dict[bytes, list]:
     """What every searched position should be trained on, worked out with `Position` alone:
-    planes -> [(legal, policy, policy mask, value)]."""
+    planes -> [(legal, policy, policy mask, value, weight)]."""
     expected: dict[bytes, list] = {}
     for record in records:
         position = Position(game)
@@ -113,6 +113,7 @@ def targets_by_position(game, records, mix: float = 0.0) -> dict[bytes, list]:
                     policy.tolist(),
                     float(len(actions) > 0),
                     value,
+                    record.sample_weights[ply],
                 )
                 expected.setdefault(position.planes().tobytes(), []).append(row)
             position.play(move)
@@ -134,17 +135,17 @@ def test_samples_are_the_positions_with_their_targets(game, mix):
         value = batch.wdl[i, 0] - batch.wdl[i, 2]
         found = [
             number
-            for number, (legal, policy, mask, wanted) in enumerate(choices)
+            for number, (legal, policy, mask, wanted, weight) in enumerate(choices)
             if batch.legal[i].tolist() == legal
             and batch.policy[i].tolist() == policy
             and batch.policy_mask[i] == mask
             and abs(value - wanted) < 1e-5
+            and batch.weight[i] == weight
         ]
         assert found, f"sample {i} is none of {choices}"
         drawn.add((batch.planes[i].tobytes(), found[0]))
     assert len(drawn) > 0.95 * len(replay)  # and all of them are drawn
     np.testing.assert_allclose(batch.wdl.sum(axis=1), 1, atol=1e-6)
-    assert (batch.weight == 1).all()
 
 
 def test_types_and_shapes():

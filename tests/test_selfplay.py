@@ -10,9 +10,10 @@ from alphazero.config import ReplayConfig, SearchConfig, SelfPlayConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import UniformEvaluator
 from alphazero.game import Game, Position, State, load
+from alphazero.search.mcts import Search
 from alphazero.training.record import GameRecord, read_shard, start_states, write_shard
 from alphazero.training.replay import Replay
-from alphazero.training.selfplay import SelfPlay
+from alphazero.training.selfplay import SelfPlay, sample_weights, surprise
 
 
 def set_a_stone(state: State, rng: np.random.Generator) -> None:
@@ -70,6 +71,40 @@ def test_a_fast_search_trains_the_policy_only_where_it_has_proven_a_win() -> Non
             won += len(actions) > 0
             position.play(int(move))
     assert won > 20
+
+
+def test_what_surprised_the_policy_counts_more() -> None:
+    weights = sample_weights([np.nan, 0.5, 1.5, np.nan, 0.0, 2.0], 0.5)
+    assert weights.tolist() == [1, 0.75, 1.25, 1, 0.5, 1.5], "half of it in proportion to 1.0"
+    assert sample_weights([0.5, np.nan, 2.0], 0.0).tolist() == [1, 1, 1]
+    assert sample_weights([-1e-9, 0.0, np.nan], 0.5).tolist() == [1, 1, 1], "nothing surprised"
+    assert sample_weights([], 0.5).tolist() == []
+    assert sample_weights([np.nan, np.nan], 1.0).tolist() == [1, 1]
+
+
+def test_a_surprise_is_the_divergence_of_the_prior_from_the_policy() -> None:
+    position = Position(GAME)
+    for move in ("a1", "b1", "a2", "b2"):  # the first player wins with a3
+        position.play(move)
+    search = Search(GAME, UniformEvaluator(GAME), SearchConfig(simulations=20))
+    search.begin(0, position, seed=1)
+    search.run()
+    assert search.result(0).proven == 1
+    assert surprise(search.result(0)) == pytest.approx(np.log(5), abs=1e-3), "one move of five"
+
+
+def test_self_play_records_surprises_as_weights() -> None:
+    plain = play(50, full_search_share=0.5)
+    weighted = play(50, full_search_share=0.5, surprise_share=0.8)
+    assert all((record.sample_weights == 1).all() for record in plain)
+    for record, other in zip(weighted, plain, strict=True):
+        assert record.moves.tolist() == other.moves.tolist(), "it changes no game"
+        trains = np.diff(record.policy_offsets) > 0
+        assert (record.sample_weights[~trains] == 1).all()
+        if trains.any():
+            assert record.sample_weights[trains].mean() == pytest.approx(1)
+            assert record.sample_weights[trains].min() > 0.2 - 1e-6
+    assert len({weight for record in weighted for weight in record.sample_weights.tolist()}) > 20
 
 
 def best_result(position: Position) -> float:

@@ -132,7 +132,7 @@ class TextbookSearch:
             return
         planes = np.zeros((1, *game.planes), np.uint8)
         leaves = Leaves(planes, position.state_array.copy(), np.zeros(1, np.uint64))
-        logits, value, _ = self.evaluator.evaluate(leaves)
+        logits, value, *_ = self.evaluator.evaluate(leaves)
         node.value = float(value[0])
         legal = position.legal_actions()
         highest = max(float(logits[0, a]) for a in legal)

@@ -4,7 +4,8 @@ A player is written as `kind:argument,option=value`, for example
 
     random                                  checkpoint:runs/connect4,simulations=200
     mcts:1000                               policy:runs/connect4
-    alphabeta:6                             pretrained:200
+    rave:1000                               pretrained:200
+    alphabeta:6
     gtp:gnugo --mode gtp --level 10         uci:stockfish,nodes=1000,UCI_Elo=1350
 
 Networks, and torch with them, are loaded only when a player needs them.
@@ -22,9 +23,15 @@ from alphazero.arena.program import TIMEOUT
 from alphazero.arena.reference import Reference
 from alphazero.arena.spec import Kind, Spec, split_options
 from alphazero.arena.uci_client import Effort, UciPool, pieces_of
-from alphazero.config import PuctConfig, SearchConfig
+from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
-from alphazero.evaluate import CachedEvaluator, Evaluator, Leaves, RolloutEvaluator
+from alphazero.evaluate import (
+    CachedEvaluator,
+    Evaluator,
+    Leaves,
+    RolloutEvaluator,
+    TracedRolloutEvaluator,
+)
 from alphazero.game import Game, Position
 from alphazero.search.mcts import Search, SearchResult
 
@@ -268,6 +275,12 @@ def _make_mcts(spec: Spec, game: Game, ask: Ask | None) -> Player:
     return SearchPlayer(game, evaluator, config, spec.text)
 
 
+def _make_rave(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    simulations = spec.count("simulations")
+    config = SearchConfig(policy="puct", simulations=simulations, symmetry=False, puct=RAVE)
+    return SearchPlayer(game, TracedRolloutEvaluator(game), config, spec.text)
+
+
 def _make_alphabeta(spec: Spec, game: Game, ask: Ask | None) -> Player:
     depth = spec.count("depth")
     seconds = spec.number("seconds", 0.0) or None
@@ -355,6 +368,7 @@ KINDS = {
     "mcts": Kind(
         "mcts:1000", "its simulations", False, ("playouts", *REFERENCE_OPTIONS), _make_mcts
     ),
+    "rave": Kind("rave:1000", "its simulations", False, REFERENCE_OPTIONS, _make_rave),
     "gtp": Kind(
         "gtp:COMMAND",
         "the command line of a program",

@@ -178,6 +178,7 @@ class TablesEvaluator(Evaluator):
         self.inner, self._tables, self._game = inner, tables, game
         self.name = f"{inner.name} with tables"
         self.uses_planes = inner.uses_planes
+        self.traces = inner.traces
         self.hits = 0  # positions that tables knew
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:

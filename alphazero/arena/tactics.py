@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.evaluate import Evaluation, Evaluator, Leaves
+from alphazero.evaluate import (
+    Evaluation,
+    Evaluator,
+    Leaves,
+    RolloutEvaluator,
+    TracedRolloutEvaluator,
+)
 from alphazero.game import Game
 from alphazero.jit import bind
 
@@ -54,6 +60,15 @@ class TacticsEvaluator(Evaluator):
         values = np.empty(rows, np.float32)
         self._look(leaves.states, self._states, self._moves, self._lines, logits, values)
         return Evaluation(logits, values)
+
+
+def without_network(game: Game) -> tuple[Evaluator, str]:
+    """The best evaluator for a game that nothing has been learnt of, and what people call it."""
+    if game.tactics is not None:
+        return TacticsEvaluator(game), "material and captures"
+    if game.weigh is not None:
+        return TracedRolloutEvaluator(game), "RAVE and weighted rollouts"
+    return RolloutEvaluator(game), "random rollouts"
 
 
 # -- templates -------------------------------------------------------------------------------------

@@ -12,20 +12,14 @@ import numpy as np
 import alphazero
 from alphazero.arena.player import find_weights
 from alphazero.arena.reference import Reference
-from alphazero.arena.tactics import TacticsEvaluator
+from alphazero.arena.tactics import without_network
 from alphazero.bridges.enough import Enough
 from alphazero.bridges.reading import read_lines
 from alphazero.bridges.thought import LEVELS, Level, Limit, Line, Thought
 from alphazero.bridges.tuning import UNTUNED, Tuning, search_config
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
-from alphazero.evaluate import (
-    CachedEvaluator,
-    Evaluation,
-    Evaluator,
-    Leaves,
-    RolloutEvaluator,
-)
+from alphazero.evaluate import CachedEvaluator, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 from alphazero.search.mcts import Search
 
@@ -205,7 +199,7 @@ class Engine:
     ) -> Search:
         """A search of the position that has not made a simulation of its own yet."""
         simulations = min(limit.simulations or CLOCK_SIMULATIONS, CLOCK_SIMULATIONS)
-        config = search_config(simulations, self._tuning)
+        config = search_config(simulations, self._tuning, rave=self._evaluator.traces)
         is_kept = self._keep_tree and only is None and not limit.fresh
         search = self._go_on(position, config) if is_kept else None
         if search is None:
@@ -309,7 +303,8 @@ class Engine:
             after.play(line.action)
             if len(line.pv) == 1 and not after.is_over:
                 simulations = max(1, min(line.visits, LINE_SIMULATIONS))
-                search = Search(self.game, self._evaluator, search_config(simulations))
+                config = search_config(simulations, rave=self._evaluator.traces)
+                search = Search(self.game, self._evaluator, config)
                 search.begin(0, after, seed=self._move_seed(after))
                 search.run()
                 follows = search.result(0).pv
@@ -344,8 +339,8 @@ def make_engine(
         evaluator = CachedEvaluator(evaluator, game, 1 << (cache // size).bit_length() - 1)
     if not evaluator.uses_planes:
         simulations = simulations or ROLLOUT_SIMULATIONS
-        is_rollout = isinstance(evaluator, RolloutEvaluator) and not level and not seconds
-        how = f"{source} (mcts:{simulations})" if is_rollout else source
+        is_player = evaluator.player and not level and not seconds
+        how = f"{source} ({evaluator.player}:{simulations})" if is_player else source
         report(f"no trained network for {game.title}: playing with {how}")
     return Engine(
         game,
@@ -374,10 +369,3 @@ def find_evaluator(
     weights, _ = load_weights(path, game)
     source = "the package's network" if network is None else f"the network {network}"
     return NetworkEvaluator(weights, device, threads=threads), source
-
-
-def without_network(game: Game) -> tuple[Evaluator, str]:
-    """The best evaluator for a game that nothing has been learnt of, and what people call it."""
-    if game.tactics is not None:
-        return TacticsEvaluator(game), "material and captures"
-    return RolloutEvaluator(game), "random rollouts"

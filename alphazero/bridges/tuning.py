@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from alphazero.config import PuctConfig, SearchConfig
+from alphazero.config import RAVE, PuctConfig, SearchConfig
 
 LEAVES_PER_TREE = 8  # so that one tree fills a small batch
 SIMULATIONS_PER_LEAF = 64  # fewer for each leaf of a batch would search too blindly
@@ -21,10 +21,13 @@ class Tuning(NamedTuple):
 UNTUNED = Tuning()
 
 
-def search_config(simulations: int, tuning: Tuning = UNTUNED) -> SearchConfig:
-    """PUCT, which can be stopped at any time: sequential halving needs to know its budget."""
+def search_config(
+    simulations: int, tuning: Tuning = UNTUNED, *, rave: bool = False
+) -> SearchConfig:
+    """PUCT, which can be stopped at any time: sequential halving needs to know its budget. With
+    RAVE for an evaluator whose playouts leave traces."""
     leaves = min(max(simulations // SIMULATIONS_PER_LEAF, 1), LEAVES_PER_TREE)
-    puct = PuctConfig()
+    puct = RAVE if rave else PuctConfig()
     if tuning.exploration is not None:
         puct = replace(puct, c_init=tuning.exploration)
     if tuning.reduction is not None:

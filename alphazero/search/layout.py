@@ -83,6 +83,7 @@ RULES = np.dtype(
         ("forced_playouts", np.float64),
         ("c_visit", np.float64),
         ("c_scale", np.float64),
+        ("rave", np.float64),
     ],
     align=True,
 )
@@ -98,6 +99,9 @@ class Trees(NamedTuple):
     root_actions: np.ndarray  # ROOT_ACTION [T, A]
     schedule: np.ndarray  # int32 [T, budget], sequential halving: visits of the actions considered
     scratch: np.ndarray  # float64 [A]
+    # float32 [T, N, 2, A]: simulations in which the player to move at a node made an action there
+    # or later, and the sum of their values; [T, 0, 2, A] without RAVE.
+    amaf: np.ndarray
     rules: np.ndarray  # RULES [1], the settings as kernels see them; `SearchConfig` explains each
 
 
@@ -111,7 +115,9 @@ def room_for_links(nodes: int) -> int:
     return 4 * nodes
 
 
-def allocate(trees: int, nodes: int, num_actions: int, max_legal: int) -> Trees:
+def allocate(
+    trees: int, nodes: int, num_actions: int, max_legal: int, *, amaf: bool = False
+) -> Trees:
     """Empty trees. Edges are allocated for the worst case; untouched pages cost no memory."""
     edges = room_for_edges(nodes, num_actions, max_legal)
     return Trees(
@@ -122,6 +128,7 @@ def allocate(trees: int, nodes: int, num_actions: int, max_legal: int) -> Trees:
         root_actions=records((trees, num_actions), ROOT_ACTION),
         schedule=np.zeros((trees, 0), np.int32),
         scratch=np.zeros(num_actions, np.float64),
+        amaf=np.zeros((trees, nodes if amaf else 0, 2, num_actions), np.float32),
         rules=records((1,), RULES),
     )
 
@@ -133,6 +140,6 @@ def records(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def grown(array: np.ndarray, columns: int) -> np.ndarray:
     """A copy of a [T, n] array with more, zeroed, columns."""
-    larger = np.zeros((array.shape[0], columns), array.dtype)
+    larger = np.zeros((array.shape[0], columns, *array.shape[2:]), array.dtype)
     larger[:, : array.shape[1]] = array
     return larger

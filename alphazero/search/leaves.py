@@ -27,6 +27,7 @@ from alphazero.search.layout import (
     WIN,
     records,
 )
+from alphazero.search.rave import backup_amaf, clear_amaf, recall_playout, select_rave
 from alphazero.search.root import prepare_root
 from alphazero.search.select import select_edge
 from alphazero.search.tree import add_child, backup, child_at, expand
@@ -66,16 +67,17 @@ def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) 
 
 @borrowing
 def advance(
-    trees, batch, leaves, logits, values, known, inverse_actions, first, end, finished
+    trees, batch, leaves, logits, values, known, firsts, inverse_actions, first, end, finished
 ):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
-    logits float32 [rows, A], values float32 [rows], known int8 [rows] are the evaluator's answer.
+    logits float32 [rows, A], values float32 [rows], known int8 [rows] and, with RAVE, firsts int8
+    [rows, A] are the evaluator's answer.
     Returns the number of new leaves. Trees that have had their simulations become inactive, and are
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
     for leaf in range(leaves):
-        finish_leaf(trees, batch, leaf, logits, values, known, inverse_actions)
+        finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions)
     leaves = 0
     for t in range(first, end):
         head = trees.heads[t]
@@ -105,7 +107,7 @@ def is_decided(trees, t):
 
 
 @borrowing
-def finish_leaf(trees, batch, leaf, logits, values, known, inverse_actions):
+def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions):
     """Expand one evaluated leaf, unless its result is certain, and back its value up."""
     found = batch.leaves[leaf]
     t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
@@ -121,8 +123,15 @@ def finish_leaf(trees, batch, leaf, logits, values, known, inverse_actions):
         assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
         actions = inverse_actions[found.symmetry]
         expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
+        if trees.rules[0].rave > 0.0:
+            clear_amaf(trees, t, index)
     elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
         node.proven = np.int8(value)
+    if trees.rules[0].rave > 0.0:
+        trees.scratch[:] = 0.0
+        if row != NOTHING:
+            recall_playout(trees, node.to_play, firsts[row])
+        backup_amaf(trees, t, index, value)
     backup(trees, t, index, value)
     if index == ROOT:
         prepare_root(trees, t)  # the root's own evaluation is not one of the simulations
@@ -163,6 +172,9 @@ def select_leaves(trees, t, batch, leaves):
             value = np.float64(node.raw_value)
             if node.status == EXPANDED:
                 value = np.float64(node.proven)
+            if trees.rules[0].rave > 0.0:
+                trees.scratch[:] = 0.0
+                backup_amaf(trees, t, index, value)
             backup(trees, t, index, value)
             count_simulation(trees, t)
     return leaves
@@ -179,7 +191,10 @@ def descend(trees, t):
         node.virtual += 1
         if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
-        slot = select_edge(trees, t, index)
+        if trees.rules[0].rave > 0.0:
+            slot = select_rave(trees, t, index)
+        else:
+            slot = select_edge(trees, t, index)
         child = child_at(trees, t, index, slot)
         index = child if child != NOTHING else add_child(trees, t, index, slot)
 

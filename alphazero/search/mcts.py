@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from alphazero.config import SearchConfig
+from alphazero.errors import UserError
 from alphazero.evaluate import UNDECIDED, CachedEvaluator, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 from alphazero.search import endings as ending_kernels
@@ -64,11 +65,14 @@ class Search:
         by_planes = evaluator.uses_planes and not evaluator.uses_states
         if config.cache and not isinstance(evaluator, CachedEvaluator) and by_planes:
             evaluator = CachedEvaluator(evaluator, game, config.cache)
+        _require_traces(evaluator, config.puct.rave)
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
         capacity = 2 * config.simulations + config.leaves_per_tree + 2
-        self._trees = allocate(trees, capacity, game.num_actions, game.max_legal)
+        self._trees = allocate(
+            trees, capacity, game.num_actions, game.max_legal, amaf=config.puct.rave > 0
+        )
         _set_rules(self._trees.rules[0], config)
         self._states = np.zeros((trees, capacity), game.state)
         plies = game.max_plies + 2 if game.uses_keys else 1
@@ -89,6 +93,7 @@ class Search:
             Pipeline(game, part, config.leaves_per_tree, threads)
             for part in divide(range(trees), pipelines or evaluator.pipelines)
         ]
+        self._no_firsts = np.zeros((1, 0), np.int8)
         self._undecided = np.full(trees * config.leaves_per_tree, UNDECIDED, np.int8)
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
@@ -192,6 +197,7 @@ class Search:
                 nodes=grown(trees.nodes, capacity),
                 edges=grown(trees.edges, edges),
                 links=grown(trees.links, room_for_links(capacity)),
+                amaf=grown(trees.amaf, capacity if trees.amaf.shape[1] else 0),
             )
             self._states = grown(self._states, capacity)
             self._kept = np.zeros(capacity, np.int32)
@@ -276,6 +282,7 @@ class Search:
             answer.logits,
             answer.value,
             self._undecided if answer.known is None else answer.known,
+            self._no_firsts if answer.firsts is None else answer.firsts,
             self._inverse_actions,
             section.first,
             section.end,
@@ -346,16 +353,27 @@ class Search:
     def memory_per_node(self) -> float:
         """Bytes that a node takes on average: itself, its state, its edges, the links to it."""
         trees = self._trees
-        nodes = int(trees.heads["num_nodes"].sum()) * (trees.nodes.itemsize + self._states.itemsize)
+        count = int(trees.heads["num_nodes"].sum())
+        amaf = trees.amaf.nbytes // (len(trees.amaf) * max(trees.amaf.shape[1], 1))
+        nodes = count * (trees.nodes.itemsize + self._states.itemsize + amaf)
         edges = int(trees.heads["num_edges"].sum()) * trees.edges.itemsize
         links = int(trees.heads["num_links"].sum()) * trees.links.itemsize
-        return (nodes + edges + links) / max(int(trees.heads["num_nodes"].sum()), 1)
+        return (nodes + edges + links) / max(count, 1)
 
 
 @functools.cache
 def _step_leaves(game: Game) -> Callable[..., int]:
     """Compiled once per game, and not for every search."""
     return game.bind(leaf_kernels.step_leaves)
+
+
+def _require_traces(evaluator: Evaluator, rave: float) -> None:
+    """Raises UserError where RAVE would have nothing to go by."""
+    if rave and not evaluator.traces:
+        raise UserError(
+            f"search.puct.rave = {rave}: the {evaluator.name} evaluator plays no games to the end"
+            " whose moves could be counted"
+        )
 
 
 def _set_rules(rules: np.record, config: SearchConfig) -> None:

@@ -261,6 +261,10 @@ def reroot(trees, t, new_root, kept, moved_to):
         moved_to[index] = count
         kept[count] = index
         nodes[count] = nodes[index]
+        if trees.rules[0].rave > 0.0:
+            for action in range(trees.amaf.shape[3]):
+                trees.amaf[t, count, 0, action] = trees.amaf[t, index, 0, action]
+                trees.amaf[t, count, 1, action] = trees.amaf[t, index, 1, action]
         node = nodes[count]
         for i in range(node.num_edges):
             edges[num_edges + i] = edges[node.first_edge + i]

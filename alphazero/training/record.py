@@ -38,6 +38,7 @@ ARRAYS = {
     "policy_offsets": np.int32,
     "policy_actions": np.uint16,
     "policy_weights": np.float32,
+    "sample_weights": np.float32,
 }
 
 
@@ -58,8 +59,12 @@ class GameRecord:
     policy_weights: np.ndarray  # float32 [M]
     result: float  # for the FIRST player, in [-1, 1]
     info: dict[str, Any] = field(default_factory=dict)  # settings of its making; JSON values
+    # float32 [N], what the plies count in training; given as none at all, each counts 1
+    sample_weights: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
     def __post_init__(self) -> None:
+        if len(self.sample_weights) == 0:
+            object.__setattr__(self, "sample_weights", np.ones(len(self.moves), np.float32))
         for name, dtype in ARRAYS.items():
             object.__setattr__(self, name, as_array(name, getattr(self, name), dtype))
         for name in LARGEST:
@@ -152,6 +157,10 @@ def find_problem(record: GameRecord) -> str:
         return f"result = {record.result} is not between -1 and 1"
     if len(record.root_values) != len(moves):
         return f"{len(record.root_values)} root values for {len(moves)} moves"
+    if len(record.sample_weights) != len(moves):
+        return f"{len(record.sample_weights)} sample weights for {len(moves)} moves"
+    if not np.all(np.isfinite(record.sample_weights) & (record.sample_weights >= 0)):
+        return "a sample weight is negative or no number"
     if np.any(np.abs(values) > 1 + 1e-4):
         return f"root value {values[np.argmax(np.abs(values))]} is not between -1 and 1"
     if len(offsets) != len(moves) + 1:
@@ -193,7 +202,8 @@ def sparse_policies(
 # -- many records in one file ----------------------------------------------------------------------
 
 FORMAT = "alphazero game records"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+ADDED = {"sample_weights": 2}  # arrays that files of older versions lack
 
 
 class DamagedShard(UserError):
@@ -249,12 +259,13 @@ def unpack_shard(content: bytes, name: str) -> tuple[list[GameRecord], dict[str,
     """
     try:
         header, columns = read_members(content)
-        if header["version"] == FORMAT_VERSION:
+        if header["version"] in range(1, FORMAT_VERSION + 1):
             return split_games(header, columns), dict(header.get("extra", {}))
     except DAMAGE as error:
         raise DamagedShard(f"the games {name} are damaged: {error}") from error
     raise UserError(
-        f"the games {name} have format {header['version']}, this program reads {FORMAT_VERSION}"
+        f"the games {name} have format {header['version']},"
+        f" this program reads 1 to {FORMAT_VERSION}"
     )
 
 
@@ -265,25 +276,27 @@ DAMAGE = (ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, Over
 
 def read_members(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The header and the arrays of a shard."""
-    arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in ("header", *ARRAYS):
-            member = archive.getinfo(f"{name}.npy")
-            if member.compress_type != zipfile.ZIP_DEFLATED:
-                raise ValueError(f"{name} is not compressed as it was")
-            # Read whole, which checks the CRC before numpy looks at anything.
-            data = io.BytesIO(archive.read(member))
-            arrays[name] = np.lib.format.read_array(data, allow_pickle=False)
-    header = json.loads(arrays.pop("header").tobytes())
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"this is no file of {FORMAT}")
-    return header, arrays
+        header = json.loads(read_member(archive, "header").tobytes())
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"this is no file of {FORMAT}")
+        names = [name for name in ARRAYS if header["version"] >= ADDED.get(name, 1)]
+        return header, {name: read_member(archive, name) for name in names}
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array of a shard."""
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        raise ValueError(f"{name} is not compressed as it was")
+    # Read whole, which checks the CRC before numpy looks at anything.
+    return np.lib.format.read_array(io.BytesIO(archive.read(member)), allow_pickle=False)
 
 
 def split_games(header: dict[str, Any], columns: dict[str, np.ndarray]) -> list[GameRecord]:
     """Cut the columns of a shard into records. Raises ValueError when the counts disagree."""
     records = []
-    names = list(ARRAYS)
+    names = list(columns)
     at: dict[str, int] = dict.fromkeys(names, 0)
     for game in header["games"]:
         plies: int = game.pop("plies")

@@ -157,7 +157,7 @@ class Replay:
             legal=transform(legal, actions, chosen),
             wdl=self._value_targets(rows, root_value_mix),
             auxiliary=auxiliary,
-            weight=np.ones(batch_size, np.float32),
+            weight=rows["weight"],
         )
 
     def _value_targets(self, rows: np.ndarray, root_value_mix: float) -> np.ndarray:
@@ -228,6 +228,7 @@ ROW = np.dtype(
     [
         ("value", np.float32),  # result for the player to move
         ("root_value", np.float32),  # the search's, for the player to move; may be NaN
+        ("weight", np.float32),  # what it counts in the losses
         ("policy_start", np.int64),  # number of the first policy entry
         ("policy_count", np.int32),
         ("key_count", np.int32),  # earlier positions
@@ -267,6 +268,7 @@ def expand(game: Game, record: GameRecord, held_out: bool) -> Expanded:
     rows = np.zeros(len(plies), ROW)
     rows["value"] = np.where(states["to_play"][:-1], -record.result, record.result)[searched]
     rows["root_value"] = np.clip(record.root_values[searched], -1, 1)
+    rows["weight"] = record.sample_weights[searched]
     rows["policy_start"] = record.policy_offsets[:-1][searched]
     rows["policy_count"] = counts[searched]
     rows["key_count"] = rows["key_end"] = plies if game.uses_keys else 0

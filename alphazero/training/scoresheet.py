@@ -9,6 +9,8 @@ result 1.0
 # ply, move, value for the player to move, policy
 1 b2 0.25 b2:0.75 a1:0.25
 2 a2 - ...
+
+A value is followed by what the ply counts in training, as in 0.25*3.5, unless that is 1.
 """
 
 import contextlib
@@ -55,8 +57,10 @@ def write_text(record: GameRecord, game: Game | None = None, top: int | None = N
             np.arange(len(actions)) if top is None else np.argsort(-weights, kind="stable")[:top]
         )
         row = [f"{position.text(int(actions[i]))}:{weights[i]}" for i in order]
-        value = record.root_values[ply]
-        words = [str(ply + 1), position.text(action), "-" if np.isnan(value) else str(value), *row]
+        value, weight = record.root_values[ply], record.sample_weights[ply]
+        shown = "-" if np.isnan(value) else str(value)
+        shown += "" if weight == 1 else f"*{weight}"
+        words = [str(ply + 1), position.text(action), shown, *row]
         lines.append(" ".join(words + [CUT] * (len(row) < len(actions))))
         try:
             position.play(action)
@@ -95,7 +99,7 @@ def read_text(text: str, game: Game | None = None) -> GameRecord:
 
 def read_moves(lines: list[tuple[int, list[str]]], position: Position) -> dict[str, Any]:
     """The arrays of a record from the words of its numbered lines, played from `position` on."""
-    root_values: list[float] = []
+    root_values, sample_weights = [], []
     rows = []
     for ply, (number, words) in enumerate(lines, 1):
         with naming_line(number):
@@ -106,7 +110,9 @@ def read_moves(lines: list[tuple[int, list[str]]], position: Position) -> dict[s
             entries = [word.rsplit(":", 1) for word in words[3:]]
             actions = [position.action(entry[0]) for entry in entries]
             rows.append((actions, [float(entry[-1]) for entry in entries]))
-            root_values.append(float("nan") if words[2] == "-" else float(words[2]))
+            value, _, weight = words[2].partition("*")
+            root_values.append(float("nan") if value == "-" else float(value))
+            sample_weights.append(float(weight or 1))
             position.play(words[1])
     offsets, actions, weights = sparse_policies(rows)
     return {
@@ -115,6 +121,7 @@ def read_moves(lines: list[tuple[int, list[str]]], position: Position) -> dict[s
         "policy_offsets": offsets,
         "policy_actions": actions,
         "policy_weights": weights,
+        "sample_weights": sample_weights,
     }
 
 

@@ -52,6 +52,7 @@ class _Game:
     full: bool = True  # whether the search under way trains the policy
     values: list[float] = field(default_factory=list)
     policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    surprises: list[float] = field(default_factory=list)  # of the policies; NaN where there is none
 
 
 NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
@@ -153,6 +154,7 @@ class SelfPlay:
         game = _Game(game_id, seed, position, rng, state, self.version)
         game.values = [np.nan] * len(position.moves)
         game.policies = [NO_POLICY] * len(position.moves)
+        game.surprises = [np.nan] * len(position.moves)
         simulations = self._choose_budget(game)
         tree_seed = int(rng.integers(2**63))
         self._search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
@@ -184,6 +186,7 @@ class SelfPlay:
         # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
         trains = game.full or result.proven == 1
         game.policies.append(sparse_policy(result) if trains else NO_POLICY)
+        game.surprises.append(surprise(result) if trains else np.nan)
         opening = len(game.position.moves) < self.config.temperature_plies
         temperature = self.config.temperature if opening else self.config.temperature_final
         game.position.play(result.sample(temperature, game.rng))
@@ -208,6 +211,7 @@ class SelfPlay:
             policy_weights=np.concatenate([weights for _, weights in game.policies]),
             result=outcome.values[0],
             info={"simulations": self.search_config.simulations},
+            sample_weights=sample_weights(game.surprises, self.config.surprise_share),
         )
 
 
@@ -219,6 +223,27 @@ def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
     keep = result.policy > SMALLEST_SHARE
     weights = result.policy[keep]
     return result.actions[keep].astype(np.uint16), weights / weights.sum()
+
+
+def surprise(result: SearchResult) -> float:
+    """What the network did not know: by how much its prior differs from the search's policy, as a
+    Kullback-Leibler divergence in nats."""
+    found = result.policy > 0
+    policy, prior = result.policy[found], result.prior[found]
+    return float(np.sum(policy * np.log(policy / np.maximum(prior, SMALLEST_SHARE**2))))
+
+
+def sample_weights(surprises: Sequence[float], share: float) -> np.ndarray:
+    """What the plies of one game count in training, float32 [N]: the policy surprise weighting of
+    KataGo (KataGoMethods.md), by which `share` of the weight of the plies with a policy target is
+    given out among them in proportion to their surprise. The others, with NaN as surprise, count 1.
+    """
+    values = np.maximum(surprises, 0.0)  # keeps NaN; rounding may make it negative
+    mean = np.nanmean(values) if np.any(np.isfinite(values)) else 0.0
+    if mean == 0.0:
+        return np.ones(len(values), np.float32)
+    weights = 1 - share + share * values / mean
+    return np.where(np.isnan(values), 1.0, weights).astype(np.float32)
 
 
 def random_opening(
