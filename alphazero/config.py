@@ -91,6 +91,13 @@ class SearchConfig:
 @dataclass(frozen=True)
 class SelfPlayConfig:
     parallel_games: int = setting(64, "games searched in one batch", low=1)
+    threads: int | str = setting(
+        1,
+        "threads that search in one worker, of which a Ray actor reserves the cores (auto = all"
+        " cores of one process, or of a Ray actor with a GPU its share of them, else 1)",
+        low=1,
+        choices=("auto",),
+    )
     games_per_call: int = setting(16, "games a worker plays before it reports", low=1)
     temperature: float = setting(1.0, "temperature of the opening's moves", low=0)
     temperature_final: float = setting(0.0, "temperature after that (0 = best move)", low=0)

@@ -46,9 +46,10 @@ def test_every_suite_fills_the_table_and_the_json_file(tmp_path: Path) -> None:
     assert all(fill is not None and 0 < fill <= 1 for fill in fills)
 
 
-def test_self_play_is_measured_for_the_game_and_network_asked_for() -> None:
-    workload = Workload("tic-tac-toe", "b1c8", "cpu", games=8, simulations=12)
-    title = "tic-tac-toe, b1c8, 8 games x 12, "
+@pytest.mark.parametrize("threads", [1, 2])
+def test_self_play_is_measured_for_the_game_and_network_asked_for(threads: int) -> None:
+    workload = Workload("tic-tac-toe", "b1c8", "cpu", games=8, simulations=12, threads=threads)
+    title = "tic-tac-toe, b1c8, 8 games x 12, " + ("2 threads, " if threads == 2 else "")
     found = {m.name.removeprefix(title): m for m in selfplay_suite(Effort.quick(), workload)}
     value = {name: m.value or 0.0 for name, m in found.items()}
     assert value["simulations"] / value["positions"] == pytest.approx(12, rel=0.2)
@@ -56,6 +57,7 @@ def test_self_play_is_measured_for_the_game_and_network_asked_for() -> None:
     assert 0 < value["batch fill"] <= 1
     assert 0 < value["device busy"] < 1
     assert value["CPU time"] == pytest.approx(1e6 / value["simulations"], rel=1e-3)
+    assert value["wall time"] > 0
     spent = [m.value for name, m in found.items() if name.startswith("time in: ")]
     assert len(spent) == 4 and sum(filter(None, spent)) == pytest.approx(1)
     assert all(share is not None and share > 0 for share in spent)

@@ -15,6 +15,7 @@ from alphazero.errors import UserError
 from alphazero.training import cluster
 from alphazero.training.cluster import RayExecutor
 from alphazero.training.executor import Call, Chunk, calls
+from alphazero.training.machine import cores
 
 GAMES = 4  # per call
 
@@ -29,8 +30,9 @@ def _stand_ins_can_be_imported_by_workers(monkeypatch):
 class StandIn:
     """Plays nothing; its chunks say who played what, with which weights, after how many loads."""
 
-    def __init__(self, folder: Path, failing_game: int = -1):
+    def __init__(self, folder: Path, failing_game: int = -1, threads: int = 1):
         self.folder = folder
+        self.threads = threads
         self.failing_game = failing_game
         self.loads = 0
         self.version = -1
@@ -50,6 +52,7 @@ class StandIn:
         while (self.folder / "hold").exists():
             time.sleep(0.01)
         facts = {"pid": os.getpid(), "loads": self.loads, "weight": self.weight}
+        facts["threads"] = self.threads
         games = [SimpleNamespace(game_id=number) for number in call.ids]
         yield Chunk(call, self.version, games, facts)
 
@@ -58,10 +61,9 @@ def weights(value):
     return {"w": np.full(300_000, value, np.float32)}
 
 
-def executor(folder, workers=2, **settings):
-    return RayExecutor(
-        functools.partial(StandIn, folder, **settings), calls(0, GAMES), workers=workers
-    )
+def executor(folder, workers=2, threads=None, **settings):
+    make_worker = functools.partial(StandIn, folder, **settings)
+    return RayExecutor(make_worker, calls(0, GAMES), workers=workers, threads=threads)
 
 
 def collect(ray_executor, chunks, *, seconds=300.0):
@@ -77,7 +79,7 @@ def collect(ray_executor, chunks, *, seconds=300.0):
 
 @pytest.mark.slow
 def test_actors_play_on_with_new_weights_after_one_of_them_is_killed(tmp_path, caplog):
-    players = executor(tmp_path)
+    players = executor(tmp_path, threads=2)
     compiled = tmp_path / "compiled"
     players.warm_up = functools.partial(_append_line, compiled)
     try:
@@ -89,6 +91,8 @@ def test_actors_play_on_with_new_weights_after_one_of_them_is_killed(tmp_path, c
         first = collect(players, 6)
         assert {chunk.version for chunk in first} == {1}
         assert {chunk.stats["weight"] for chunk in first} == {1.0}
+        assert {chunk.stats["threads"] for chunk in first} == {2}
+        assert players.ray.available_resources().get("CPU", 0) == max(4, cores()) - 4
 
         players.publish(2, weights(2.0))
         # At most two calls per actor were under way with the old weights.

@@ -19,8 +19,8 @@ import pytest
 import train
 from alphazero.__main__ import read_options
 from alphazero.config import load_config
-from alphazero.training import checkpoint
-from alphazero.training.cluster import allot
+from alphazero.training import allotment, checkpoint
+from alphazero.training.allotment import allot
 from alphazero.training.directory import RunDirectory
 from alphazero.training.store import Store
 
@@ -163,7 +163,37 @@ def test_train_py_is_the_command(tmp_path):
     ],
 )
 def test_workers_and_their_share_of_the_gpus(workers, cpus, gpus, asked, expected):
-    assert allot(workers, cpus, gpus, asked) == expected
+    machines = [{"CPU": cpus, "GPU": gpus}]
+    assert allot(machines, workers, asked) == (*expected, 1)
+    machines = [{"CPU": cpus / 2, "GPU": gpus / 2 + 1}, {"CPU": cpus / 2, "GPU": gpus / 2}, {}]
+    assert allot(machines, workers, asked, taken=1) == (*expected, 1)
+
+
+@pytest.mark.parametrize(
+    ("machines", "workers", "threads", "expected"),
+    [
+        ([(64, 0)], 0, 0, (64, 0.0, 1)),  # workers fill the cores
+        ([(64, 0)], 3, 0, (3, 0.0, 1)),
+        ([(64, 0)], 0, 4, (16, 0.0, 4)),  # as many as there are cores for
+        ([(64, 0)], 0, 100, (1, 0.0, 100)),  # which Ray will not find
+        ([(64, 4)], 0, 0, (4, 1.0, 16)),  # all cores beside a GPU
+        ([(64, 4)], 8, 0, (8, 0.5, 8)),  # half of them
+        ([(64, 4), (14, 2), (8, 0)], 12, 0, (12, 0.5, 3)),  # where they are fewest
+        ([(4, 4)], 8, 0, (8, 0.5, 1)),
+        ([(64, 4)], 8, 2, (8, 0.5, 2)),
+    ],
+)
+def test_workers_and_their_cores(machines, workers, threads, expected):
+    machines = [{"CPU": cpus, "GPU": gpus} for cpus, gpus in machines]
+    assert allot(machines, workers, threads=threads) == expected
+
+
+def test_a_ray_of_this_machine_has_what_its_workers_reserve(monkeypatch):
+    monkeypatch.setattr(allotment, "cores", lambda: 16)
+    wanted = {(0, 1): 16, (2, 1): 2, (40, 1): 40, (0, 4): 16, (2, 4): 16, (5, 4): 20}
+    wanted |= {(0, 0): 16, (2, 0): 16, (40, 0): 40}
+    for (workers, threads), cpus in wanted.items():
+        assert allotment.cores_wanted(workers, threads) == cpus
 
 
 # -- a job -----------------------------------------------------------------------------------------

@@ -69,9 +69,11 @@ class FakeDevice(Evaluator):
             self.journal.append((what, number))
 
 
-def play(game: Game, evaluator: Evaluator, games: int = 12, **settings: Any) -> list[GameRecord]:
+def play(
+    game: Game, evaluator: Evaluator, games: int = 12, threads: int = 1, **settings: Any
+) -> list[GameRecord]:
     search = SearchConfig(simulations=12, **settings)
-    worker = SelfPlay(game, evaluator, search, SelfPlayConfig(parallel_games=6))
+    worker = SelfPlay(game, evaluator, search, SelfPlayConfig(parallel_games=6, threads=threads))
     return worker.play(games, first_id=0, seed=5)
 
 

@@ -58,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     work.add_argument(
         "--simulations", type=count, metavar="N", help=f"per move ({Workload.simulations})"
     )
+    work.add_argument(
+        "--threads", type=count, metavar="N", help=f"that search ({Workload.threads})"
+    )
     return options
 
 

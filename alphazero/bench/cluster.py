@@ -185,7 +185,7 @@ def arriving(
     hand_in: Callable[[int], None] = lambda games: None,
 ) -> Iterator[Measurement]:
     """Take so many games as a run does, after a few that fill caches."""
-    phases = Phases(CPU)
+    phases = Phases()
     collect = phases.timed("to receive them", executor.collect)
     trainer.store.append = phases.timed("to write them", trainer.store.append)
     trainer.replay.add = phases.timed("for the window", trainer.replay.add)

@@ -5,16 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from alphazero.bench.measure import Effort, Measurement, rate, rates
+from alphazero.bench.measure import WALL, Effort, Measurement, rate, rates
 from alphazero.bench.peers import MissingPeer, open_spiel_rollouts
 from alphazero.bench.search import SIMULATIONS, TREES, searching
 from alphazero.config import SearchConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.game import Game, load
 from alphazero.search.mcts import Search
+from alphazero.training.machine import cores
 
 SIZES = (19, 9)
 BATCH = 8  # random games per call
+MANY_TREES = 256  # as a GPU wants them
+MOST_THREADS = 8
 NODES = 500_000
 PLAYOUT_GOALS = {19: 500e3}
 PEER_GOALS = {19: 2.5}
@@ -34,6 +37,8 @@ def go_suite(effort: Effort) -> Iterator[Measurement]:
             yield Measurement(
                 name, speed, "simulations/s", SEARCH_GOALS.get((size, policy, leaves))
             )
+    for size in SIZES:
+        yield in_threads(size, effort)
     nodes = 20_000 if effort.is_quick else NODES
     size = memory_per_node(load("go:size=19"), nodes)
     yield Measurement(f"go 19x19, a tree of {nodes:,} nodes", size, "bytes/node", limit=NODE_LIMIT)
@@ -61,6 +66,19 @@ def playouts(size: int, effort: Effort) -> Iterator[Measurement]:
         yield Measurement(f"{name}, superko / OpenSpiel, C++", superko / peer, "x", goal, note)
         yield Measurement(f"{name}, simple ko / OpenSpiel, C++", simple / peer, "x")
     yield Measurement(f"{name} that spare own eyes", rate(playing(load(spec)), effort), unit)
+
+
+def in_threads(size: int, effort: Effort) -> Measurement:
+    """How many times the speed of one thread, by the clock, several have in the same trees."""
+    threads = min(cores(), MOST_THREADS)
+    name = f"go {size}x{size}, gumbel, {MANY_TREES} trees, {threads} threads / 1 thread"
+    if threads == 1:
+        return Measurement(name, None, "", note="skipped: this process may use one core only")
+    game = load(f"go:size={size}")
+    works = [searching(game, "gumbel", MANY_TREES, 1, threads=count) for count in (1, threads)]
+    one, several = rates(works, effort, WALL)
+    note = f"of wall time, {several:,.0f} simulations/s"
+    return Measurement(name, several / one, "x", note=note)
 
 
 def playing(game: Game) -> Callable[[], int]:

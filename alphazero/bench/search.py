@@ -44,10 +44,12 @@ def search_suite(effort: Effort) -> Iterator[Measurement]:
         yield from against_peers(name, effort)
 
 
-def searching(game: Game, policy: str, trees: int, leaves: int) -> Callable[[], int]:
+def searching(
+    game: Game, policy: str, trees: int, leaves: int, threads: int = 1
+) -> Callable[[], int]:
     """A round of searches from the initial position; returns the simulations done."""
     config = SearchConfig(policy=policy, simulations=SIMULATIONS, leaves_per_tree=leaves)
-    search = Search(game, UniformEvaluator(game), config, trees)
+    search = Search(game, UniformEvaluator(game), config, trees, threads=threads)
     position = game.position()
     seed = 0
 

@@ -6,6 +6,7 @@ Only a stretch of it is measured, from one batch to another, with games at all s
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Workload:
     precision: str = "auto"
     games: int = 64  # in parallel
     simulations: int = 64
+    threads: int = 1  # that search
 
     def build(self, game: Game) -> Network:
         return build(game, NetworkConfig(size=self.network))
@@ -56,7 +58,9 @@ class Workload:
         """Its games begin after some random moves: soon there are games at all stages."""
         search = SearchConfig(simulations=self.simulations)
         plies = int(np.prod(game.planes[1:])) // 2
-        settings = SelfPlayConfig(parallel_games=self.games, opening_plies=plies)
+        settings = SelfPlayConfig(
+            parallel_games=self.games, opening_plies=plies, threads=self.threads
+        )
         return SelfPlay(game, evaluator, search, settings)
 
 
@@ -82,18 +86,24 @@ class Reading(NamedTuple):
 class Phases:
     """Seconds by what they were spent on."""
 
-    clock: Clock
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def timed(
+        self, phase: str, function: Callable[..., Any], clock: Clock = CPU
+    ) -> Callable[..., Any]:
         """The function, with its time added to a phase."""
 
         def wrapper(*args: Any) -> Any:
-            began = self.clock()
+            began = clock()
             try:
                 return function(*args)
             finally:
-                self.seconds[phase] = self.seconds.get(phase, 0.0) + self.clock() - began
+                spent = clock() - began
+                with self._lock:
+                    self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
 
         return wrapper
 
@@ -141,6 +151,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     kind = str(network.dtype).removeprefix("torch.")
     where = f"{kind} on {network.device}"
     title = f"{workload.game}, {workload.network}, {workload.games} games x {workload.simulations}"
+    title += f", {workload.threads} threads" if workload.threads > 1 else ""
     room = workload.games / network.pipelines
     clock = "of CPU time" if on_cpu else "of wall time"
 
@@ -164,6 +175,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     yield figure("share of the matrix rate", speed * work / floor, "of 1", note)
     cost = found.cpu / found.simulations * 1e6
     yield figure("CPU time", cost, "µs/simulation")
+    yield figure("wall time", found.wall / found.simulations * 1e6, "µs/simulation")
     spent = {SELECT: found.select, STEP: found.step, EVALUATE: found.evaluate}
     for phase, share in {**spent, REST: found.cpu - sum(spent.values())}.items():
         note = f"{share / found.simulations * 1e6:,.3g} µs a simulation"
@@ -203,7 +215,7 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
             worker._search.batches,
         )
 
-    phases = Phases(CPU)
+    phases = Phases()
     worker = workload.worker(game, Observer(network, phases, enough))
     with timed_kernels(worker, phases), contextlib.suppress(Enough):
         worker.play(1 << 40, first_id=0, seed=1)
@@ -231,8 +243,9 @@ def timed_kernels(worker: SelfPlay, phases: Phases) -> Iterator[None]:
     """
     search: Any = worker._search
     advance, step_leaves = leaf_kernels.advance, search._step_leaves
-    leaf_kernels.advance = phases.timed(SELECT, advance)
-    search._step_leaves = phases.timed(STEP, step_leaves)
+    # Several threads may be in them, each of which counts its own time.
+    leaf_kernels.advance = phases.timed(SELECT, advance, time.thread_time)
+    search._step_leaves = phases.timed(STEP, step_leaves, time.thread_time)
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ class NetworkEvaluator(Evaluator):
     def __init__(
         self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
     ) -> None:
-        """`threads` matters on a processor only; `precision` is auto, float32 or bfloat16."""
+        """`threads` are torch's on the processor; `precision` is auto, float32 or bfloat16."""
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device, network)
         self._threads = threads
@@ -51,6 +51,9 @@ class NetworkEvaluator(Evaluator):
         self._runner: DeviceRunner | None = None
         if self.device.type == "cuda":
             self.pipelines = 2  # one half of the leaves is chosen while the device has the other
+            # What torch still does on the processor: its threads, spinning, would slow those down
+            # that search.
+            torch.set_num_threads(threads)
             self._runner = DeviceRunner(
                 self._compute, network.planes, network.num_actions + 1, self.device, padded
             )

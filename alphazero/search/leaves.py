@@ -2,8 +2,10 @@
 
     advance      expand and back up the leaves just evaluated, then descend to new ones
     step_leaves  the game's part: make the move, judge it, list legal moves, observe  (a template)
+    close_gaps   make one batch of what several threads have chosen
 
-Letters in shapes: T trees, L leaves of one step, A actions, C x H x W planes, S symmetries.
+Letters in shapes: T trees, L leaves of one step, R rows of its batch, A actions, C x H x W planes,
+S symmetries.
 """
 
 from typing import NamedTuple
@@ -42,12 +44,13 @@ LEAF = np.dtype(
 
 
 class Batch(NamedTuple):
-    """The leaves of one step and what is worked out about them."""
+    """The leaves of one step and what is worked out about them. A thread has its own `leaves`,
+    `legal` and `upright`, and writes rows of its own."""
 
     leaves: np.ndarray  # LEAF [L]
-    legal: np.ndarray  # uint8 [L, A], by row
-    planes: np.ndarray  # uint8 [L, C, H, W], by row
-    seeds: np.ndarray  # uint64 [L], by row
+    legal: np.ndarray  # uint8 [L, A]
+    planes: np.ndarray  # uint8 [R, C, H, W], by row
+    seeds: np.ndarray  # uint64 [R], by row
     upright: np.ndarray  # uint8 [C, H, W], scratch: planes before their symmetry
 
 
@@ -119,7 +122,7 @@ def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actio
         value = np.float64(values[row])
         assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
         actions = inverse_actions[found.symmetry]
-        expand(trees, t, index, logits[row], batch.legal[row], actions, value)
+        expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
         if trees.rules[0].rave > 0.0:
             clear_amaf(trees, t, index)
     elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
@@ -207,17 +210,18 @@ def retreat(trees, t, index):
 
 @borrows
 def step_leaves(
-    trees, states, batch, leaves, history, length, points, leaf_states, symmetries, want_planes,
-    want_states,
+    trees, states, batch, leaves, first_row, history, length, points, leaf_states, symmetries,
+    want_planes, want_states,
 ):  # fmt: skip
-    """The game's part of a step: fill in the states of new nodes and the rows of the batch.
+    """The game's part of a step: fill in the states of new nodes and rows of the batch, from
+    `first_row` on.
 
     states [T, N] are those of all nodes, the root's set already; history uint64 [T, plies] holds
     keys of the positions before the root, length [T] of them, with room for those of a path.
     points [S, H * W] are the symmetries of planes, of which a leaf chooses one of the first
-    `symmetries`. Returns the number of rows to evaluate.
+    `symmetries`. Returns the row after the last that is to be evaluated.
     """
-    rows = 0
+    row = first_row
     for leaf in range(leaves):
         found = batch.leaves[leaf]
         t, index = found.tree, np.int64(found.node)
@@ -237,25 +241,58 @@ def step_leaves(
             node.raw_value = value
             found.row = NOTHING
             continue
-        found.row = rows
-        batch.legal[rows, :] = 0
-        legal(state, history[t], n, batch.legal[rows])
-        batch.seeds[rows] = next_random(trees.heads["rng"], t)
+        found.row = row
+        batch.legal[leaf, :] = 0
+        legal(state, history[t], n, batch.legal[leaf])
+        batch.seeds[row] = next_random(trees.heads["rng"], t)
         symmetry = 0
         if symmetries > 1:
             symmetry = random_below(trees.heads["rng"], t, symmetries)
         found.symmetry = symmetry
         if want_planes:
             if symmetry == 0:
-                batch.planes[rows] = 0
-                observe(state, history[t], n, batch.planes[rows])
+                batch.planes[row] = 0
+                observe(state, history[t], n, batch.planes[row])
             else:
                 batch.upright[:] = 0
                 observe(state, history[t], n, batch.upright)
-                transform_planes(batch.upright, points[symmetry], batch.planes[rows])
+                transform_planes(batch.upright, points[symmetry], batch.planes[row])
         if want_states:
-            leaf_states[rows] = state
-        rows += 1
+            leaf_states[row] = state
+        row += 1
+    return row
+
+
+@borrowing
+def close_gaps(leaves, parts, planes, states, seeds):
+    """Make the rows of a batch that several threads have filled one block: the last rows move to
+    where there are none.
+
+    parts int32 [P, 3] says of each thread's part of the batch which leaf and row it begins with,
+    how many leaves it has and after which row it ends. leaves LEAF [L] are those of all parts;
+    planes [R, bytes], states [R, bytes], seeds [R] are by row. Returns the number of rows.
+    """
+    rows = 0
+    for p in range(parts.shape[0]):
+        rows += parts[p, 2] - parts[p, 0]
+    hole, place = 0, parts[0, 2]
+    for p in range(parts.shape[0] - 1, -1, -1):
+        for leaf in range(parts[p, 0] + parts[p, 1] - 1, parts[p, 0] - 1, -1):
+            row = np.int64(leaves[leaf].row)
+            if row == NOTHING:
+                continue
+            if row < rows:  # as are all before it
+                return rows
+            while place == parts[hole + 1, 0]:
+                hole += 1
+                place = parts[hole, 2]
+            for i in range(planes.shape[1]):
+                planes[place, i] = planes[row, i]
+            for i in range(states.shape[1]):
+                states[place, i] = states[row, i]
+            seeds[place] = seeds[row]
+            leaves[leaf].row = place
+            place += 1
     return rows
 
 

@@ -8,13 +8,13 @@
 
 Trees are not in lockstep: one that has finished makes its move and goes on while the others search,
 so the batch stays full. Where the evaluator's device works on its own (`Evaluator.pipelines`), the
-trees are halved, and one half is selected while the device has the other. That changes no result:
-a tree has its own random numbers, and every batch is answered row by row.
+trees are halved, and one half is selected while the device has the other. Several threads may do
+that, each in trees of its own. Neither changes a result: a tree has its own random numbers, and
+every batch is answered row by row.
 """
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -39,23 +39,10 @@ from alphazero.search.layout import (
     room_for_edges,
     room_for_links,
 )
+from alphazero.search.pool import Pipeline, Pool, Section, divide
 from alphazero.search.result import LONGEST_LINE, SearchResult, read_result
 
 __all__ = ["Search", "SearchResult", "search_many"]
-
-
-class _Pipeline:
-    """A range of trees with its own batch of leaves, at most one of them at the evaluator."""
-
-    def __init__(self, game: Game, first: int, end: int, leaves_per_tree: int) -> None:
-        self.first = first
-        self.end = end
-        room = (end - first) * leaves_per_tree
-        self.batch = leaf_kernels.allocate_batch(room, game.num_actions, game.planes)
-        self.states = game.empty_states(room)
-        self.leaves = 0
-        self.rows = 0  # of them that the evaluator is asked about
-        self.wait: Callable[[], Evaluation] | None = None
 
 
 class Search:
@@ -69,8 +56,10 @@ class Search:
         trees: int = 1,
         *,
         pipelines: int | None = None,
+        threads: int = 1,
     ) -> None:
-        """`pipelines` is how many parts the trees are divided into; None: as the evaluator says."""
+        """`pipelines` is how many parts the trees are divided into; None: as the evaluator says.
+        Each is searched by so many threads, which end with the search."""
         self.game = game
         self.config = config
         by_planes = evaluator.uses_planes and not evaluator.uses_states
@@ -99,15 +88,13 @@ class Search:
         self._no_answer = Evaluation(
             np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32)
         )
-        edges = np.linspace(0, trees, (pipelines or evaluator.pipelines) + 1).astype(int)
+        self._pool = Pool(threads)
         self._pipelines = [
-            _Pipeline(game, int(first), int(end), config.leaves_per_tree)
-            for first, end in pairwise(edges)
-            if end > first
+            Pipeline(game, part, config.leaves_per_tree, threads)
+            for part in divide(range(trees), pipelines or evaluator.pipelines)
         ]
         self._no_firsts = np.zeros((1, 0), np.int8)
         self._undecided = np.full(trees * config.leaves_per_tree, UNDECIDED, np.int8)
-        self._finished = np.zeros(trees + 1, np.int32)
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
         self._moved_to = np.zeros(capacity, np.int32)
@@ -229,10 +216,10 @@ class Search:
         """
         assert not self._in_step, "a step was interrupted: begin with a new Search"
         self._in_step = True
-        self._finished[0] = 0
-        self._advance(self._next_pipeline())
+        pipeline = self._next_pipeline()
+        self._advance(pipeline)
         self._in_step = False
-        return self._finished[1 : 1 + self._finished[0]].tolist()
+        return pipeline.finished()
 
     def run(self) -> None:
         """Search until every tree has finished."""
@@ -253,7 +240,7 @@ class Search:
         self._require_idle(tree)
         self._want(tree, simulations, bool(self._trees.heads[tree]["noise"]))
 
-    def _next_pipeline(self) -> _Pipeline:
+    def _next_pipeline(self) -> Pipeline:
         """One with work to do and nothing under way, else the one that has waited longest."""
         turns = self._pipelines
         if len(turns) > 1:
@@ -265,7 +252,7 @@ class Search:
             turns.append(chosen)
         return turns[-1]
 
-    def _advance(self, pipeline: _Pipeline) -> None:
+    def _advance(self, pipeline: Pipeline) -> None:
         """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""
         answer = self._no_answer
         if pipeline.wait is not None:
@@ -275,40 +262,48 @@ class Search:
             assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
             assert answer.value.shape == (pipeline.rows,), "wrong values"
             assert answer.known is None or answer.known.shape == (pipeline.rows,), "wrong results"
-        pipeline.leaves = leaf_kernels.advance(
-            self._trees,
-            pipeline.batch,
-            pipeline.leaves,
+        self._pool.each(functools.partial(self._work, pipeline, answer), pipeline.sections)
+        rows = pipeline.close_gaps()
+        if rows:
+            self.rows_evaluated += rows
+            self.batches += 1
+            ask = Leaves(pipeline.planes[:rows], pipeline.states[:rows], pipeline.seeds[:rows])
+            pipeline.wait = self.evaluator.submit(ask)
+
+    def _work(self, pipeline: Pipeline, answer: Evaluation, section: Section) -> None:
+        """One thread's part of a step. It writes what belongs to its section's trees and nothing
+        else; what others read stays as it is."""
+        trees = section.with_scratch(self._trees)
+        section.finished[0] = 0
+        section.leaves = leaf_kernels.advance(
+            trees,
+            section.batch,
+            section.leaves,
             answer.logits,
             answer.value,
             self._undecided if answer.known is None else answer.known,
             self._no_firsts if answer.firsts is None else answer.firsts,
             self._inverse_actions,
-            pipeline.first,
-            pipeline.end,
-            self._finished,
+            section.first,
+            section.end,
+            section.finished,
         )
-        if not pipeline.leaves:
-            return
-        rows = pipeline.rows = self._step_leaves(
-            self._trees,
-            self._states,
-            pipeline.batch,
-            pipeline.leaves,
-            self._history,
-            self._history_length,
-            self._points,
-            pipeline.states,
-            self._symmetries,
-            self.evaluator.uses_planes,
-            self.evaluator.uses_states,
-        )
-        if rows:
-            batch = pipeline.batch
-            self.rows_evaluated += rows
-            self.batches += 1
-            ask = Leaves(batch.planes[:rows], pipeline.states[:rows], batch.seeds[:rows])
-            pipeline.wait = self.evaluator.submit(ask)
+        section.end_row = section.first_row
+        if section.leaves:
+            section.end_row = self._step_leaves(
+                trees,
+                self._states,
+                section.batch,
+                section.leaves,
+                section.first_row,
+                self._history,
+                self._history_length,
+                self._points,
+                pipeline.states,
+                self._symmetries,
+                self.evaluator.uses_planes,
+                self.evaluator.uses_states,
+            )
 
     # -- reading -----------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ Ray's habits that this module deals with (Ray 2.60):
 * an exception in an actor's `__init__` looks like a dead actor: the first call makes the worker.
 """
 
+import functools
 import logging
-import math
 import os
 import socket
 import time
@@ -32,8 +32,9 @@ from typing import Any, NamedTuple
 
 from alphazero.errors import UserError
 from alphazero.training.actor import Actor, Reservation
+from alphazero.training.allotment import Allotment, allot, cores_wanted
 from alphazero.training.executor import Call, Chunk, Weights, Worker
-from alphazero.training.machine import cores, object_store_bytes
+from alphazero.training.machine import object_store_bytes
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,15 @@ class RayExecutor:
     where that is unset, starts Ray on this machine alone.
     `warm_up` runs once on every machine before workers start there (it compiles the game).
     Workers get `gpus_per_worker` of a GPU (0: see `allot`) unless `gpus` is False; `learner_gpus`
-    of this machine are the caller's own.
+    of this machine are the caller's own. They take a core each, or, if `threads` is given, as many
+    as `allot` makes of it, which `make_worker` is then called with.
     """
 
     plays_in_collect, is_exhausted = False, False
 
     def __init__(
         self,
-        make_worker: Callable[[], Worker],
+        make_worker: Callable[..., Worker],
         work: Iterator[Call],
         *,
         workers: int = 0,
@@ -82,6 +84,7 @@ class RayExecutor:
         gpus: bool = True,
         gpus_per_worker: float = 0.0,
         learner_gpus: int = 0,
+        threads: int | None = None,
     ):
         self.make_worker = make_worker
         self.work = work
@@ -92,6 +95,8 @@ class RayExecutor:
         self.gpus = gpus
         self.gpus_per_worker = gpus_per_worker
         self.learner_gpus = learner_gpus
+        self.threads = 1 if threads is None else threads
+        self.says_threads = threads is not None
         self.reserved: Any = None  # holds the learner's GPUs, if Ray might give them away
         self.actors: list[Any] = []
         self.up: set[int] = set()  # slots whose actor has answered
@@ -171,9 +176,8 @@ class RayExecutor:
     def _connect(self) -> None:
         options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
         if self.address == "local":
-            self.workers = self.workers or cores()
             options |= {
-                "num_cpus": self.workers,  # a person may ask for more workers than cores
+                "num_cpus": cores_wanted(self.workers, self.threads),
                 "include_dashboard": False,
                 "object_store_memory": object_store_bytes(),
             }
@@ -191,16 +195,15 @@ class RayExecutor:
                 " (a cluster is taken from --address or RAY_ADDRESS)"
             ) from error
         self._reserve()
-        self.workers, self.gpu_share = self._allotment()
+        self.workers, self.gpu_share, self.cores = self._allotment()
 
-    def _allotment(self) -> tuple[int, float]:
-        """(workers, GPUs of each) for what the cluster has now."""
-        resources = self.ray.cluster_resources()
-        gpus = resources.get("GPU", 0.0) - (self.learner_gpus if self.reserved else 0)
-        workers = 0 if self.grows else self.workers
+    def _allotment(self) -> Allotment:
+        """What workers there are, and what each gets, of what the cluster has now."""
+        machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not self.gpus:
-            gpus = 0.0
-        return allot(workers, resources.get("CPU", 1.0), gpus, self.gpus_per_worker)
+            machines = [{**machine, "GPU": 0} for machine in machines]
+        workers, taken = 0 if self.grows else self.workers, self.learner_gpus * bool(self.reserved)
+        return allot(machines, workers, self.gpus_per_worker, threads=self.threads, taken=taken)
 
     def _reserve(self) -> None:
         """Keep the learner's GPUs from being given to workers, where there are others for them and
@@ -234,7 +237,7 @@ class RayExecutor:
         if not self.grows or self.address == "local" or now - self.looked_at < GROW_SECONDS:
             return
         self.looked_at = now
-        more = range(self.workers, self._allotment()[0])
+        more = range(self.workers, self._allotment().workers)
         for slot in more:
             self.actors.append(self._spawn())
             for _ in range(CALLS_IN_FLIGHT):
@@ -264,13 +267,16 @@ class RayExecutor:
 
     def _spawn(self) -> Any:
         options = {
-            "num_cpus": 1,  # with which Ray sets OMP_NUM_THREADS=1
+            "num_cpus": self.cores,
             "num_gpus": self.gpu_share,
             "max_restarts": 0,  # the driver replaces it: only the driver knows what was lost
             "scheduling_strategy": "SPREAD",
         }
         actor = self.ray.remote(concurrency_groups={CONTROL: 1})(Actor)
-        return actor.options(**options).remote(self.make_worker)
+        make = self.make_worker
+        if self.says_threads:
+            make = functools.partial(make, threads=self.cores)
+        return actor.options(**options).remote(make)
 
     def _await_workers(self) -> None:
         """Return when every worker is up, or when at least one is and time is over: the others
@@ -291,8 +297,9 @@ class RayExecutor:
         if not self.up:
             free = self.ray.available_resources()
             raise UserError(
-                f"no worker could start within {START_SECONDS:.0f} seconds: each needs 1 CPU"
-                f" and {self.gpu_share:g} GPU, and the cluster has {free.get('CPU', 0):g} CPU"
+                f"no worker could start within {START_SECONDS:.0f} seconds: each needs"
+                f" {self.cores} CPU and {self.gpu_share:g} GPU, and the cluster has"
+                f" {free.get('CPU', 0):g} CPU"
                 f" and {free.get('GPU', 0):g} GPU free"
             )
         if starting:
@@ -349,20 +356,6 @@ def make_gauge(name: str, description: str, tags: tuple[str, ...]) -> Any:
 
 def record_ids(chunk: Chunk) -> list[int]:
     return [record.game_id for record in chunk.records]
-
-
-def allot(workers: int, cpus: float, gpus: float, asked: float) -> tuple[int, float]:
-    """(workers, GPUs of each): as many as there are GPUs, each with a whole one, where neither
-    number is given (0); where there is no GPU, as many as there are cores.
-
-    Fractions are Ray's bookkeeping only: it limits neither memory nor time.
-    """
-    if gpus <= 0:
-        return workers or max(1, int(cpus)), 0.0
-    if asked:
-        return workers or max(1, int(gpus / asked)), asked
-    workers = workers or max(1, int(gpus))
-    return workers, min(1.0, max(0.01, math.floor(100 * gpus / workers) / 100))
 
 
 def _call(function: Callable[[], None]) -> None:

@@ -70,12 +70,15 @@ class Worker(Protocol):
 class SelfPlayWorker:
     """Plays a run's games with a network."""
 
-    def __init__(self, config: Config, device: str) -> None:
+    def __init__(self, config: Config, device: str, *, threads: int | None = None) -> None:
+        """`threads` None: as many as the settings say for one that has this machine to itself."""
         game = load(config.game)
         self.seed = config.run.seed
         self.version = -1
         self.evaluator = NetworkEvaluator(build(game, config.network), device)
-        self.self_play = SelfPlay(game, self.evaluator, config.search, config.self_play)
+        self.self_play = SelfPlay(
+            game, self.evaluator, config.search, config.self_play, threads=threads
+        )
 
     def load(self, version: int, weights: Weights) -> None:
         self.evaluator.update(weights)

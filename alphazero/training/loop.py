@@ -164,7 +164,7 @@ def make_workers(
     inline: type[InlineExecutor] = InlineExecutor,
 ) -> Executor:
     """Ray actors where `run.workers` asks for them, else this process, by way of `inline`."""
-    workers = config.run.workers
+    workers, threads = config.run.workers, config.self_play.threads
     if workers == 0:
         return inline(functools.partial(SelfPlayWorker, config, config.run.device), work)
 
@@ -181,6 +181,7 @@ def make_workers(
         gpus=device in ("auto", "cuda"),
         gpus_per_worker=config.run.gpus_per_worker,
         learner_gpus=learner_gpus,
+        threads=0 if threads == "auto" else int(threads),
     )
 
 
@@ -195,7 +196,9 @@ def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None
     if report is not None:
         slow.start()
     search = replace(config.search, simulations=2, cache=0)
-    self_play = SelfPlay(game, UniformEvaluator(game), search, SelfPlayConfig(parallel_games=1))
+    threads = 1 if config.self_play.threads == 1 else 2
+    settings = SelfPlayConfig(parallel_games=threads, threads=threads)
+    self_play = SelfPlay(game, UniformEvaluator(game), search, settings)
     replay = Replay(game, replace(config.replay, holdout=0.0))
     for record in self_play.play(1, first_id=0, seed=0):
         replay.add(record)

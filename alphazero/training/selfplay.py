@@ -16,6 +16,7 @@ from alphazero.errors import UserError
 from alphazero.evaluate import CachedEvaluator, Evaluator
 from alphazero.game import Game, Position, State
 from alphazero.search.mcts import Search, SearchResult
+from alphazero.training.machine import cores
 from alphazero.training.record import GameRecord
 
 
@@ -61,9 +62,18 @@ class SelfPlay:
     """Plays games of one game against itself with one evaluator, `parallel_games` at once."""
 
     def __init__(
-        self, game: Game, evaluator: Evaluator, search: SearchConfig, self_play: SelfPlayConfig
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        search: SearchConfig,
+        self_play: SelfPlayConfig,
+        *,
+        threads: int | None = None,
     ) -> None:
-        """Raises UserError when the settings ask for what the game does not have."""
+        """`threads` search; None: as the settings say, "auto" being the cores of this process.
+
+        Raises UserError when the settings ask for what the game does not have.
+        """
         if self_play.varied_starts > 0 and game.vary is None:
             raise UserError(
                 f"self_play.varied_starts = {self_play.varied_starts:g}: {game.name} always begins"
@@ -77,7 +87,9 @@ class SelfPlay:
         self.evaluator = evaluator
         self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
-        self._search = Search(game, evaluator, search, self_play.parallel_games)
+        if threads is None:
+            threads = cores() if self_play.threads == "auto" else int(self_play.threads)
+        self._search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
 
     def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
         """Play the games numbered first_id, first_id + 1, ... to their end; returned in that order.
