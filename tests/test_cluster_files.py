@@ -204,7 +204,7 @@ def head(tmp_path):
     """A Ray of its own, with a token, in a home of its own; nothing else on this machine is
     touched (so never `ray stop`)."""
     pytest.importorskip("ray.dashboard.modules.job.cli", reason="ray[default] is not installed")
-    ports = [free_port() for _ in range(2)]
+    ports = [free_port() for _ in range(3)]
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()
     token.write_text(secrets.token_hex(16))
@@ -220,6 +220,7 @@ def head(tmp_path):
     }
     address = f"http://127.0.0.1:{ports[1]}"
     arguments = f"start --head --block --port {ports[0]} --dashboard-port {ports[1]} --num-cpus 2"
+    arguments += f" --dashboard-agent-listen-port {ports[2]}"  # else another Ray may have it
     session = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of sockets must be short
     command = ["ray", *arguments.split(), "--temp-dir", session]
     command += ["--disable-usage-stats", "--object-store-memory", str(100 << 20)]
