@@ -19,7 +19,8 @@ import pytest
 import train
 from alphazero.__main__ import read_options
 from alphazero.config import load_config
-from alphazero.training import allotment, checkpoint
+from alphazero.errors import UserError
+from alphazero.training import allotment, checkpoint, cluster
 from alphazero.training.allotment import allot
 from alphazero.training.directory import RunDirectory
 from alphazero.training.store import Store
@@ -34,9 +35,19 @@ def read(path: Path) -> dict:
     return yaml.safe_load(path.read_text())
 
 
+def ray_module(name: str):
+    """A module of Ray. Of the environment, which Ray reads once in a process, it must find what
+    the engine sets: tests of other files run in this process too."""
+    try:
+        cluster.import_ray("local")
+    except UserError as error:
+        pytest.skip(str(error))
+    return pytest.importorskip(name)
+
+
 def prepared(settings: dict) -> dict:
     """What Ray makes of a cluster's settings. Raises when its schema does not allow them."""
-    util = pytest.importorskip("ray.autoscaler._private.util", reason="Ray is not installed")
+    util = ray_module("ray.autoscaler._private.util")
     pytest.importorskip("jsonschema", reason="it comes with ray[default]")
     settings = util.prepare_config(settings)
     util.validate_config(settings)
@@ -81,7 +92,7 @@ def test_traps_of_the_launcher_are_avoided(path):
 def test_kuberay_describes_a_cluster_that_rays_autoscaler_understands(monkeypatch):
     settings = read(ROOT / "configs" / "cluster" / "kuberay.yaml")
     assert settings["kind"] == "RayJob"
-    kuberay = pytest.importorskip("ray.autoscaler._private.kuberay.autoscaling_config")
+    kuberay = ray_module("ray.autoscaler._private.kuberay.autoscaling_config")
     cluster = {
         "metadata": {"name": "x", "namespace": "y"},
         "spec": settings["spec"]["rayClusterSpec"],
@@ -203,7 +214,7 @@ def test_a_ray_of_this_machine_has_what_its_workers_reserve(monkeypatch):
 def head(tmp_path):
     """A Ray of its own, with a token, in a home of its own; nothing else on this machine is
     touched (so never `ray stop`)."""
-    pytest.importorskip("ray.dashboard.modules.job.cli", reason="ray[default] is not installed")
+    ray_module("ray.dashboard.modules.job.cli")
     ports = [free_port() for _ in range(3)]
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()
