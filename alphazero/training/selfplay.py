@@ -186,7 +186,8 @@ class SelfPlay:
         # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
         trains = game.full or result.proven == 1
         game.policies.append(sparse_policy(result) if trains else NO_POLICY)
-        game.surprises.append(surprise(result) if trains else np.nan)
+        weighs = trains and self.config.surprise_share > 0
+        game.surprises.append(surprise(result) if weighs else np.nan)
         opening = len(game.position.moves) < self.config.temperature_plies
         temperature = self.config.temperature if opening else self.config.temperature_final
         game.position.play(result.sample(temperature, game.rng))
