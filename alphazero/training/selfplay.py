@@ -52,7 +52,7 @@ class _Game:
     full: bool = True  # whether the search under way trains the policy
     values: list[float] = field(default_factory=list)
     policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
-    surprises: list[float] = field(default_factory=list)  # of the policies; NaN where there is none
+    surprises: list[float] = field(default_factory=list)  # of the policies; NaN: not asked for
 
 
 NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
