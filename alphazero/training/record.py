@@ -136,7 +136,8 @@ def as_array(name: str, values: Any, dtype: Any) -> np.ndarray:
     """A read-only copy in the record's dtype. Raises ValueError where that changes a number."""
     given = np.asarray(values)
     array = given.astype(dtype)
-    if np.issubdtype(dtype, np.integer) and not np.array_equal(array, given):
+    is_exact = array.dtype == given.dtype or array.dtype.kind == "f"
+    if not is_exact and not np.array_equal(array, given):
         raise ValueError(f"{name} do not fit {np.dtype(dtype).name}: {values}")
     array.setflags(write=False)
     return array
@@ -159,9 +160,9 @@ def find_problem(record: GameRecord) -> str:
         return f"{len(record.root_values)} root values for {len(moves)} moves"
     if len(record.sample_weights) != len(moves):
         return f"{len(record.sample_weights)} sample weights for {len(moves)} moves"
-    if not np.all(np.isfinite(record.sample_weights) & (record.sample_weights >= 0)):
+    if not (np.isfinite(record.sample_weights) & (record.sample_weights >= 0)).all():
         return "a sample weight is negative or no number"
-    if np.any(np.abs(values) > 1 + 1e-4):
+    if (np.abs(values) > 1 + 1e-4).any():
         return f"root value {values[np.argmax(np.abs(values))]} is not between -1 and 1"
     if len(offsets) != len(moves) + 1:
         return f"{len(offsets)} policy offsets for {len(moves)} moves, which need one more"
@@ -169,14 +170,15 @@ def find_problem(record: GameRecord) -> str:
         return (
             f"policy offsets {offsets[0]}..{offsets[-1]}, {entries} actions, {len(weights)} weights"
         )
-    if np.any(np.diff(offsets) < 0):
+    lengths = offsets[1:] - offsets[:-1]
+    if (lengths < 0).any():
         return "policy offsets fall"
-    if not np.all(weights >= 0):  # also false for NaN
+    if not (weights >= 0).all():  # also false for NaN
         return "a policy weight is negative or no number"
-    rows = np.repeat(np.arange(len(moves)), np.diff(offsets))
+    rows = np.arange(len(moves)).repeat(lengths)
     sums = np.bincount(rows, weights, minlength=len(moves))
-    wrong = (np.abs(sums - 1) > SUM_TOLERANCE) & (np.diff(offsets) > 0)
-    if np.any(wrong):
+    wrong = (np.abs(sums - 1) > SUM_TOLERANCE) & (lengths > 0)
+    if wrong.any():
         ply = int(np.argmax(wrong))
         return f"the policy of ply {ply + 1} sums to {sums[ply]:g}, not to 1"
     pairs = rows * 2**16 + record.policy_actions
@@ -258,14 +260,17 @@ def unpack_shard(content: bytes, name: str) -> tuple[list[GameRecord], dict[str,
     Raises UserError when it is damaged or of a newer format.
     """
     try:
-        header, columns = read_members(content)
-        if header["version"] in range(1, FORMAT_VERSION + 1):
-            return split_games(header, columns), dict(header.get("extra", {}))
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            header = read_header(archive)
+            version = header["version"]
+            if version in range(1, FORMAT_VERSION + 1):
+                present = [array for array in ARRAYS if version >= ADDED.get(array, 1)]
+                columns = {array: read_member(archive, array) for array in present}
+                return split_games(header, columns), dict(header.get("extra", {}))
     except DAMAGE as error:
         raise DamagedShard(f"the games {name} are damaged: {error}") from error
     raise UserError(
-        f"the games {name} have format {header['version']},"
-        f" this program reads 1 to {FORMAT_VERSION}"
+        f"the games {name} have format {version}, this program reads 1 to {FORMAT_VERSION}"
     )
 
 
@@ -274,14 +279,12 @@ DAMAGE = (ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, Over
           zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 
 
-def read_members(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a shard."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        header = json.loads(read_member(archive, "header").tobytes())
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise ValueError(f"this is no file of {FORMAT}")
-        names = [name for name in ARRAYS if header["version"] >= ADDED.get(name, 1)]
-        return header, {name: read_member(archive, name) for name in names}
+def read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What a shard says of itself. Raises ValueError when it is something else."""
+    header = json.loads(read_member(archive, "header").tobytes())
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError(f"this is no file of {FORMAT}")
+    return header
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
