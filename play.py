@@ -239,7 +239,7 @@ def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
         return None
     if options.moves:
         raise UserError("--moves are yours, so they do not go with --vs")
-    from alphazero.arena.player import make_player
+    from alphazero.arena.roster import make_player
 
     return make_player(options.vs, game)
 

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alphazero.bridges.commandline import Parser, count, natural, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
@@ -26,14 +25,11 @@ from alphazero.runs import (
     train,
 )
 
-if TYPE_CHECKING:
-    pass
-
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
 PLAYER_HELP = (
-    "random, mcts:1000, rave:1000, alphabeta:6, pretrained, checkpoint:PATH, policy:PATH,"
-    " gtp:COMMAND, uci:COMMAND or human"
+    "random, mcts:1000, rave:1000, tactics:1000, alphabeta:6, pretrained, checkpoint:PATH,"
+    " policy:PATH, gtp:COMMAND, uci:COMMAND or human"
 )
 
 
@@ -181,8 +177,8 @@ def check(options: argparse.Namespace) -> int:
 
 
 def prove(options: argparse.Namespace) -> int:
-    from alphazero.arena.player import make_player
     from alphazero.arena.proof import prove_unbeaten
+    from alphazero.arena.roster import make_player
     from alphazero.game import load
 
     game = load(options.game)
@@ -204,7 +200,7 @@ def perft(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    from alphazero.arena.player import find_weights
+    from alphazero.arena.roster import find_weights
     from alphazero.game import load
     from alphazero.network.weights import load_weights, read_header, save_weights
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.player import Player, make_player
+from alphazero.arena.player import Player
+from alphazero.arena.roster import make_player
 from alphazero.game import Game, Position, load
 from alphazero.training.checkpoint import checkpoints
 

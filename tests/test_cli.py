@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alphazero import __main__ as cli
-from alphazero.arena.player import make_player
+from alphazero.arena.roster import make_player
 from alphazero.bridges import commandline
 from alphazero.config import load_config
 from alphazero.errors import UserError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from alphazero.arena.player import make_player
+from alphazero.arena.roster import make_player
 from alphazero.bridges import env as environments
 from alphazero.bridges.env import GameEnv, environment_id
 from alphazero.errors import UserError

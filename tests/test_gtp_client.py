@@ -13,7 +13,8 @@ import pytest
 from alphazero.arena import program as programs
 from alphazero.arena.gtp_client import GtpEngine, GtpError, GtpPool, Record
 from alphazero.arena.match import play_match
-from alphazero.arena.player import RESIGN, Player, make_player
+from alphazero.arena.player import RESIGN, Player
+from alphazero.arena.roster import make_player
 from alphazero.bridges.handicap import handicap_position
 from alphazero.errors import UserError
 from alphazero.game import Position, load

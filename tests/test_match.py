@@ -8,9 +8,10 @@ import pytest
 from toy_games import RANDOM
 
 from alphazero.arena.match import PlayerFailure, play_match, round_robin
-from alphazero.arena.player import HumanPlayer, Player, RandomPlayer, make_player
+from alphazero.arena.player import HumanPlayer, Player, RandomPlayer
 from alphazero.arena.rating import Sprt, elo_difference, elo_difference_of_counts
 from alphazero.arena.result import Tally
+from alphazero.arena.roster import make_player
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.training.record import GameRecord, read_shard

@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 
 from alphazero.arena import player as players
-from alphazero.arena.player import (
-    AlphaBetaPlayer,
-    PolicyPlayer,
-    RandomPlayer,
-    SearchPlayer,
-    make_player,
-    parse_spec,
-)
+from alphazero.arena import roster
+from alphazero.arena.player import AlphaBetaPlayer, PolicyPlayer, RandomPlayer, SearchPlayer
+from alphazero.arena.roster import make_player, parse_spec
 from alphazero.config import NetworkConfig, SearchConfig
 from alphazero.errors import UserError
 from alphazero.evaluate import Evaluation, Evaluator
@@ -55,6 +50,7 @@ def some_positions(game, count, seed=0):
         ("random", "random", "", {}),
         ("mcts:1000", "mcts", "1000", {}),
         ("rave:500", "rave", "500", {}),
+        ("tactics:9", "tactics", "9", {}),
         (" MCTS:20,playouts=4", "mcts", "20", {"playouts": "4"}),
         ("pretrained", "pretrained", "", {}),
         ("pretrained:50,temperature=0.5", "pretrained", "50", {"temperature": "0.5"}),
@@ -96,6 +92,7 @@ def test_a_path_may_look_like_options(tmp_path):
         ("alphabeta:", "lacks its depth: write alphabeta:6"),
         ("alphabeta:3,seconds=-1", "seconds must be a number of at least 0, not '-1'"),
         ("alphabeta:3,seconds=nan", "not 'nan'"),
+        ("tactics:9", "player 'tactics:9': Tic-tac-toe does not say what is noisy in it"),
         ("random:7", "random takes no argument"),
         ("random:x=7", "has no option 'x'"),
         ("human", "nobody to ask here"),
@@ -118,14 +115,14 @@ def test_what_cannot_be_a_player_is_refused_in_one_line(text, message):
 def test_every_kind_is_listed_with_an_example_that_parses():
     with pytest.raises(UserError) as caught:
         parse_spec("nobody")
-    for kind, known in players.KINDS.items():
+    for kind, known in roster.KINDS.items():
         assert known.example in str(caught.value)
         assert parse_spec(known.example).kind == kind
 
 
 def test_no_torch_before_a_network_is_needed():
     code = (
-        "import sys; from alphazero.arena.player import make_player; "
+        "import sys; from alphazero.arena.roster import make_player; "
         "from alphazero.game import load; g = load('tic-tac-toe'); "
         "make_player('mcts:5', g); make_player('alphabeta:2', g); assert 'torch' not in sys.modules"
     )
@@ -326,7 +323,7 @@ def test_a_checkpoint_searches_with_its_network(run):
     assert action == TICTACTOE.str_to_action(None, "a3")
     default = make_player(f"checkpoint:{run}", TICTACTOE)
     assert isinstance(default, SearchPlayer)
-    assert default.analyse(TICTACTOE.position()).simulations <= players.SIMULATIONS
+    assert default.analyse(TICTACTOE.position()).simulations <= roster.SIMULATIONS
 
 
 def test_a_network_for_another_game_and_an_empty_run_are_refused(run, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alphazero.__main__ import main
-from alphazero.arena.player import make_player
+from alphazero.arena.roster import make_player
 from alphazero.bridges.pgn import write_pgn
 from alphazero.bridges.sgf import SgfInfo, write_sgf
 from alphazero.config import load_config

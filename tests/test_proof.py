@@ -5,8 +5,9 @@ from toy_games import RANDOM, RING, position_of
 
 from alphazero.arena import proof
 from alphazero.arena.match import PlayerFailure
-from alphazero.arena.player import Player, RandomPlayer, make_player
+from alphazero.arena.player import Player, RandomPlayer
 from alphazero.arena.proof import prove_unbeaten
+from alphazero.arena.roster import make_player
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.jit import PURE_PYTHON

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from alphazero.arena import reference as module
-from alphazero.arena.player import InformedPlayer, Player, make_player
+from alphazero.arena.player import InformedPlayer, Player
 from alphazero.arena.reference import Book, Reference, Tables
+from alphazero.arena.roster import make_player
 from alphazero.bridges.pgn_reader import start_from
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError

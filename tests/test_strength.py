@@ -10,8 +10,9 @@ import pytest
 from connect4_solver import Solver
 
 from alphazero.arena.match import play_match
-from alphazero.arena.player import Player, make_player
+from alphazero.arena.player import Player
 from alphazero.arena.proof import prove_unbeaten
+from alphazero.arena.roster import make_player
 from alphazero.game import load
 
 POSITIONS = Path(__file__).parent / "golden" / "connect4_best_moves.txt"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.arena.player import make_player
 from alphazero.arena.reference import Tables, TablesEvaluator
+from alphazero.arena.roster import make_player
 from alphazero.bridges.pgn_reader import start_from
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from alphazero.arena.roster import make_player
 from alphazero.arena.tactics import DEEPEST, SHARPNESS, TacticsEvaluator
 from alphazero.bridges.engine import find_evaluator
 from alphazero.evaluate import Leaves
@@ -76,3 +77,10 @@ def test_it_stands_in_for_a_network_where_there_is_none(monkeypatch, tmp_path) -
     assert find_evaluator(load("connect4"), None)[1] == "random rollouts"
     with pytest.raises(ValueError, match="does not say what is noisy"):
         TacticsEvaluator(load("connect4"))
+
+
+def test_a_player_of_its_own_takes_what_hangs() -> None:
+    position = position_of("4k3/8/8/3q4/4P3/8/8/4K3 w - - 0 1")
+    player = make_player("tactics:100", CHESS)
+    (action,) = player.choose([position], np.random.default_rng(0))
+    assert position.text(action) == "e4d5" and player.name == "tactics:100"

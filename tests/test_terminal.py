@@ -169,7 +169,7 @@ def test_quiet_prints_moves_and_result_only(tmp_path):
 
 
 def test_two_players_can_be_watched(tmp_path):
-    from alphazero.arena.player import make_player
+    from alphazero.arena.roster import make_player
 
     random = make_player("random", TICTACTOE)
     games = []

@@ -11,7 +11,8 @@ import pytest
 
 from alphazero.arena import timed as timing
 from alphazero.arena.match import play_match
-from alphazero.arena.player import RESIGN, Player, RandomPlayer, make_player, parse_spec
+from alphazero.arena.player import RESIGN, Player, RandomPlayer
+from alphazero.arena.roster import make_player, parse_spec
 from alphazero.arena.timed import Clocks, Fischer, TimedPlayer, read_fischer, timed
 from alphazero.arena.uci_client import Effort, UciEngine
 from alphazero.errors import UserError

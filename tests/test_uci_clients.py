@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from alphazero.arena.match import play_match
-from alphazero.arena.player import make_player
+from alphazero.arena.roster import make_player
 from alphazero.arena.timed import timed
 from alphazero.arena.uci_client import Effort, UciEngine
 from alphazero.errors import UserError

@@ -37,7 +37,7 @@ LINE = np.dtype(
 class TacticsEvaluator(Evaluator):
     """Values and priors by a look at every move and the captures that follow."""
 
-    name = "tactics"
+    name = player = "tactics"
     uses_planes = False
     uses_states = True
 

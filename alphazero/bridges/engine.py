@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import alphazero
-from alphazero.arena.player import find_weights
 from alphazero.arena.reference import Reference
+from alphazero.arena.roster import find_weights
 from alphazero.arena.tactics import without_network
 from alphazero.bridges.enough import Enough
 from alphazero.bridges.reading import read_lines

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from alphazero.arena.match import play_match, round_robin
-from alphazero.arena.player import make_player
 from alphazero.arena.rating import Sprt
+from alphazero.arena.roster import make_player
 from alphazero.arena.timed import timed
 from alphazero.bridges.commandline import report
 from alphazero.errors import UserError

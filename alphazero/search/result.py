@@ -69,10 +69,10 @@ def read_result(trees: Trees, t: int) -> SearchResult:
         prior=prior,
         policy=policy.astype(np.float32),
         value=value,
-        proven=None if proven == UNKNOWN else proven,
+        proven=None if proven == UNKNOWN else int(proven),
         best=int(line[0]),
         pv=line[:length].tolist(),
-        simulations=simulations,
+        simulations=int(simulations),
     )
 
 

@@ -6,9 +6,10 @@ It is only looked at: nothing that is learned depends on it.
 import math
 
 from alphazero.arena.match import play_match
-from alphazero.arena.player import SearchPlayer, make_player
+from alphazero.arena.player import SearchPlayer
 from alphazero.arena.proof import Proof, prove_unbeaten
 from alphazero.arena.rating import EloDifference
+from alphazero.arena.roster import make_player
 from alphazero.config import Config, SearchConfig
 from alphazero.game import Game
 from alphazero.network.evaluator import NetworkEvaluator

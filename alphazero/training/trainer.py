@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alphazero.arena.player import find_weights, make_player
 from alphazero.arena.proof import Proof, prove_unbeaten
+from alphazero.arena.roster import find_weights, make_player
 from alphazero.config import Config, to_toml
 from alphazero.errors import UserError
 from alphazero.events import Reporter
