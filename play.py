@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from alphazero.bridges.commandline import Parser, count, natural, number, run, seconds
+from alphazero.bridges.commandline import Parser, count, natural, number, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
-from alphazero.bridges.options import engine_options
+from alphazero.bridges.options import add_thinking, engine_options
 from alphazero.errors import UserError, closest
 
 if TYPE_CHECKING:
@@ -48,21 +48,7 @@ def parser() -> argparse.ArgumentParser:
         help="your side (or that of --vs): first (the default), second, random, or its name,"
         " such as X or O",
     )
-    strength = options.add_mutually_exclusive_group()
-    strength.add_argument(
-        "--level", type=int, choices=range(1, 11), metavar="1..10", help="how well it plays"
-    )
-    strength.add_argument(
-        "--simulations", type=count, metavar="N", help="how much it searches for a move"
-    )
-    strength.add_argument("--time", type=seconds, metavar="SECONDS", help="how long it may think")
-    options.add_argument(
-        "--network",
-        metavar="PATH",
-        help="a weights file, a checkpoint or the folder of a run; without it the network that"
-        " comes with the game",
-    )
-    options.add_argument("--seed", type=natural, metavar="N", help="the same moves every time")
+    add_thinking(options)
     add_files(options)
     options.add_argument(
         "--moves", default="", metavar='"D C"', help="what you enter first, separated by spaces"

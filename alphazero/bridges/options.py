@@ -31,6 +31,11 @@ def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> No
         default=game,
         help=f"a game's name, with parameters as in {examples[game]} ({game})",
     )
+    add_thinking(options)
+
+
+def add_thinking(options: argparse.ArgumentParser) -> None:
+    """By which network the engine plays, and how well."""
     options.add_argument(
         "--network",
         metavar="PATH",
