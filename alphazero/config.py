@@ -98,7 +98,11 @@ class SelfPlayConfig:
         low=1,
         choices=("auto",),
     )
-    games_per_call: int = setting(16, "games a worker plays before it reports", low=1)
+    games_per_call: int = setting(
+        128,
+        "games a worker is asked for at once; the last of them leave its batches partly empty",
+        low=1,
+    )
     temperature: float = setting(1.0, "temperature of the opening's moves", low=0)
     temperature_final: float = setting(0.0, "temperature after that (0 = best move)", low=0)
     temperature_plies: int = setting(8, "plies played at the opening's temperature", low=0)

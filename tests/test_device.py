@@ -2,6 +2,7 @@
 what needs one."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from alphazero.config import NetworkConfig
 from alphazero.evaluate import Leaves
 from alphazero.network import inference
 from alphazero.network.device import DeviceRunner
-from alphazero.network.evaluator import NetworkEvaluator, padded
+from alphazero.network.evaluator import NetworkEvaluator, answer_on_device, padded
 from alphazero.network.inference import InferenceCopy, PlainConvolution, SteadyLinear
 from alphazero.network.weights import weights_of
 
@@ -202,6 +203,22 @@ def test_layers_on_a_device_take_weights_in_place(monkeypatch: pytest.MonkeyPatc
 
 def is_tensor(value: object) -> bool:
     return isinstance(value, Tensor)
+
+
+def test_the_search_is_not_compiled_anew_for_a_devices_answers(fake: FakeCuda) -> None:
+    game = column_game()
+    evaluator = NetworkEvaluator(trained(game, NetworkConfig(size="b2c32")), "cpu")
+    planes = random_planes(game, 3, seed=0)
+    leaves = Leaves(planes, np.zeros(3), np.zeros(3, np.uint64))
+    expected = evaluator.evaluate(leaves)
+    compute = functools.partial(answer_on_device, evaluator._fast.network, None, evaluator.dtype)
+    evaluator._runner = DeviceRunner(
+        fake.recorded(compute), game.planes, game.num_actions + 1, CPU, padded
+    )
+    answer = evaluator.evaluate(leaves)
+    np.testing.assert_allclose(answer.logits, expected.logits, atol=1e-5)
+    np.testing.assert_allclose(answer.value, expected.value, atol=1e-5)
+    assert answer.logits.flags.c_contiguous and answer.value.flags.c_contiguous
 
 
 @needs_cuda

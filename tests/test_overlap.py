@@ -84,13 +84,14 @@ def test_games_are_the_same_with_two_halves_as_with_one(settings: dict[str, int]
     assert play(game, FakeDevice(HashedPlanes(game)), **settings) == expected
 
 
-def test_the_device_is_given_one_half_before_the_other_is_asked_for() -> None:
+@pytest.mark.parametrize("games", [12, 4], ids=["more than trees", "fewer than trees"])
+def test_the_device_is_given_one_half_before_the_other_is_asked_for(games: int) -> None:
     """Batch n + 1 has been chosen and sent by the time that the answer to batch n is wanted: a
     device slower than the search never waits for it, not even while moves are made. Only at the
     end, when there are fewer games than trees, one half may have no work to send."""
     game = load("connect4")
     device = FakeDevice(HashedPlanes(game))
-    play(game, device)
+    play(game, device, games)
     sent = {number: at for at, (what, number) in enumerate(device.journal) if what == "sent"}
     wanted = {number: at for at, (what, number) in enumerate(device.journal) if what == "wanted"}
     assert sorted(sent) == sorted(wanted) == list(range(device.batches))

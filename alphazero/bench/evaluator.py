@@ -66,16 +66,15 @@ def clock_of(evaluator: NetworkEvaluator) -> Clock:
 
 
 def evaluating(game: Game, evaluator: Evaluator, batch: int) -> Callable[[], int]:
-    """One batch of random planes; returns its size."""
-    rng = np.random.default_rng(0)
-    leaves = Leaves(
-        rng.integers(0, 2, (batch, *game.planes), np.uint8),
-        game.empty_states(batch),
-        np.zeros(batch, np.uint64),
-    )
+    """A batch of random planes, or as many as are worth having under way; returns how many rows."""
+    planes = np.random.default_rng(0).integers(0, 2, (batch, *game.planes), np.uint8)
+    if game.board_plane is not None:
+        planes[:, game.board_plane] = 1  # whole boards, as in self-play
+    leaves = Leaves(planes, game.empty_states(batch), np.zeros(batch, np.uint64))
 
     def work() -> int:
-        evaluator.evaluate(leaves)
-        return batch
+        for wait in [evaluator.submit(leaves) for _ in range(evaluator.pipelines)]:
+            wait()
+        return batch * evaluator.pipelines
 
     return work

@@ -47,7 +47,7 @@ class SharedNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         x = input.float()
-        dims, count = (0, 2, 3), x.new_tensor(x.numel() / x.shape[1])
+        dims, count = (0, 2, 3), x.new_full((), x.numel() / x.shape[1])
         sums = total(torch.cat([x.sum(dims), count[None]]))
         count = sums[-1].detach()
         mean = sums[:-1] / count

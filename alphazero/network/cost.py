@@ -111,7 +111,7 @@ def seconds_each(work: Callable[[], Any], device: torch.device, seconds: float) 
         began = clock()
         work()
         if not on_cpu:
-            torch.cuda.synchronize(device)
+            torch.accelerator.synchronize(device)
         return clock() - began
 
     once()

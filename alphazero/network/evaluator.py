@@ -1,6 +1,7 @@
 """A network as the search sees it: batches of planes in, logits and values out."""
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -54,8 +55,12 @@ class NetworkEvaluator(Evaluator):
             # What torch still does on the processor: its threads, spinning, would slow those down
             # that search.
             torch.set_num_threads(threads)
+            # Nothing of the evaluator: with a cycle of references its graphs would outlive it.
+            compute = functools.partial(
+                answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
+            )
             self._runner = DeviceRunner(
-                self._compute, network.planes, network.num_actions + 1, self.device, padded
+                compute, network.planes, network.num_actions + 1, self.device, padded
             )
         else:  # where the planes of every batch go through this one buffer
             self._input = self._empty_input(self._largest)
@@ -118,7 +123,9 @@ class NetworkEvaluator(Evaluator):
 
             def answer() -> Evaluation:
                 found = wait()
-                return checked(found[:, :-1], found[:, -1])
+                # Contiguous, or the search would be compiled once more for them.
+                logits, value = found[:, :-1], found[:, -1]
+                return checked(np.ascontiguousarray(logits), np.ascontiguousarray(value))
 
             return answer
         if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
@@ -129,34 +136,41 @@ class NetworkEvaluator(Evaluator):
             # What is left beyond the rows does no harm.
             batch = self._input[: max(padded(rows), self._smallest)]
             batch[:rows].copy_(torch.from_numpy(planes))
-            logits, value = self._decide(batch, whole)
+            logits, value = decide(self._fast.network, self._plain.board_plane, batch, whole)
             evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
         self._busy += time.perf_counter() - began
         return lambda: evaluation
-
-    def _compute(self, planes: Tensor, whole: bool) -> Tensor:
-        """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
-        batch = planes.to(self.dtype, memory_format=torch.channels_last)
-        logits, value = self._decide(batch, whole)
-        return torch.cat([logits, value[:, None]], dim=1)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
         """Whether no board of a batch is smaller than the planes, which spares all masks."""
         plane = self._plain.board_plane
         return plane is None or bool(planes[:, plane].all())
 
-    def _decide(self, batch: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
-        """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
-        plane = self._plain.board_plane
-        mask = None if whole or plane is None else batch[:, plane : plane + 1]
-        logits, wdl = self._fast.network.decide(batch, mask)
-        chances = torch.softmax(wdl, dim=1)
-        return logits, chances[:, 0] - chances[:, 2]
-
     def _empty_input(self, rows: int) -> Tensor:
         shape = (rows, *self._plain.planes)
         empty = torch.zeros(shape, dtype=self.dtype, device=self.device)
         return empty.contiguous(memory_format=torch.channels_last)
+
+
+def decide(
+    network: Network, board_plane: int | None, batch: Tensor, whole: bool
+) -> tuple[Tensor, Tensor]:
+    """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
+    mask = None
+    if board_plane is not None and not whole:
+        mask = batch[:, board_plane : board_plane + 1]
+    logits, wdl = network.decide(batch, mask)
+    chances = torch.softmax(wdl, dim=1)
+    return logits, chances[:, 0] - chances[:, 2]
+
+
+def answer_on_device(
+    network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
+) -> Tensor:
+    """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
+    batch = planes.to(dtype, memory_format=torch.channels_last)
+    logits, value = decide(network, board_plane, batch, whole)
+    return torch.cat([logits, value[:, None]], dim=1)
 
 
 def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:

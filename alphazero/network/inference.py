@@ -42,12 +42,18 @@ def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
         return layer.weight.detach().clone(), layer.bias.detach().clone()
     norm = layer.norm
     assert norm.running_mean is not None and norm.running_var is not None
-    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    weight = layer.convolution.weight.double() * scale[:, None, None, None]
-    bias = norm.bias.double() - norm.running_mean.double() * scale
+    scale = exact(norm.weight) / torch.sqrt(exact(norm.running_var) + norm.eps)
+    weight = exact(layer.convolution.weight) * scale[:, None, None, None]
+    bias = exact(norm.bias) - exact(norm.running_mean) * scale
     if layer.scale is not None:  # so that the planes of the game need no work
-        weight = weight * layer.scale.double()
-    return weight.float(), bias.float()
+        weight = weight * exact(layer.scale)
+    device = layer.convolution.weight.device
+    return weight.float().to(device), bias.float().to(device)
+
+
+def exact(x: Tensor) -> Tensor:
+    """In float64, which MPS has not."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 class FastLayer(nn.Module):

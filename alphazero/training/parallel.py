@@ -20,6 +20,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Mapping
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ from alphazero.network.evaluator import choose_device
 from alphazero.network.model import Network
 from alphazero.training.learner import Learner
 from alphazero.training.replay import Batch
+
+PATIENCE = timedelta(minutes=3)  # in which all arrive at the same point, or one is thought dead
 
 
 class Place(NamedTuple):
@@ -121,12 +124,11 @@ class ParallelLearner(Learner):
         for pipe in self._pipes:
             with contextlib.suppress(OSError):
                 pipe.close()
+        leave()
         for process in self._processes:
             process.join(10)
             process.kill()  # it has nothing to lose
             process.join()
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
         self._folder.cleanup()
 
     def _share_out(self, what: str, batch: Batch) -> Batch:
@@ -163,14 +165,21 @@ def unite(learner: Learner, place: Place) -> None:
         init_method=place.meeting,
         rank=place.rank,
         world_size=place.devices,
+        timeout=PATIENCE,
     )
     share_norms(learner.network)
     learner.total = total
     # A gradient of a 1x1 kernel lies in memory in one of two ways that are the same.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     # A group of its own, for totals are summed while gradients are averaged.
-    gradients = torch.distributed.new_group()
+    gradients = torch.distributed.new_group(timeout=PATIENCE)
     learner.objective = DistributedDataParallel(Objective(learner), process_group=gradients)
+
+
+def leave() -> None:
+    """All processes at once, for some libraries wait for each other then."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def help_out(place: Place, config: Config, pipe: Connection) -> None:
@@ -191,7 +200,9 @@ def help_out(place: Place, config: Config, pipe: Connection) -> None:
             elif what == "validate":
                 learner.validate(content)
             else:
-                learner.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+                state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                learner.load_state_dict(state)
+    leave()
 
 
 def shares(batch: Batch, count: int) -> list[Batch]:

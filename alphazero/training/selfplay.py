@@ -112,7 +112,9 @@ class SelfPlay:
         waiting = iter(ids)
         playing: dict[int, _Game] = {}
         finished: list[GameRecord] = []
-        for tree in range(min(len(ids), search.num_trees)):
+        count = min(len(ids), search.num_trees)
+        for number in range(count):
+            tree = number * search.num_trees // count  # spread over pipelines and threads
             playing[tree] = self._begin(tree, next(waiting), seed)
         while playing:
             for tree in search.step():
