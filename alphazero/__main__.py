@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from alphazero.bridges.commandline import Parser, count, natural, run
+import alphazero
+from alphazero.bridges.commandline import Parser, count, natural, run, seed
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
 from alphazero.bridges.options import add_engine_options, engine_options
 from alphazero.errors import UserError
@@ -31,6 +32,17 @@ PLAYER_HELP = (
     "random, mcts:1000, rave:1000, tactics:1000, alphabeta:6, pretrained, checkpoint:PATH,"
     " policy:PATH, gtp:COMMAND, uci:COMMAND or human"
 )
+PLAYER_OPTIONS = """\
+options of players follow a comma, as in pretrained:400,temperature=0.5 or uci:stockfish,nodes=1000:
+  simulations=N      of checkpoint (200)
+  temperature=T      of networks: moves are drawn by their shares ** (1/T) (0: the best)
+  device=NAME        of networks: cpu, cuda, cuda:0, mps (auto)
+  playouts=N         of mcts, from every new position (1)
+  seconds=S          of alphabeta, gtp and uci, for a move
+  nodes=N depth=N    of uci, for a move; other names are options of the program
+  timeout=S processes=N   of gtp and uci: when to give it up, how many to run
+  book=FILE syzygy=DIR    of players that search, in chess: openings and tables of endings
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +68,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     top = Parser(prog="alphazero", description="Train, measure and use players of board games.")
+    version = f"%(prog)s {alphazero.__version__}"
+    top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
@@ -64,23 +78,22 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     add_train(add("train", train, "learn a game by self-play"))
-    add_pretrain(
-        add("pretrain", pretrain, "learn from games that were played, in PGN or SGF files")
-    )
+    add("settings", settings, "list every setting: its default, its values and its meaning")
+    add_pretrain(add("pretrain", pretrain, "learn from recorded games, in PGN or SGF files"))
     add_join(add("join", join, "play for a run by way of a shared folder or object store alone"))
     add_status(add("status", status, "tell how a run is doing, from its files"))
-    add_selfplay(add("selfplay", selfplay, "play games of a player against itself into a folder"))
+    add_selfplay(add("selfplay", selfplay, "have a network play itself, and store the games"))
     add_match(add("match", match, "play players against each other and estimate their strength"))
-    one = add("check", check, "check that a game keeps to the contract")
+    one = add("check", check, "check that the rules of a game keep to what the engine expects")
     one.add_argument("game", help=GAME_HELP)
     one.add_argument("--games", type=count, default=100, metavar="N", help="random games (100)")
-    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of these games (0)")
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of these games (0)")
     one = add("prove", prove, "try every line that an opponent can play against a player")
     one.add_argument("game", help=GAME_HELP)
     one.add_argument("player", help=PLAYER_HELP)
-    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the player (0)")
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the player (0)")
     one = add("perft", perft, "count the lines of legal moves, as a test of the rules")
-    one.add_argument("--game", default="chess", help=GAME_HELP)
+    one.add_argument("--game", default="chess", help=f"{GAME_HELP} (chess)")
     one.add_argument("--fen", help="begin from this position and not from the start")
     one.add_argument("--depth", type=count, default=4, metavar="N", help="plies (4)")
     one = add("export", export, "write the network of a checkpoint or run as one weights file")
@@ -90,7 +103,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--half", action="store_true", help="16 bits a number: half the space")
     one = add("show", show, "print records of games as text")
     one.add_argument(
-        "path", metavar="PATH", help="a shard, a folder of them, or a saved game (.pgn, .sgf, .txt)"
+        "path",
+        metavar="PATH",
+        help="a shard, a folder of them such as a run, or a saved game (.pgn, .fen, .sgf, .txt)",
     )
     one.add_argument("--game-id", type=natural, metavar="N", help="only this game")
     one.add_argument("--top", type=count, metavar="N", help="only so many moves of a policy")
@@ -108,22 +123,30 @@ def parser() -> argparse.ArgumentParser:
 def add_selfplay(one: argparse.ArgumentParser) -> None:
     add_settings(one)
     one.add_argument("--game", help=GAME_HELP)
-    one.add_argument("--network", metavar="PATH", help="weights, checkpoint or run; else rollouts")
+    one.add_argument(
+        "--network",
+        metavar="PATH",
+        help="weights, checkpoint or run (the network that comes with the game)",
+    )
     one.add_argument("--games", type=count, default=64, metavar="N", help="how many (64)")
     one.add_argument("--out", required=True, metavar="DIR", help="the folder of the records")
-    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the games (0)")
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the games (0)")
 
 
 def add_match(one: argparse.ArgumentParser) -> None:
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.epilog = PLAYER_OPTIONS
     one.add_argument("players", nargs="*", metavar="PLAYER", help=PLAYER_HELP)
     one.add_argument("--player", action="append", default=[], metavar="PLAYER", help="one more")
-    one.add_argument("--game", default="tic-tac-toe", help=GAME_HELP)
+    one.add_argument("--game", default="tic-tac-toe", help=f"{GAME_HELP} (tic-tac-toe)")
     one.add_argument("--games", type=count, default=100, metavar="N", help="of each pair (100)")
     one.add_argument(
         "--openings", type=natural, default=2, metavar="PLIES", help="random plies (2)"
     )
-    one.add_argument("--seed", type=natural, default=0, metavar="N", help="of the match (0)")
-    one.add_argument("--sprt", metavar="ELO0,ELO1", help="stop once one of the two is accepted")
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the match (0)")
+    one.add_argument(
+        "--sprt", metavar="ELO0,ELO1", help="stop early, once a sequential test says which"
+    )
     one.add_argument("--round-robin", action="store_true", help="each against each, with ratings")
     one.add_argument(
         "--clock", metavar="SECONDS+INCREMENT", help="real clocks, for two programs that speak UCI"
@@ -132,6 +155,14 @@ def add_match(one: argparse.ArgumentParser) -> None:
 
 
 # -- commands --------------------------------------------------------------------------------------
+
+
+def settings(options: argparse.Namespace) -> int:
+    from alphazero.config import Config
+    from alphazero.settings import describe
+
+    print(describe(Config))
+    return 0
 
 
 def selfplay(options: argparse.Namespace) -> int:

@@ -242,7 +242,7 @@ class LearnerConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    directory: str = setting("", 'where everything is written ("" = runs/<game>)')
+    directory: str = setting("", 'where everything is written ("" = runs/<game>-<date>-<number>)')
     start_from: str = setting("", 'weights, checkpoint or run to begin with ("" = random)')
     seed: int = setting(0, "seed of all randomness", low=0, high=2**63 - 1)
     workers: int | str = setting(

@@ -43,6 +43,21 @@ def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]
                 os.unlink(temporary)
 
 
+def writable(path: Path | str) -> Path:
+    """The path, if a file can be written there, for which its folder is made: better known before
+    long work than after it. Raises UserError."""
+    path = Path(path).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"cannot write {path}: permission denied")
+    return path
+
+
 def sync_directory(path: Path) -> None:
     """Make a rename in this folder durable (nothing to do where folders cannot be opened)."""
     with contextlib.suppress(PermissionError, IsADirectoryError):

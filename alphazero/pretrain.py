@@ -83,8 +83,10 @@ def list_files(files: Iterable[Path | str], kind: str) -> list[Path]:
 def read_games(game: Game, found: Iterable[Found], first: int) -> Iterator[GameRecord]:
     """The records of games, numbered in their order, from number `first` on.
 
-    A game that cannot be learned from is left out, with a line in the log that says why.
+    A game that cannot be learned from is left out, with a line in the log that says why. Raises
+    UserError in the end if none can.
     """
+    learned = first > 0
     for number, one in enumerate(found):
         if number < first:
             continue
@@ -97,7 +99,10 @@ def read_games(game: Game, found: Iterable[Found], first: int) -> Iterator[GameR
         if record is None:
             log.warning("left out: %s: no moves by turns, no result, or another board", one.source)
             continue
+        learned = True
         yield record
+    if not learned:
+        raise UserError("none of these games can be learned from; the lines above say why")
 
 
 def find_in_pgn(path: Path) -> Iterator[Found]:

@@ -18,8 +18,12 @@ SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=
 def add_train(one: argparse.ArgumentParser) -> None:
     add_settings(one)
     one.add_argument("--workers", metavar="N", help="Ray actors that play: a number, or auto")
-    one.add_argument("--local", action="store_true", help="do all in this process, without Ray")
-    one.add_argument("--address", help="a Ray cluster to join, such as auto")
+    one.add_argument(
+        "--local", action="store_true", help="do everything in this process, without Ray"
+    )
+    one.add_argument(
+        "--address", help="a Ray cluster to join: ADDRESS:PORT, or auto for this machine's"
+    )
     one.add_argument("--run-dir", metavar="DIR", help="the folder of the run")
     one.add_argument("--resume", metavar="DIR", help="go on with the run in DIR, as it was set up")
     one.add_argument("--fresh", action="store_true", help="do not go on with an unfinished run")
@@ -92,8 +96,9 @@ def train(options: argparse.Namespace) -> int:
     if options.dry_run:
         from alphazero.config import to_toml
         from alphazero.game import load
+        from alphazero.training.loop import check_fits
 
-        load(config.game)
+        check_fits(config, load(config.game))
         print(to_toml(config), end="")
         return 0
     from alphazero.training.loop import train as train_until_done
@@ -132,7 +137,7 @@ def pretrain(options: argparse.Namespace) -> int:
         print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
     python = nearby(Path(sys.executable)) if sys.executable else "python"
     print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
-    print(f"Go on by self-play: alphazero train … run.start_from={directory}")
+    print(f"Go on by self-play: {python} -m alphazero train … run.start_from={directory}")
     return 0
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,16 +14,17 @@ from pathlib import Path
 import pytest
 
 from alphazero import __main__ as cli
-from alphazero.arena.roster import make_player
+from alphazero.arena.roster import KINDS, make_player
 from alphazero.bridges import commandline
 from alphazero.config import load_config
 from alphazero.errors import UserError
+from alphazero.files import writable
 from alphazero.game import available, load
 from alphazero.training.record import GameRecord
 from alphazero.training.store import Store
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = "train selfplay match check prove perft export show games bench".split()  # noqa: SIM905
+COMMANDS = "train settings selfplay match check prove perft export show games bench".split()  # noqa: SIM905
 HEAVY = ("numpy", "numba", "torch", "ray", "gymnasium", "tensorboard", "safetensors")
 TINY = [
     "game=tic-tac-toe",
@@ -118,6 +120,9 @@ def test_the_module_runs_as_a_program():
         ("match random", "a match needs two players, not 1: random, mcts:1000"),
         ("match random nobody", "unknown player 'nobody'"),
         ("match random random --games 3", "even number of games, at least 2, not 3"),
+        (f"match random random --seed {2**63}", "is not a whole number from 0 to"),
+        ('train evaluation.opponents=["nobody"] --dry-run', "unknown player 'nobody'"),
+        ("train run.start_from=none game=connect4", "cannot read the network none"),
         ("match random random --games x", "'x' is not a whole number of at least 1"),
         ("match random random --sprt 5", "--sprt takes two numbers as in 0,20, not '5'"),
         ("match random random --sprt 5,0", "elo0 = 5 must be below elo1 = 0"),
@@ -183,6 +188,27 @@ def test_a_closed_pipe_is_quiet():
 
 
 # -- commands --------------------------------------------------------------------------------------
+
+
+def test_settings_lists_every_setting_with_its_meaning():
+    lines = run("settings").splitlines()
+    (found,) = [line for line in lines if line.startswith("search.simulations = ")]
+    assert "simulations" in found and len(lines) > 60
+
+
+def test_the_options_of_players_are_those_in_the_help():
+    options = {name for kind in KINDS.values() for name in kind.options}
+    assert options == set(re.findall(r"(\w+)=[A-Z]+", cli.PLAYER_OPTIONS))
+
+
+def test_what_cannot_be_written_is_known_before_the_work(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("alphazero.bridges.matches.play_match", None)
+    folder = str(tmp_path / "file" / "x")
+    said = fails(capsys, "match", "random", "random", "--out", folder)
+    assert f"cannot write {folder}" in said
+    with pytest.raises(UserError, match="it is a folder"):
+        writable(tmp_path)
 
 
 def test_games_lists_what_there_is():

@@ -106,7 +106,9 @@ def test_kuberay_describes_a_cluster_that_rays_autoscaler_understands(monkeypatc
     assert program == "python" and words[:2] == ["-m", "alphazero"]
     options = read_options(words[2:])
     assert options.workers == "auto" and Path(options.run_dir).is_absolute()
-    load_config(ROOT / options.settings[0])
+    in_image = Path(options.settings[0])
+    assert str(in_image.parents[1]) in (ROOT / "configs/cluster/kuberay.yaml").read_text()
+    load_config(ROOT / in_image.relative_to(in_image.parents[1]))
 
 
 @pytest.mark.parametrize("path", LAUNCHER, ids=lambda path: path.stem)

@@ -130,7 +130,9 @@ def test_observations_are_the_planes_of_the_player_to_move():
     env = GameEnv("tic-tac-toe", opponent=replies("b2 c3"))
     observation, info = env.reset(seed=0)
     assert not observation.any() and info["action_mask"].tolist() == [1] * 9
+    assert env.action_masks().dtype == bool and env.action_masks().all()
     observation, reward, terminated, truncated, info = run(env, "a1")
+    assert env.action_masks().tolist() == [bool(one) for one in info["action_mask"]]
     position = TICTACTOE.position()
     position.play("a1")
     position.play("b2")

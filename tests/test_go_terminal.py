@@ -267,6 +267,22 @@ def test_a_pass_is_answered_with_a_pass_when_the_rest_does_not_matter(tmp_path):
     assert "white passes, too: it expects to win by 88.5 points or more" in out
 
 
+@pytest.mark.parametrize(("komi", "points"), [(7.5, "7.5"), (-5.0, "")])
+def test_a_pass_that_would_lose_the_count_is_not_answered(komi, points):
+    """The network gives White the whole board but Black's one stone, which no count does yet."""
+
+    def hopeful(position):
+        owner = np.full((1, 9, 9), -1.0 if position.to_play == 0 else 1.0, np.float32)
+        owner[0, 4, 4] = 0.0
+        return {"ownership": owner}
+
+    session = Session(load(f"go:size=9,komi={komi}"))
+    talk = StonesTalk(session, ScriptedEngine("", heads=hopeful))  # type: ignore[arg-type]
+    for move in ("e5", "c3", "pass"):
+        session.position.play(move)
+    assert talk.passes_too() == (f"it expects to win by {points} points or more" if points else "")
+
+
 def test_the_engine_gives_up_only_when_it_has_been_lost_for_long(tmp_path):
     moves = [f"{column}{row}" for row in range(1, 9, 2) for column in "abcdefghj"]
     replies = [f"{column}{row}" for row in range(2, 9, 2) for column in "abcdefghj"]

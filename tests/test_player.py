@@ -92,7 +92,7 @@ def test_a_path_may_look_like_options(tmp_path):
         ("alphabeta:", "lacks its depth: write alphabeta:6"),
         ("alphabeta:3,seconds=-1", "seconds must be a number of at least 0, not '-1'"),
         ("alphabeta:3,seconds=nan", "not 'nan'"),
-        ("tactics:9", "player 'tactics:9': Tic-tac-toe does not say what is noisy in it"),
+        ("tactics:9", "player 'tactics:9': that is for chess; write mcts:9 for Tic-tac-toe"),
         ("random:7", "random takes no argument"),
         ("random:x=7", "has no option 'x'"),
         ("human", "nobody to ask here"),

@@ -127,6 +127,10 @@ def test_a_broken_game_is_left_out_and_said_to_be(
     assert [record.game_id for record in records] == [0, 3]
     assert "games.pgn, game 2: line 7: 1... Ke4" in caplog.text
     assert "games.pgn, game 3" in caplog.text
+    path.write_text('[Result "1-0"]\n\n1. e4 Ke4 1-0\n')
+    with pytest.raises(UserError, match="none of these games can be learned from"):
+        list(read_games(load(CHESS), find_in_pgn(path), first=0))
+    assert list(read_games(load(CHESS), find_in_pgn(path), first=1)) == [], "of a run gone on with"
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def test_what_is_no_book_is_refused(tmp_path):
     (tmp_path / "half.bin").write_bytes(b"1234567")
     with pytest.raises(UserError, match="is no Polyglot book"):
         Book(tmp_path / "half.bin")
+    with pytest.raises(UserError, match="is a folder, not a Polyglot book"):
+        Book(tmp_path)
     (tmp_path / "empty.bin").touch()
     assert Book(tmp_path / "empty.bin").choose(position(), RNG) is None
     with pytest.raises(UserError, match="Connect Four has no opening books"):

@@ -109,6 +109,10 @@ def test_a_folder_without_a_run_is_one_line(
 ) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert f"there is no run in {tmp_path}" in capsys.readouterr().err
+    (tmp_path / "go-2026-11-25-01").mkdir()
+    (tmp_path / "go-2026-11-25-01" / "config.toml").touch()
+    assert main(["status", str(tmp_path / "go")]) == 2
+    assert f"but there is {tmp_path}/go-2026-11-25-01" in capsys.readouterr().err
 
 
 def test_sizes_in_words() -> None:

@@ -18,7 +18,7 @@ from alphazero.errors import UserError
 from alphazero.evaluate import UNDECIDED, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
 
-INSTALL = 'pip install "alphazero-engine[chess]"'
+INSTALL = 'pip install "chess>=1.11"'
 LAST_PLY = (
     99  # without progress, on which a win still counts: with the next the draw may be claimed
 )
@@ -50,6 +50,8 @@ class Book:
         polyglot = library("chess.polyglot")
         path = Path(path).expanduser()
         try:
+            if path.is_dir():
+                raise UserError(f"{path} is a folder, not a Polyglot book")
             if path.stat().st_size % polyglot.ENTRY_STRUCT.size:
                 raise UserError(f"{path} is no Polyglot book: its entries are not complete")
             self._reader = polyglot.open_reader(path)

@@ -103,7 +103,9 @@ def _make_rave(spec: Spec, game: Game, ask: Ask | None) -> Player:
 def _make_tactics(spec: Spec, game: Game, ask: Ask | None) -> Player:
     simulations = spec.count("simulations")
     if game.tactics is None:
-        raise UserError(f"player {spec.text!r}: {game.title} does not say what is noisy in it")
+        raise UserError(
+            f"player {spec.text!r}: that is for chess; write mcts:{simulations} for {game.title}"
+        )
     config = SearchConfig(policy="puct", simulations=simulations, symmetry=False)
     return SearchPlayer(game, TacticsEvaluator(game), config, spec.text)
 

@@ -23,7 +23,7 @@ from alphazero.bench.search import search_suite
 from alphazero.bench.selfplay import Workload, selfplay_suite
 from alphazero.bridges.commandline import Parser, count
 from alphazero.errors import UserError, closest
-from alphazero.files import atomic_write
+from alphazero.files import atomic_write, writable
 
 Suite = Callable[[Effort], Iterator[Measurement]]
 SUITES: dict[str, Suite] = {
@@ -99,6 +99,8 @@ def bench(
         )
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
         raise UserError(f"cannot write {json_file}: there is no such folder")
+    if json_file is not None:
+        writable(json_file)
     effort = Effort.quick() if quick else Effort()
     facts = machine()
     say(", ".join(f"{name} {value}" for name, value in facts.items()))

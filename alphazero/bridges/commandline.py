@@ -13,6 +13,7 @@ from typing import NoReturn
 from alphazero.errors import UserError
 
 BAD_INPUT = 2
+SEEDS = 2**63  # as many as fit what games are numbered and recorded with
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C has ended
 
 
@@ -51,6 +52,13 @@ def natural(text: str) -> int:
     """A whole number of at least 0, for `type=`."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """What random numbers begin from, for `type=`."""
+    if not text.isdecimal() or int(text) >= SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {SEEDS - 1}")
     return int(text)
 
 

@@ -38,10 +38,11 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
     """One player's seat at a game.
 
     Observations are the network's planes, uint8 [C, H, W], seen by the player to move: the agent,
-    but for the last observation of a game that the agent's own move has ended. The reward is 0
-    until the end and then the agent's result in [-1, 1]. `info` has `action_mask` (int8 [A], what
-    `action_space.sample` takes), `legal_actions`, `side` (0: the agent plays first) and
-    `illegal_action`, which is True where an illegal action has just lost the game.
+    but for the last observation of a game that the agent's own move has ended. They hold 0 and 1 as
+    a rule: no pictures to be divided by 255. The reward is 0 until the end and then the agent's
+    result in [-1, 1]. `info` has `action_mask` (int8 [A], what `action_space.sample` takes),
+    `legal_actions`, `side` (0: the agent plays first) and `illegal_action`, which is True where an
+    illegal action has just lost the game.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
@@ -117,6 +118,10 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self.render_mode == "rgb_array":
             return board_picture(self._position.render())
         return None
+
+    def action_masks(self) -> np.ndarray:
+        """What is legal, bool [A], in the form that MaskablePPO of sb3-contrib asks for."""
+        return self._info()["action_mask"].astype(bool)
 
     def _answer(self) -> int | None:
         """Let the opponent move until it is the agent's turn; RESIGN if it gives up."""

@@ -11,6 +11,7 @@ from alphazero.arena.roster import make_player
 from alphazero.arena.timed import timed
 from alphazero.bridges.commandline import report
 from alphazero.errors import UserError
+from alphazero.files import writable
 from alphazero.game import Position, load
 
 
@@ -25,6 +26,8 @@ def run_match(options: argparse.Namespace, player_help: str) -> int:
         raise UserError("--sprt compares two players, so it does not go with a round robin")
     sprt = read_sprt(options.sprt) if options.sprt else None
     players = [make_player(name, game, ask_person) for name in names]
+    if options.out:
+        writable(Path(options.out) / "games")
     game.compile(report)
     shared = {"seed": options.seed, "opening_plies": options.openings}
     if options.clock:

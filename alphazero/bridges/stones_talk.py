@@ -89,12 +89,16 @@ class StonesTalk:
 
     def passes_too(self) -> str:
         """Why the engine answers a pass with a pass, though it might go on capturing what is dead:
-        it wins whatever becomes of the points that are open. Nothing if it does not."""
+        it wins by the count that would follow, and whatever became of the points that are open.
+        Nothing if it does not."""
         session = self._session
         position = session.position
         if not position.moves or position.text(position.moves[-1]) != PASS:
             return ""
-        margin = self._estimate().sure_score(position.to_play)
+        found = self._estimate()
+        sign = 1 if position.to_play == 0 else -1
+        counted = sign * self._stones.score(position.state, found.dead)
+        margin = min(found.sure_score(position.to_play), counted)
         return f"it expects to win by {margin:g} points or more" if margin > 0 else ""
 
     def gives_up(self, share: float) -> bool:

@@ -23,11 +23,13 @@ from typing import TextIO
 import numpy as np
 
 from alphazero.arena.proof import Proof
+from alphazero.arena.roster import find_weights, parse_spec
 from alphazero.config import Config, SelfPlayConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.events import Sink, make_reporter
-from alphazero.game import load
+from alphazero.game import Game, load
 from alphazero.journal import Journal, LogFile
+from alphazero.network.weights import load_weights
 from alphazero.remote import is_url
 from alphazero.training.directory import RunDirectory, choose_directory, locked
 from alphazero.training.executor import (
@@ -40,6 +42,7 @@ from alphazero.training.executor import (
     calls,
 )
 from alphazero.training.gauges import Gauges
+from alphazero.training.learner import auxiliary_weights
 from alphazero.training.machine import lasting
 from alphazero.training.replay import Replay
 from alphazero.training.selfplay import SelfPlay
@@ -61,6 +64,20 @@ class Summary:
     validation: dict[str, float]  # measured on the window's held-out games, by the names of reports
 
 
+def check_fits(config: Config, game: Game) -> None:
+    """Raise UserError for settings that read well but mean nothing here."""
+    auxiliary_weights(game, config.learner)
+    for opponent in config.evaluation.opponents:
+        parse_spec(opponent)
+
+
+def check_beginning(config: Config, game: Game) -> None:
+    """Raise UserError for what a run could not begin with, before anything is written."""
+    check_fits(config, game)
+    if config.run.start_from:
+        load_weights(find_weights(Path(config.run.start_from)), game)
+
+
 def train(
     config: Config,
     *,
@@ -80,6 +97,8 @@ def train(
     game = load(config.game)
     base, config = config.directory, replace(config, game=game.spec)
     run = choose_directory(config, base, directory, fresh=fresh)
+    if not run.config.exists():
+        check_beginning(config, game)
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(run))
         run.create(config)

@@ -54,7 +54,9 @@ class Watcher:
         self.run = RunDirectory(path)
         self.clock = clock
         if not self.run.config.exists():
-            raise UserError(f"there is no run in {path}: it has no config.toml")
+            others = sorted(path.absolute().parent.glob(f"{path.name}*/config.toml"))
+            hint = f"; but there is {path.with_name(others[-1].parent.name)}" if others else ""
+            raise UserError(f"there is no run in {path}: it has no config.toml{hint}")
         config = load_config(self.run.config)
         self.game = config.game
         self.patience = SILENT_SECONDS + 3 * config.run.report_seconds
