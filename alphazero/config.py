@@ -117,7 +117,7 @@ class SelfPlayConfig:
         low=0,
         high=1,
     )
-    opening_plies: int = setting(0, "most random plies before the first search", low=0)
+    opening_plies: int = setting(0, "up to so many random plies before the first search", low=0)
     varied_starts: float = setting(
         0.0, "share of games with another start: for Go komi and board size", low=0, high=1
     )
@@ -174,7 +174,7 @@ class ReplayConfig:
 class LearnerConfig:
     batch_size: int = setting(256, "positions per step", low=1)
     devices: int = setting(
-        1, "devices that share a batch: the first GPUs, or processes without one", low=1
+        1, "devices a batch is split over: the first GPUs, or processes without one", low=1
     )
     optimizer: str = setting("adamw", "optimiser", choices=("adamw", "sgd"))
     learning_rate: float = setting(1e-3, "learning rate at its highest", above=0)
@@ -207,7 +207,7 @@ class LearnerConfig:
     swa_steps: int = setting(100, "swa: steps between two averaged weights", low=1)
     swa_count: int = setting(5, "swa: how many weights are averaged", low=1)
     samples_per_position: float = setting(
-        4.0, "times a new position is trained on (at most 16)", low=1
+        4.0, "how often a new position is trained on, on average (at most 16)", low=1
     )
     allow_high_reuse: bool = setting(False, "allow more than 16 samples per position")
     symmetry: bool = setting(True, "train on a random symmetry of every position")
@@ -256,7 +256,7 @@ class RunConfig:
         "", 'folder or URL by which other machines "join": weights out, games in ("" = none)'
     )
     share_lag: int = setting(
-        100, "weights that games from there may be behind the newest (0 = any number)", low=0
+        100, "how many versions old the weights of games from there may be (0 = any)", low=0
     )
     gpus_per_worker: float = setting(
         0.0, "share of a GPU per Ray actor (0 = a whole one, less where they are too few)", low=0

@@ -92,7 +92,7 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch):
 
     monkeypatch.setattr(module.importlib, "import_module", missing)
     for opens in (lambda: Book("x.bin"), lambda: Tables("x")):
-        with pytest.raises(UserError, match='need chess: pip install "chess>=1.11"'):
+        with pytest.raises(UserError, match=r'need chess: pip install "chess>=1\.11"'):
             opens()
 
 

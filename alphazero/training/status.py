@@ -182,7 +182,7 @@ def to_text(status: Status) -> str:
         if name.startswith("strength/elo/")
     }
     if elo:
-        rows.append(("Elo", "   ".join(f"{show(v, 'elo')} to {name}" for name, v in elo.items())))
+        rows.append(("Elo", "   ".join(f"{show(v, 'elo')} over {name}" for name, v in elo.items())))
     if status.checkpoint is not None and status.checkpoint_age is not None:
         age = show(status.checkpoint_age, "time")
         rows.append(("checkpoint", f"{status.checkpoint}   {age} old"))
@@ -215,7 +215,7 @@ def worker_rows(status: Status) -> list[tuple[str, str]]:
                 "",
                 f"{member['name']:<28}{show(member['games'], 'count'):>9} games"
                 f"{show(member['games'] / seconds, 'rate'):>9}   version {member['version']}"
-                f"   heard of {show(max(status.now - member['last'], 0), 'time')} ago",
+                f"   last heard from {show(max(status.now - member['last'], 0), 'time')} ago",
             )
         )
     if len(members) > WORKERS_SHOWN:
