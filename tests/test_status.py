@@ -53,7 +53,7 @@ def test_a_finished_run_is_told_in_full(run: Path, capsys: pytest.CaptureFixture
     told = {line[:12].strip(): line[12:] for line in capsys.readouterr().out.splitlines()}
     assert told["tic-tac-toe"].strip().startswith("finished")
     assert told["games"].split()[0] == "16"
-    assert "to random" in told["Elo"]
+    assert "against random" in told["Elo"]
     assert "step-" in told["checkpoint"] and "old" in told["checkpoint"]
     assert "shards" in told["disk"] and "free" in told["disk"]
     assert told["workers"].strip().startswith("1, 1 have sent games")

@@ -182,7 +182,9 @@ def to_text(status: Status) -> str:
         if name.startswith("strength/elo/")
     }
     if elo:
-        rows.append(("Elo", "   ".join(f"{show(v, 'elo')} over {name}" for name, v in elo.items())))
+        rows.append(
+            ("Elo", "   ".join(f"{show(v, 'elo')} against {name}" for name, v in elo.items()))
+        )
     if status.checkpoint is not None and status.checkpoint_age is not None:
         age = show(status.checkpoint_age, "time")
         rows.append(("checkpoint", f"{status.checkpoint}   {age} old"))
