@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from alphazero.bridges.commandline import Parser, count, natural, number, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
-from alphazero.bridges.options import add_thinking, engine_options
+from alphazero.bridges.options import add_thinking, engine_options, require_game
 from alphazero.errors import UserError, closest
 
 if TYPE_CHECKING:
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from alphazero.arena.reference import Reference
     from alphazero.bridges.engine import Engine
     from alphazero.game import Game, Position
+
+OPTIONS_OF_PLAY = (
+    "color",
+    "handicap",
+    "load",
+    "at",
+    "fen",
+    "book",
+    "syzygy",
+    "save",
+    "moves",
+    "style",
+    "quiet",
+)
+OPTIONS_OF_GTP = ("gtp-name", "gtp-version", "no-resign")
 
 # numba and torch take seconds to load, so everything else is imported once it is needed:
 # `--help` and a mistyped option must answer at once.
@@ -114,32 +129,40 @@ def speak_gtp(options: argparse.Namespace) -> int:
 def speak_uci(options: argparse.Namespace) -> int:
     """Be the engine of a program that shows a chess board."""
     reject_options_of_play(options, "--uci")
+    reject_options_of_gtp(options)
     from alphazero.bridges.uci.main import serve
 
     options.game = with_parameters(options.game or "chess", options)
+    require_game(options.game, "chess", "--uci")
     serve(engine_options(options))
 
 
 def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
     """Raise UserError for what only makes sense where people play."""
-    for name in (
-        "color",
-        "handicap",
-        "load",
-        "at",
-        "fen",
-        "book",
-        "syzygy",
-        "save",
-        "moves",
-        "quiet",
-    ):
-        if getattr(options, name):
-            raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
+    for name in given(options, OPTIONS_OF_PLAY):
+        raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
+
+
+def reject_options_of_gtp(options: argparse.Namespace) -> None:
+    """Raise UserError for what only makes sense in a conversation in GTP."""
+    for name in given(options, OPTIONS_OF_GTP):
+        raise UserError(f"--{name} goes with --gtp")
+
+
+def given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+    """Those of the named options that are not as they are when nothing is said."""
+    usual = parser()
+    attributes = {name: name.replace("-", "_") for name in names}
+    return [
+        name
+        for name, attribute in attributes.items()
+        if getattr(options, attribute) != usual.get_default(attribute)
+    ]
 
 
 def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
+    reject_options_of_gtp(options)
     from alphazero.arena.reference import Reference
     from alphazero.bridges.console import line_reader
     from alphazero.bridges.session import Session
@@ -161,7 +184,7 @@ def play(options: argparse.Namespace) -> int:
         handicap=options.handicap or 0,
         agrees_on_dead=opponent is None,
     )
-    for remark in session.load(options.load, options.at) if options.load else []:
+    for remark in session.load(options.load, options.at, "--at") if options.load else []:
         report(remark)
     if human is not None:
         session.human = human
@@ -216,6 +239,9 @@ def find_game(options: argparse.Namespace) -> "Game":
     if options.load and options.game is None:
         return saved_game(options.load)
     default = "chess" if options.fen else "tic-tac-toe"
+    if options.game is None and not options.fen:
+        for name in given(options, ("size", "komi", "rules", "handicap")):
+            raise UserError(f"tic-tac-toe has no {name}: for another game add --game (--game go?)")
     return load(with_parameters(options.game or default, options))
 
 

@@ -225,6 +225,8 @@ def test_play_from_a_fen_and_from_a_file(tmp_path):
         "--load", "g.pgn", "--at", "1", "--color", "black", "--moves", "fen", tmp_path=tmp_path
     )
     assert "7k/3Q4/8/8/8/8/8/4K3 b - - 1 1\n" in done.stdout, done.stderr
+    done = run("--load", "g.pgn", "--at", "99", tmp_path=tmp_path)
+    assert "g.pgn has 2 moves, so --at cannot be 99\n" in done.stderr
     done = run("--fen", "8/8", tmp_path=tmp_path)
     assert done.returncode == 2 and "a FEN has 4 to 6 fields" in done.stderr
     done = run("--at", "3", tmp_path=tmp_path)

@@ -85,6 +85,14 @@ def test_help_imports_nothing_heavy(environment):
         (["--save", "/dev/null/game.txt"], "cannot write /dev/null/game.txt"),
         (["--save", "/"], "cannot write /: it is a folder"),
         (["--sims", "3", "x"], "unrecognized arguments"),
+        (["--uci", "--game", "go"], "--uci is for chess, not for Go"),
+        (["--uci", "--game", "Connect-4:rows=5"], "--uci is for chess, not for Connect Four"),
+        (["--no-resign"], "--no-resign goes with --gtp"),
+        (["--gtp-name", "x"], "--gtp-name goes with --gtp"),
+        (["--gtp-version", "1"], "--gtp-version goes with --gtp"),
+        (["--uci", "--no-resign"], "--no-resign goes with --gtp"),
+        (["--gtp", "--style", "ascii"], "--style is for playing here"),
+        (["--gtp", "--at", "0"], "--at is for playing here"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, options, message):

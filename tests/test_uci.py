@@ -19,6 +19,7 @@ from uci_conversation import (
 )
 
 from alphazero.arena.reference import Ending, Reference
+from alphazero.bridges.options import require_game
 from alphazero.bridges.thought import LEVELS, Limit
 from alphazero.bridges.uci import thinking
 from alphazero.bridges.uci.lines import centipawns
@@ -100,6 +101,14 @@ def test_options_for_people_do_not_go_with_it() -> None:
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_the_games_of_the_package_are_known_by_their_names_alone() -> None:
+    for spec in ("chess", "Chess:draws=automatic", "./go.py", "C:\\go.py", "a-plugin"):
+        require_game(spec, "chess", "UCI")
+    for spec in ("go", "GO:size=9", "tic-tac-toe", "connect4:rows=5"):
+        with pytest.raises(UserError, match="UCI is for chess, not for "):
+            require_game(spec, "chess", "UCI")
 
 
 def test_another_game_is_refused_but_the_conversation_goes_on() -> None:

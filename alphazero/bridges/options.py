@@ -5,6 +5,9 @@ import os
 from dataclasses import dataclass
 
 from alphazero.bridges.commandline import count, natural, seconds
+from alphazero.errors import UserError
+
+TITLES = {"go": "Go", "chess": "chess", "connect4": "Connect Four", "tictactoe": "tic-tac-toe"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ def engine_options(options: argparse.Namespace) -> EngineOptions:
         level=options.level,
         seed=fresh_seed() if options.seed is None else options.seed,
     )
+
+
+def require_game(spec: str, wanted: str, what: str) -> None:
+    """Raise UserError if the spec names a game of the package's other than the one that `what` is
+    for. Nothing is loaded for it: a program must answer at once. A game that is not known here may
+    be right, and is asked once it is loaded."""
+    name = spec.partition(":")[0].replace("-", "").replace("_", "").lower()
+    if name in TITLES and name != wanted:
+        raise UserError(f"{what} is for {TITLES[wanted]}, not for {TITLES[name]}")
 
 
 def fresh_seed() -> int:
