@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     opponent.add_argument(
         "--vs",
         metavar="PLAYER",
-        help="watch it play another, such as mcts:200, gtp:COMMAND or uci:COMMAND",
+        help="watch it play another player, such as mcts:200, gtp:COMMAND or uci:COMMAND",
     )
     add_protocols(opponent)
     add_gtp_options(options)
@@ -80,7 +80,9 @@ def add_files(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--load", metavar="FILE", help="go on with a saved game: .pgn, .fen, .sgf or our own .txt"
     )
-    options.add_argument("--at", type=natural, metavar="N", help="after its first N moves")
+    options.add_argument(
+        "--at", type=natural, metavar="N", help="with --load: start after its first N moves"
+    )
     options.add_argument("--fen", help="begin a game of chess from this position")
     options.add_argument("--book", metavar="FILE", help="chess openings, in Polyglot's format")
     options.add_argument("--syzygy", metavar="DIR", help="endgame tables; DIR:DIR for several")
@@ -100,10 +102,10 @@ def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
 def add_parameters(options: argparse.ArgumentParser) -> None:
     """What can be said of a game's parameters without writing them behind its name."""
     group = options.add_argument_group("parameters of the game, where it has them, as Go has")
-    group.add_argument("--size", type=count, metavar="N", help="of the board (Go: 19)")
+    group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
     group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
     group.add_argument(
-        "--rules", metavar="NAME", help="tromp-taylor (as it is), chinese, aga or new-zealand"
+        "--rules", metavar="NAME", help="tromp-taylor (the default), chinese, aga or new-zealand"
     )
     group.add_argument(
         "--handicap", type=count, metavar="N", help="stones for Black; komi is then 0.5"
@@ -218,6 +220,8 @@ def ready_engine(
         seconds=options.time,
         level=options.level,
         seed=seed,
+        device=options.device,
+        threads=options.threads,
     )
     engine.look_up(reference)
     game.compile(report)

@@ -65,6 +65,10 @@ def test_the_command_line_sets_what_options_begin_with() -> None:
     assert "option name Level type spin default 3 min 0 max 10" in lines
     assert any(line.startswith("option name MaxNodes type spin default 77 ") for line in lines)
     assert "option name WeightsFile type string default some file" in lines
+    lines = Conversation(device="cuda:1", threads=3).ask("uci")
+    assert "option name Threads type spin default 3 min 1 max 1024" in lines
+    device = "option name Device type combo default cuda:1 var auto var cpu var cuda var mps"
+    assert f"{device} var cuda:1" in lines
 
 
 def test_options_are_listed_before_anything_large_is_loaded() -> None:

@@ -54,9 +54,7 @@ class Display:
         self.say(f"{title}: {who} {mine}, {other} is {engine}.")
         if self._stones is not None:
             self.say(f"{self._stones.introduction()}.")
-        position = self._session.position
-        if self._person is None and (legal := position.legal_actions()):
-            example = self._session.text(legal[len(legal) // 2])
+        if self._person is None and (example := self.example()):
             self.say(f"Write a move, as in {example}, or help for the other commands.")
         if self._pieces is not None:
             return self._show_start()
@@ -68,6 +66,12 @@ class Display:
         if self._style.unicode or self._stones is not None:
             self.say(f"{self._players[0]} is {letters[0]}, {self._players[1]} is {letters[1]}.")
         self._show_start()
+
+    def example(self) -> str:
+        """A move that could be made, "" if there is none: one from the middle of the list, where it
+        is no odd one."""
+        legal = self._session.position.legal_actions()
+        return self._session.text(legal[len(legal) // 2]) if legal else ""
 
     def _show_start(self) -> None:
         self.show_board()

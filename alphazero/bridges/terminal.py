@@ -332,9 +332,8 @@ class TerminalGame:
         self.display.show_result()
 
     def _help(self, _: str) -> None:
-        position = self.session.position
-        legal = position.legal_actions()
-        example = f", as in {self.session.text(legal[0])}" if legal else ""
+        example = self.display.example()
+        example = f", as in {example}" if example else ""
         self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
         said = self._commands | (AGREEMENT if self.session.is_counting else {})
         for usage, explanation in said.values():
