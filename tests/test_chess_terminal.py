@@ -112,11 +112,17 @@ def test_a_mate_is_told_and_saved(tmp_path):
     assert read_pgn(tmp_path / "game.pgn").notes[4].share == pytest.approx(0.6, abs=0.01)
 
 
+def test_castling_that_is_barred_is_named_as_it_was_typed(tmp_path):
+    out, _ = play(["O-O", "e1g1"], tmp_path)
+    assert "\nO-O is illegal: the bishop on f1 is in the way\n" in out
+    assert "\ne1g1 is illegal: the bishop on f1 is in the way\n" in out
+
+
 def test_check_is_marked_and_a_reason_given(tmp_path):
     start = start_from(CHESS, "4k3/8/8/8/4r3/8/3N4/4K3 w - - 0 1")
     out, _ = play(["Nb3", "Kf1"], tmp_path, start=start)
     assert "[K]" in out and "white is in check\n" in out
-    assert "d2b3 is illegal: the king is in check from the rook on e4\n" in out
+    assert "Nb3 is illegal: the king is in check from the rook on e4\n" in out
 
 
 BACK = "Nf3 Ng1 Nf3 Ng1"

@@ -55,7 +55,7 @@ class Display:
         if self._stones is not None:
             self.say(f"{self._stones.introduction()}.")
         if self._person is None and (example := self.example()):
-            self.say(f"Write a move, as in {example}, or help for the other commands.")
+            self.say(f"Write a move{example}, or help for the other commands.")
         if self._pieces is not None:
             return self._show_start()
         letters = [side[0] for side in self._sides]
@@ -68,10 +68,10 @@ class Display:
         self._show_start()
 
     def example(self) -> str:
-        """A move that could be made, "" if there is none: one from the middle of the list, where it
-        is no odd one."""
+        """`, as in b2` for a move that can be made, "" if there is none. It is from the middle of
+        the list, where moves are ordinary ones."""
         legal = self._session.position.legal_actions()
-        return self._session.text(legal[len(legal) // 2]) if legal else ""
+        return f", as in {self._session.text(legal[len(legal) // 2])}" if legal else ""
 
     def _show_start(self) -> None:
         self.show_board()

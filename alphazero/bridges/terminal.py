@@ -333,7 +333,6 @@ class TerminalGame:
 
     def _help(self, _: str) -> None:
         example = self.display.example()
-        example = f", as in {example}" if example else ""
         self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
         said = self._commands | (AGREEMENT if self.session.is_counting else {})
         for usage, explanation in said.values():
