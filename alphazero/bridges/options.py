@@ -80,7 +80,7 @@ def add_thinking(options: argparse.ArgumentParser) -> None:
         type=count,
         default=1,
         metavar="N",
-        help="of the network, where it runs on the processor (1)",
+        help="threads of the network, where it runs on the processor (1)",
     )
 
 
