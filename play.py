@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from alphazero.bridges.commandline import Parser, count, natural, number, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
-from alphazero.bridges.options import add_thinking, engine_options
+from alphazero.bridges.options import add_thinking, engine_options, require_game
 from alphazero.errors import UserError, closest
 
 if TYPE_CHECKING:
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from alphazero.arena.reference import Reference
     from alphazero.bridges.engine import Engine
     from alphazero.game import Game, Position
+
+OPTIONS_OF_PLAY = (
+    "color",
+    "handicap",
+    "load",
+    "at",
+    "fen",
+    "book",
+    "syzygy",
+    "save",
+    "moves",
+    "style",
+    "quiet",
+)
+OPTIONS_OF_GTP = ("gtp-name", "gtp-version", "no-resign")
 
 # numba and torch take seconds to load, so everything else is imported once it is needed:
 # `--help` and a mistyped option must answer at once.
@@ -38,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     opponent.add_argument(
         "--vs",
         metavar="PLAYER",
-        help="watch it play another, such as mcts:200, gtp:COMMAND or uci:COMMAND",
+        help="watch it play another player, such as mcts:200, gtp:COMMAND or uci:COMMAND",
     )
     add_protocols(opponent)
     add_gtp_options(options)
@@ -65,7 +80,9 @@ def add_files(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--load", metavar="FILE", help="go on with a saved game: .pgn, .fen, .sgf or our own .txt"
     )
-    options.add_argument("--at", type=natural, metavar="N", help="after its first N moves")
+    options.add_argument(
+        "--at", type=natural, metavar="N", help="with --load: start after its first N moves"
+    )
     options.add_argument("--fen", help="begin a game of chess from this position")
     options.add_argument("--book", metavar="FILE", help="chess openings, in Polyglot's format")
     options.add_argument("--syzygy", metavar="DIR", help="endgame tables; DIR:DIR for several")
@@ -85,10 +102,10 @@ def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
 def add_parameters(options: argparse.ArgumentParser) -> None:
     """What can be said of a game's parameters without writing them behind its name."""
     group = options.add_argument_group("parameters of the game, where it has them, as Go has")
-    group.add_argument("--size", type=count, metavar="N", help="of the board (Go: 19)")
+    group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
     group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
     group.add_argument(
-        "--rules", metavar="NAME", help="tromp-taylor (as it is), chinese, aga or new-zealand"
+        "--rules", metavar="NAME", help="tromp-taylor (the default), chinese, aga or new-zealand"
     )
     group.add_argument(
         "--handicap", type=count, metavar="N", help="stones for Black; komi is then 0.5"
@@ -114,32 +131,40 @@ def speak_gtp(options: argparse.Namespace) -> int:
 def speak_uci(options: argparse.Namespace) -> int:
     """Be the engine of a program that shows a chess board."""
     reject_options_of_play(options, "--uci")
+    reject_options_of_gtp(options)
     from alphazero.bridges.uci.main import serve
 
     options.game = with_parameters(options.game or "chess", options)
+    require_game(options.game, "chess", "--uci")
     serve(engine_options(options))
 
 
 def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
     """Raise UserError for what only makes sense where people play."""
-    for name in (
-        "color",
-        "handicap",
-        "load",
-        "at",
-        "fen",
-        "book",
-        "syzygy",
-        "save",
-        "moves",
-        "quiet",
-    ):
-        if getattr(options, name):
-            raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
+    for name in given(options, OPTIONS_OF_PLAY):
+        raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
+
+
+def reject_options_of_gtp(options: argparse.Namespace) -> None:
+    """Raise UserError for what only makes sense in a conversation in GTP."""
+    for name in given(options, OPTIONS_OF_GTP):
+        raise UserError(f"--{name} goes with --gtp")
+
+
+def given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+    """Those of the named options that are not as they are when nothing is said."""
+    usual = parser()
+    attributes = {name: name.replace("-", "_") for name in names}
+    return [
+        name
+        for name, attribute in attributes.items()
+        if getattr(options, attribute) != usual.get_default(attribute)
+    ]
 
 
 def play(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
+    reject_options_of_gtp(options)
     from alphazero.arena.reference import Reference
     from alphazero.bridges.console import line_reader
     from alphazero.bridges.session import Session
@@ -161,7 +186,7 @@ def play(options: argparse.Namespace) -> int:
         handicap=options.handicap or 0,
         agrees_on_dead=opponent is None,
     )
-    for remark in session.load(options.load, options.at) if options.load else []:
+    for remark in session.load(options.load, options.at, "--at") if options.load else []:
         report(remark)
     if human is not None:
         session.human = human
@@ -195,6 +220,8 @@ def ready_engine(
         seconds=options.time,
         level=options.level,
         seed=seed,
+        device=options.device,
+        threads=options.threads,
     )
     engine.look_up(reference)
     game.compile(report)
@@ -216,6 +243,9 @@ def find_game(options: argparse.Namespace) -> "Game":
     if options.load and options.game is None:
         return saved_game(options.load)
     default = "chess" if options.fen else "tic-tac-toe"
+    if options.game is None and not options.fen:
+        for name in given(options, ("size", "komi", "rules", "handicap")):
+            raise UserError(f"tic-tac-toe has no {name}: for another game add --game (--game go?)")
     return load(with_parameters(options.game or default, options))
 
 

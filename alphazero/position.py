@@ -128,7 +128,7 @@ class Position:
         """
         action = self.action(move) if isinstance(move, str) else operator.index(move)
         if not self.is_legal(action):
-            raise ValueError(self._why_illegal(action))
+            raise ValueError(self._why_illegal(action, move if isinstance(move, str) else None))
         n = len(self.moves)
         if n + 1 == len(self._states):
             self._states = self._copy_states(2 * (n + 1))
@@ -206,11 +206,12 @@ class Position:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _why_illegal(self, action: int) -> str:
+    def _why_illegal(self, action: int, written: str | None) -> str:
+        """`written` is the action as somebody wrote it, if anybody did."""
         game = self.game
         if not 0 <= action < game.num_actions:
             return f"action {action} is not in 0..{game.num_actions - 1}"
-        text = self.text(action)
+        text = self.text(action) if written is None else written.strip()
         if self.is_over:
             return f"{text} is illegal: the game is over"
         reason = game.explain(self.state, action) if game.explain else ""

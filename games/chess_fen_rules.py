@@ -246,8 +246,10 @@ def reject_impossible(setup: Setup) -> None:
     pieces = setup.pieces
     for name, king in zip(PLAYERS, "Kk", strict=True):
         own = [letter.lower() for letter in pieces.values() if letter.isupper() == king.isupper()]
-        if own.count("k") != 1:
-            raise ValueError(f"{name} has {own.count('k') or 'no'} kings instead of one")
+        if "k" not in own:
+            raise ValueError(f"{name} has no king")
+        if own.count("k") > 1:
+            raise ValueError(f"{name} has {own.count('k')} kings, not one")
         if len(own) > 16:
             raise ValueError(f"{name} has {len(own)} pieces, at most 16 are possible")
         promoted = sum(max(0, own.count(kind) - count) for kind, count in ORIGINALS.items())

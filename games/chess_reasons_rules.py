@@ -90,10 +90,10 @@ def why_no_castling(state: State, squares: Squares, pieces: dict[int, str]) -> s
     if not squares.castles:
         return f"there is no rook on {square_name(rook)} to castle with"
     if not int(state["castling"]) >> relative(state, rook) & 1:
-        return f"castling: the king or the rook on {square_name(rook)} has moved"
+        return f"the king or the rook on {square_name(rook)} has moved"
     checks = named(state, checking_pieces(state), pieces)
     if checks:
-        return f"castling: the king is in check from {checks}"
+        return f"the king is in check from {checks}"
     first, to_the_right = king & 56, rook > king
     king_target, rook_target = (
         first + (6 if to_the_right else 2),
@@ -102,16 +102,16 @@ def why_no_castling(state: State, squares: Squares, pieces: dict[int, str]) -> s
     path = span(king, king_target)
     for square in sorted({*path, *span(rook, rook_target)} - {king, rook}):
         if square in pieces:
-            return f"castling: the {on(pieces, square)} is in the way"
+            return f"the {on(pieces, square)} is in the way"
     for square in path:
         attackers = named(state, attackers_of(state, square), pieces)
         if attackers:
-            return f"castling: the king would be in check on {square_name(square)} from {attackers}"
+            return f"the king would be in check on {square_name(square)} from {attackers}"
     states = one(state)
     states[0]["straights"] &= ~np.uint64(1 << relative(state, rook))
     states[0]["mine"] &= ~np.uint64(1 << relative(state, rook))
     attackers = named(state, attackers_of(states[0], king_target), pieces)
-    return f"castling: the rook shields its king from {attackers}" if attackers else ""
+    return f"the rook shields its king from {attackers}" if attackers else ""
 
 
 def attackers_of(state: State, square: int) -> int:

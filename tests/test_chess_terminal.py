@@ -112,11 +112,17 @@ def test_a_mate_is_told_and_saved(tmp_path):
     assert read_pgn(tmp_path / "game.pgn").notes[4].share == pytest.approx(0.6, abs=0.01)
 
 
+def test_castling_that_is_barred_is_named_as_it_was_typed(tmp_path):
+    out, _ = play(["O-O", "e1g1"], tmp_path)
+    assert "\nO-O is illegal: the bishop on f1 is in the way\n" in out
+    assert "\ne1g1 is illegal: the bishop on f1 is in the way\n" in out
+
+
 def test_check_is_marked_and_a_reason_given(tmp_path):
     start = start_from(CHESS, "4k3/8/8/8/4r3/8/3N4/4K3 w - - 0 1")
     out, _ = play(["Nb3", "Kf1"], tmp_path, start=start)
     assert "[K]" in out and "white is in check\n" in out
-    assert "d2b3 is illegal: the king is in check from the rook on e4\n" in out
+    assert "Nb3 is illegal: the king is in check from the rook on e4\n" in out
 
 
 BACK = "Nf3 Ng1 Nf3 Ng1"
@@ -225,6 +231,8 @@ def test_play_from_a_fen_and_from_a_file(tmp_path):
         "--load", "g.pgn", "--at", "1", "--color", "black", "--moves", "fen", tmp_path=tmp_path
     )
     assert "7k/3Q4/8/8/8/8/8/4K3 b - - 1 1\n" in done.stdout, done.stderr
+    done = run("--load", "g.pgn", "--at", "99", tmp_path=tmp_path)
+    assert "g.pgn has 2 moves, so --at cannot be 99\n" in done.stderr
     done = run("--fen", "8/8", tmp_path=tmp_path)
     assert done.returncode == 2 and "a FEN has 4 to 6 fields" in done.stderr
     done = run("--at", "3", tmp_path=tmp_path)

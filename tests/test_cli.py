@@ -131,6 +131,8 @@ def test_the_module_runs_as_a_program():
         ("check conect4", "unknown game 'conect4'"),
         ("prove tic-tac-toe pretrained:x", "pretrained:x"),
         ("export none.safetensors out.safetensors", "none.safetensors"),
+        ("uci --game go", "UCI is for chess, not for Go"),
+        ("analysis --game chess", "analysis is for Go, not for chess"),
         ("bench serach", "unknown suite 'serach'"),
     ],
 )

@@ -356,7 +356,7 @@ def test_what_is_no_point_is_an_error(text: str) -> None:
 
 def test_reasons() -> None:
     position = play(load("go:size=5").position(), "C3")
-    assert why_illegal(position, "c3") == "C3 is illegal: occupied"
+    assert why_illegal(position, "c3") == "c3 is illegal: occupied"
     play(position, "pass pass")
     assert why_illegal(position, "A1") == "A1 is illegal: the game is over"
 

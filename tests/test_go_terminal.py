@@ -543,7 +543,7 @@ def test_a_game_from_a_pipe(environment, tmp_path):
     options = ["--game", "go", "--size", "9", "--rules", "chinese", "--handicap", "3", "--vs-human"]
     out, _ = run(environment, *options, stdin="c3\ne5\nscore\nnonsense\n")
     assert "9x9, komi 0.5, chinese rules, 3 stones of handicap.\nWrite a move" in out
-    assert "black(2): c3\nC3 is illegal: occupied\n" in out
+    assert "black(2): c3\nc3 is illegal: occupied\n" in out
     assert "estimate: " in out and "captured: 0 by black, 0 by white" in out
     (path,) = (tmp_path / "alphazero" / "games").glob("go-*.sgf")
     assert out.endswith(f"game saved: {path}\n")
@@ -572,6 +572,9 @@ def test_the_full_board_is_the_default(environment):
         (["--game", "go", "--komi", "nan"], "'nan' is not a number"),
         (["--game", "go", "--komi", "2000"], "komi must be a number from -1000 to 1000"),
         (["--game", "connect4", "--size", "9"], "has no parameter 'size'"),
+        (["--size", "9"], "tic-tac-toe has no size: for another game add --game (--game go?)"),
+        (["--handicap", "2"], "tic-tac-toe has no handicap"),
+        (["--game", "go:size=5", "--fen", "x"], "Go has no FEN: it is for chess"),
         (["--game", "connect4", "--handicap", "2"], "there is no handicap in Connect Four"),
         (["--load", "x.sgf", "--komi", "5"], "with --load, size, komi, rules and handicap are the"),
         (["--load", "none.sgf"], "cannot read none.sgf: No such file or directory"),

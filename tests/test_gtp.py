@@ -180,6 +180,14 @@ def test_a_new_size_keeps_komi_and_rules() -> None:
     assert '"whiteHandicapBonus":"N-1"' in conversation("kata-get-rules")
 
 
+def test_undo_takes_no_number() -> None:
+    conversation = Conversation()
+    conversation.all("play b E5", "play w C3")
+    answer = conversation("undo 3")
+    assert not answer.ok and answer == "syntax error"
+    assert conversation("undo").ok and conversation("move_history") == "black E5"
+
+
 def test_undo_goes_back_over_resumptions() -> None:
     conversation = Conversation()
     conversation.all("play b E5", "play w pass", "play b pass", "play w pass", "play w C3")

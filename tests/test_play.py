@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from alphazero.bridges.gamefile import GameFile
+from alphazero.bridges.options import engine_options
+from alphazero.errors import UserError
 from alphazero.game import load
-from play import choose_side, main
+from play import choose_side, main, parser
 
 ROOT = Path(__file__).parent.parent
 PLAY = [sys.executable, str(ROOT / "play.py")]
@@ -85,6 +87,17 @@ def test_help_imports_nothing_heavy(environment):
         (["--save", "/dev/null/game.txt"], "cannot write /dev/null/game.txt"),
         (["--save", "/"], "cannot write /: it is a folder"),
         (["--sims", "3", "x"], "unrecognized arguments"),
+        (["--device", "gpu"], "argument --device: 'gpu' is not auto, cpu, cuda, cuda:1 or mps"),
+        (["--device", "cuda:99"], 'device "cuda:99" is not available here: choose auto or cpu'),
+        (["--threads", "0"], "'0' is not a whole number of at least 1"),
+        (["--uci", "--game", "go"], "--uci is for chess, not for Go"),
+        (["--uci", "--game", "Connect-4:rows=5"], "--uci is for chess, not for Connect Four"),
+        (["--no-resign"], "--no-resign goes with --gtp"),
+        (["--gtp-name", "x"], "--gtp-name goes with --gtp"),
+        (["--gtp-version", "1"], "--gtp-version goes with --gtp"),
+        (["--uci", "--no-resign"], "--no-resign goes with --gtp"),
+        (["--gtp", "--style", "ascii"], "--style is for playing here"),
+        (["--gtp", "--at", "0"], "--at is for playing here"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, options, message):
@@ -99,6 +112,27 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, op
     (line,) = err.splitlines()
     assert line.startswith("play.py: error: ") and message in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_engine_runs_where_it_is_told_to(monkeypatch):
+    asked = {}
+
+    def no_engine(*_, **options):
+        asked.update(options)
+        raise UserError("enough")
+
+    monkeypatch.setattr("alphazero.bridges.engine.make_engine", no_engine)
+    assert main(["--device", "cpu", "--threads", "2"]) == 2
+    assert (asked["device"], asked["threads"]) == ("cpu", 2)
+    assert main([]) == 2
+    assert (asked["device"], asked["threads"]) == ("auto", 1)
+    options = engine_options(parser().parse_args(["--uci", "--device", "cuda:1", "--threads", "3"]))
+    assert (options.device, options.threads) == ("cuda:1", 3)
+
+
+def test_the_help_has_the_usual_number_of_simulations():
+    text = " ".join(parser().format_help().split())
+    assert "how much it searches for a move (800; without a network 4000)" in text
 
 
 # -- scripts and pipes -----------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def test_unknown_input_is_one_line_and_keeps_the_turn(tmp_path):
     out, session = play(["xyzzy", "", "  ", "a1"], tmp_path)
     after = out.split("X(1): xyzzy\n")[1].splitlines()
     assert after[0].startswith("'xyzzy' is not a cell") and after[0].endswith(
-        "help for the commands"
+        " (help lists the commands)"
     )
     assert after[1:3] == ["X(1): ", "X(1):   "]
     assert after[3] == "X(1): a1"
@@ -217,10 +217,10 @@ def test_first_letters_are_enough_unless_they_are_a_move_or_mean_two_things(tmp_
 
 
 def test_after_the_end_only_commands_that_make_sense_work(tmp_path):
-    lines = ["a1", "b1", "c1", "b2", "hint", "eval", "resign", "legal", "redo"]
+    lines = ["a1", "b1", "c1", "b2", "yes", "hint", "eval", "resign", "legal", "redo"]
     out, _ = play(lines, tmp_path, engine=ScriptedEngine("a3 b3"))
     end = out.split("X wins (you).\n")[1]
-    assert end.count("the game is over: write new, undo or quit\n") == 4
+    assert end.count("the game is over: write new, undo or quit\n") == 5
     assert "none: the game is over\n" in end and "nothing was taken back\n" in end
 
 
@@ -232,7 +232,7 @@ def test_every_command_is_in_the_help_and_works(tmp_path):
     for name, command in COMMANDS.items():
         assert hasattr(TerminalGame, f"_{name}") or name == "quit"
         assert f"  {command.usage}" in out if command.usage else name == "why"
-    assert "as in a3" in out
+    assert out.count("as in b2, or") == 2  # the introduction has the same example
 
 
 def test_quit_stops_reading(tmp_path):

@@ -19,6 +19,7 @@ from uci_conversation import (
 )
 
 from alphazero.arena.reference import Ending, Reference
+from alphazero.bridges.options import require_game
 from alphazero.bridges.thought import LEVELS, Limit
 from alphazero.bridges.uci import thinking
 from alphazero.bridges.uci.lines import centipawns
@@ -64,6 +65,10 @@ def test_the_command_line_sets_what_options_begin_with() -> None:
     assert "option name Level type spin default 3 min 0 max 10" in lines
     assert any(line.startswith("option name MaxNodes type spin default 77 ") for line in lines)
     assert "option name WeightsFile type string default some file" in lines
+    lines = Conversation(device="cuda:1", threads=3).ask("uci")
+    assert "option name Threads type spin default 3 min 1 max 1024" in lines
+    device = "option name Device type combo default cuda:1 var auto var cpu var cuda var mps"
+    assert f"{device} var cuda:1" in lines
 
 
 def test_options_are_listed_before_anything_large_is_loaded() -> None:
@@ -100,6 +105,14 @@ def test_options_for_people_do_not_go_with_it() -> None:
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_the_games_of_the_package_are_known_by_their_names_alone() -> None:
+    for spec in ("chess", "Chess:draws=automatic", "./go.py", "C:\\go.py", "a-plugin"):
+        require_game(spec, "chess", "UCI")
+    for spec in ("go", "GO:size=9", "tic-tac-toe", "connect4:rows=5"):
+        with pytest.raises(UserError, match="UCI is for chess, not for "):
+            require_game(spec, "chess", "UCI")
 
 
 def test_another_game_is_refused_but_the_conversation_goes_on() -> None:

@@ -16,7 +16,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "undo": Command("undo", "take back your last move and the reply to it"),
-    "redo": Command("redo", "make again what was taken back"),
+    "redo": Command("redo", "replay what was taken back"),
     "hint": Command("hint", f"the {HINTS} best moves: win rate, visits, what would follow"),
     "eval": Command("eval (or why)", "what the engine thinks of the position"),
     "why": Command("", ""),

@@ -54,10 +54,8 @@ class Display:
         self.say(f"{title}: {who} {mine}, {other} is {engine}.")
         if self._stones is not None:
             self.say(f"{self._stones.introduction()}.")
-        position = self._session.position
-        if self._person is None and (legal := position.legal_actions()):
-            example = self._session.text(legal[len(legal) // 2])
-            self.say(f"Write a move, as in {example}, or help for the other commands.")
+        if self._person is None and (example := self.example()):
+            self.say(f"Write a move{example}, or help for the other commands.")
         if self._pieces is not None:
             return self._show_start()
         letters = [side[0] for side in self._sides]
@@ -68,6 +66,12 @@ class Display:
         if self._style.unicode or self._stones is not None:
             self.say(f"{self._players[0]} is {letters[0]}, {self._players[1]} is {letters[1]}.")
         self._show_start()
+
+    def example(self) -> str:
+        """`, as in b2` for a move that can be made, "" if there is none. It is from the middle of
+        the list, where moves are ordinary ones."""
+        legal = self._session.position.legal_actions()
+        return f", as in {self._session.text(legal[len(legal) // 2])}" if legal else ""
 
     def _show_start(self) -> None:
         self.show_board()

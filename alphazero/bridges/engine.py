@@ -14,6 +14,7 @@ from alphazero.arena.reference import Reference
 from alphazero.arena.roster import find_weights
 from alphazero.arena.tactics import without_network
 from alphazero.bridges.enough import Enough
+from alphazero.bridges.options import NETWORK_SIMULATIONS, ROLLOUT_SIMULATIONS
 from alphazero.bridges.reading import read_lines
 from alphazero.bridges.thought import LEVELS, Level, Limit, Line, Thought
 from alphazero.bridges.tuning import UNTUNED, Tuning, search_config
@@ -36,10 +37,6 @@ REPORT_SECONDS = 1.0
 # The folder of the package's networks, known here without torch, which takes seconds to import.
 PRETRAINED = Path(alphazero.__file__).parent / "pretrained"
 SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
-NETWORK_SIMULATIONS = (
-    800  # AlphaZero's; a fraction of a second for the small networks of the package
-)
-ROLLOUT_SIMULATIONS = 4000
 
 
 class Engine:

@@ -239,10 +239,12 @@ def _game(is_960: bool) -> Game:
 
 
 def start_from(game: Game, fen: str) -> Position:
-    """The position of a FEN as the start of a game. Raises ValueError with what is wrong."""
+    """The position of a FEN as the start of a game. Raises UserError with what is wrong."""
+    if game.pieces is None:
+        raise UserError(f"{game.title} has no FEN: it is for chess")
     state = game.position().state
     try:
-        pieces_of(game).set_fen(state, fen)
+        game.pieces.set_fen(state, fen)
     except ValueError as error:
         raise UserError(f"FEN {fen!r}: {error}") from error
     return Position(game, state)

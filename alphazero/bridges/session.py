@@ -158,11 +158,11 @@ class Session:
         if self.is_over:
             raise UserError(OVER)
 
-    def play(self, action: int, note: Note | None = None) -> None:
+    def play(self, move: int | str, note: Note | None = None) -> None:
         """Make a move of whoever is to move; the note is for an SGF file."""
         self.require_unfinished()
         try:
-            self.position.play(action)
+            self.position.play(move)
         except ValueError as error:
             raise UserError(str(error)) from error
         self.undone.clear()
@@ -286,17 +286,17 @@ class Session:
             )
         return GameFile(self.game.spec, tuple(moves), self.result, headers)
 
-    def load(self, name: str, moves: int | None = None) -> list[str]:
+    def load(self, name: str, moves: int | None = None, called: str = "N") -> list[str]:
         """Go on with a saved game, after its first `moves` moves; `redo` then makes the others.
 
         The person takes the side that was the person's. The file is not written to. Returns what
-        had to be assumed, a line each.
+        had to be assumed, a line each. `called` is what the person calls the number of moves.
         """
         kind = kind_of(name)
         if kind == SGF:
-            return self._load_sgf(name, moves)
+            return self._load_sgf(name, moves, called)
         if kind == PGN:
-            return self._load_pgn(name, moves)
+            return self._load_pgn(name, moves, called)
         if kind == FEN:
             position = read_fen_file(name, self.game)
             self.begin()
@@ -306,7 +306,7 @@ class Session:
         if file.load_game(name).spec != self.game.spec:
             raise UserError(f"{name} is a game of {file.game}, not of {self.game.spec}")
         position = file.position(self.game, name)
-        self._require_moves(name, len(position.moves), moves)
+        self._require_moves(name, len(position.moves), moves, called)
         self.begin()
         self.position = position
         while moves is not None and len(position.moves) > moves:
@@ -317,13 +317,13 @@ class Session:
         self._take_side([file.headers.get(player) for player in self.game.players])
         return []
 
-    def _load_sgf(self, name: str, moves: int | None) -> list[str]:
+    def _load_sgf(self, name: str, moves: int | None, called: str) -> list[str]:
         sgf = read_sgf(name, None if moves is None else moves + 1, game=self.game)
         if sgf.position.game is not self.game:
             raise UserError(
                 f"{name} is a game of {sgf.position.game.spec}, not of {self.game.spec}"
             )
-        self._require_moves(name, sgf.plies, moves)
+        self._require_moves(name, sgf.plies, moves, called)
         self.begin()
         self.position, self.info, self.notes = sgf.position, sgf.info, sgf.notes
         self.undone = sgf.following[::-1]
@@ -332,12 +332,12 @@ class Session:
         self._take_side([sgf.info.black, sgf.info.white])
         return sgf.remarks
 
-    def _load_pgn(self, name: str, moves: int | None) -> list[str]:
+    def _load_pgn(self, name: str, moves: int | None, called: str) -> list[str]:
         pgn = read_pgn(name, game=self.game)
         position, made = pgn.position, len(pgn.position.moves)
         if pgn.error and (moves is None or moves > made):
             raise UserError(f"{name}, {pgn.error}")
-        self._require_moves(name, made, moves)
+        self._require_moves(name, made, moves, called)
         self.begin()
         self.position, self.notes = position, pgn.notes
         self.tags = {tag: text for tag, text in pgn.tags.items() if tag not in PLAYERS_TAGS}
@@ -351,9 +351,9 @@ class Session:
         self._take_side([pgn.tags.get("White"), pgn.tags.get("Black")])
         return []
 
-    def _require_moves(self, name: str, there: int, wanted: int | None) -> None:
+    def _require_moves(self, name: str, there: int, wanted: int | None, called: str) -> None:
         if wanted is not None and wanted > there:
-            raise UserError(f"{name} has {there} moves, so N cannot be {wanted}")
+            raise UserError(f"{name} has {there} moves, so {called} cannot be {wanted}")
 
     def _take_side(self, names: Sequence[str | None]) -> None:
         persons = [name == PERSON for name in names]

@@ -18,7 +18,7 @@ from alphazero.bridges.display import Display
 from alphazero.bridges.engine import Engine, Thought
 from alphazero.bridges.note import Note
 from alphazero.bridges.pieces_talk import PiecesTalk
-from alphazero.bridges.session import PASS, PERSON, Session
+from alphazero.bridges.session import OVER, PASS, PERSON, Session
 from alphazero.bridges.stones_talk import StonesTalk
 from alphazero.bridges.style import Style
 from alphazero.errors import UserError
@@ -111,7 +111,7 @@ class TerminalGame:
         try:
             command = self._command(line) if line else "nothing"
             if command == "move":
-                self._make_move(self.session.position.action(line), "")
+                self._make_move(line, "")
             elif command in self._commands and command != "quit":
                 getattr(self, f"_{command}")(line.partition(" ")[2].strip())
             return command != "quit"
@@ -133,7 +133,9 @@ class TerminalGame:
                 return matches[0]
             if matches:
                 raise UserError(f"{word!r} could be {' or '.join(matches)}") from error
-            raise UserError(f"{error}; or help for the commands") from error
+            if self.session.is_over:
+                raise UserError(OVER) from error
+            raise UserError(f"{error} (help lists the commands)") from error
 
     def _settle(self) -> bool:
         """Talk about the dead stones of a game that two passes have ended; False for quit."""
@@ -200,8 +202,8 @@ class TerminalGame:
         self._autosave()
         self.display.show_result()
 
-    def _make_move(self, action: int, line: str, note: Note | None = None) -> None:
-        self.session.play(action, note)
+    def _make_move(self, move: int | str, line: str, note: Note | None = None) -> None:
+        self.session.play(move, note)
         self._proposed = None
         self._autosave()
         self.display.show_board()
@@ -330,9 +332,7 @@ class TerminalGame:
         self.display.show_result()
 
     def _help(self, _: str) -> None:
-        position = self.session.position
-        legal = position.legal_actions()
-        example = f", as in {self.session.text(legal[0])}" if legal else ""
+        example = self.display.example()
         self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
         said = self._commands | (AGREEMENT if self.session.is_counting else {})
         for usage, explanation in said.values():

@@ -16,7 +16,7 @@ import alphazero
 from alphazero.bridges.analysis.query import QueryError, read_query
 from alphazero.bridges.analysis.study import Study, studies
 from alphazero.bridges.commandline import INTERRUPTED, report, take_stdout
-from alphazero.bridges.options import EngineOptions
+from alphazero.bridges.options import EngineOptions, require_game
 from alphazero.bridges.stock import Stock
 from alphazero.errors import UserError
 
@@ -173,7 +173,8 @@ class AnalysisServer:
 
 
 def serve(options: EngineOptions) -> int:
-    """Answer questions until the input ends."""
+    """Answer questions until the input ends. Raises UserError for a game known not to be Go."""
+    require_game(options.game, "go", "analysis")
     answers = take_stdout()
 
     def send(answer: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """One command as its handler sees it: its arguments, and answering while it runs.
 
 Arguments are taken from left to right; what is missing or makes no sense is a `syntax error`. More
-arguments than a command takes do no harm, as in GNU Go.
+arguments than a command takes do no harm, as in GNU Go; only `undo` refuses them.
 """
 
 import math

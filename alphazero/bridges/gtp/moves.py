@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alphazero.bridges.gtp.call import Call, GtpError, Handler
+from alphazero.bridges.gtp.call import SYNTAX_ERROR, Call, GtpError, Handler
 
 if TYPE_CHECKING:
     from alphazero.bridges.gtp.front import Front
@@ -67,6 +67,8 @@ def play(front: "Front", call: Call) -> str:
 
 
 def undo(front: "Front", call: Call) -> str:
+    if call.has_more:  # somebody wants to take back several moves, and would not have noticed
+        raise GtpError(SYNTAX_ERROR)
     front.table.undo()
     return ""
 

@@ -24,13 +24,11 @@ def add_gtp_options(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--gtp-name",
         metavar="NAME",
-        default=NAME,
-        help="what it calls itself, such as KataGo for programs that want that one (AlphaZero)",
+        help="what it calls itself, such as KataGo for programs that insist on it (AlphaZero)",
     )
     options.add_argument(
         "--gtp-version",
         metavar="VERSION",
-        default=alphazero.__version__,
         help="its version, such as 0.17 for Lizzie, which wants that of Leela Zero"
         f" ({alphazero.__version__})",
     )
@@ -41,7 +39,9 @@ def gtp_options(options: argparse.Namespace, engine: EngineOptions) -> GtpOption
     """What the options of `add_gtp_options` were given."""
     return GtpOptions(
         engine=engine,
-        name=" ".join(options.gtp_name.split()) or NAME,
-        version=" ".join(options.gtp_version.split()),
+        name=NAME if options.gtp_name is None else " ".join(options.gtp_name.split()) or NAME,
+        version=alphazero.__version__
+        if options.gtp_version is None
+        else " ".join(options.gtp_version.split()),
         may_resign=not options.no_resign,
     )

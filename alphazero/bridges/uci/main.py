@@ -5,13 +5,17 @@ import sys
 from typing import NoReturn
 
 from alphazero.bridges.commandline import INTERRUPTED
-from alphazero.bridges.options import EngineOptions
+from alphazero.bridges.options import EngineOptions, require_game
 from alphazero.bridges.streams import Streams, split_lines
 from alphazero.bridges.uci.front import Front
 
 
 def serve(options: EngineOptions) -> NoReturn:
-    """Speak UCI on stdin and stdout until told to quit, or until the input ends."""
+    """Speak UCI on stdin and stdout until told to quit, or until the input ends.
+
+    Raises UserError for a game that is known not to be chess.
+    """
+    require_game(options.game, "chess", "UCI")
     streams = Streams()
     front = Front(options, streams.write)
     code = 0

@@ -28,6 +28,13 @@ class Option:
     choices: tuple[str, ...] = ()
     is_number: bool = False  # a string that is one
 
+    def beginning_with(self, value: str) -> "Option":
+        """The same option with another default, which is one of its choices from now on."""
+        choices = self.choices
+        if self.kind == "combo" and value not in choices:
+            choices = (*choices, value)
+        return replace(self, default=value, choices=choices)
+
     def declaration(self) -> str:
         """The line by which programs hear of it."""
         words = [f"option name {self.name} type {self.kind}"]
@@ -126,11 +133,13 @@ class Settings:
             "Level": options.level,
             "MaxNodes": options.simulations,
             "WeightsFile": options.network,
+            "Device": options.device,
+            "Threads": options.threads,
         }
         self.options = tuple(
             option
             if said.get(option.name) is None
-            else replace(option, default=str(said[option.name]))
+            else option.beginning_with(str(said[option.name]))
             for option in OPTIONS
         )
         self._by_name = {option.name.lower(): option for option in self.options}
