@@ -5,13 +5,13 @@ import contextlib
 import io
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from alphazero.bridges.commandline import Parser, count, natural, number, run
 from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
 from alphazero.bridges.options import add_thinking, engine_options, require_game
 from alphazero.errors import UserError, closest
+from alphazero.files import writable
 
 if TYPE_CHECKING:
     from alphazero.arena.player import Player
@@ -312,20 +312,6 @@ def choose_side(side: str, players: tuple[str, str], seed: int) -> int:
     choices = ("first", "second", *players, "random")
     hint = closest(side, choices)
     raise UserError(f"unknown side {side!r}{hint}; choices: {', '.join(dict.fromkeys(choices))}")
-
-
-def writable(name: str) -> Path:
-    """The path, if a file can be written there: better known before the game than in it."""
-    path = Path(name).expanduser()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder")
-    if not os.access(path.parent, os.W_OK):
-        raise UserError(f"cannot write {path}: permission denied")
-    return path
 
 
 def open_streams() -> tuple[TextIO, TextIO]:

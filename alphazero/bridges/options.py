@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from alphazero.bridges.commandline import count, natural, seconds
+from alphazero.bridges.commandline import count, seconds, seed
 from alphazero.errors import UserError
 
 NETWORK_SIMULATIONS = 800  # AlphaZero's; a fraction of a second for the package's networks
@@ -66,7 +66,7 @@ def add_thinking(options: argparse.ArgumentParser) -> None:
     )
     strength.add_argument("--time", type=seconds, metavar="SECONDS", help="how long it may think")
     options.add_argument(
-        "--seed", type=natural, metavar="N", help="random seed, for the same moves every time"
+        "--seed", type=seed, metavar="N", help="random seed, for the same moves every time"
     )
     options.add_argument(
         "--device",

@@ -146,5 +146,6 @@ class StonesTalk:
         first, second = session.game.players
         who = self._ahead(score, "wins") or "a draw"
         removed = f"{int(dead.sum())} dead stones; " if dead.any() else "no dead stones; "
-        text = f"{removed}{first} {points[0]}, {second} {points[1]} + {compensation:g}: {who}"
+        more = f"{'-' if compensation < 0 else '+'} {abs(compensation):g}"
+        text = f"{removed}{first} {points[0]}, {second} {points[1]} {more}: {who}"
         return mark_points(session.position.render(), owners, dead), text
