@@ -77,7 +77,7 @@ def test_help_imports_nothing_heavy(environment):
         (["--simulations", "0"], "'0' is not a whole number of at least 1"),
         (["--time", "-1"], "'-1' is not a number of seconds above 0"),
         (["--time", "nan"], "'nan' is not a number of seconds above 0"),
-        (["--seed", "-1"], "'-1' is not a whole number of at least 0"),
+        (["--seed", "-1"], "'-1' is not a whole number from 0 to"),
         (["--level", "3", "--time", "1"], "--time: not allowed with argument --level"),
         (["--color", "Z"], "unknown side 'Z'; choices: first, second, X, O, random"),
         (["--vs", "nobody"], "nobody"),
