@@ -15,7 +15,7 @@ from network_games import column_game, point_game, random_planes, trained
 
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
-from alphazero.game import Game
+from alphazero.game import Game, load
 from alphazero.network import weights as weights_module
 from alphazero.network.model import build
 from alphazero.network.weights import (
@@ -291,6 +291,17 @@ def test_pretrained_networks_are_found_where_they_fit(
     assert pretrained(GAME) == tmp_path / "made-up.safetensors"
     assert pretrained(replace(GAME, parameters={"size": 5, "komi": 0.5})) is None
     assert pretrained(replace(GAME, name="other")) is None
+
+
+def test_of_several_networks_the_one_for_the_nearest_board_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights_module, "PRETRAINED", tmp_path)
+    for file, size in (("go", 5), ("go-9", 9)):
+        game = load(f"go:size={size}")
+        save_weights(tmp_path / f"{file}.safetensors", build(game, CONFIG), game)
+    for size, file in ((5, "go"), (6, "go"), (8, "go-9"), (13, "go-9")):
+        assert pretrained(load(f"go:size={size}")) == tmp_path / f"{file}.safetensors"
 
 
 def test_half_precision_takes_half_the_space_and_keeps_the_answers(tmp_path):

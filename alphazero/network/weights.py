@@ -136,11 +136,14 @@ def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]
 
 
 def pretrained(game: Game) -> Path | None:
-    """The weights file for a game that comes with the package, if there is one that fits."""
-    path = PRETRAINED / f"{game.name}.safetensors"
-    if not path.exists() or misfit(read_header(path), game):
-        return None
-    return path
+    """The weights file for a game that comes with the package, if one fits. Of several, as of
+    NAME.safetensors and NAME-19.safetensors, it is that for the board nearest in size."""
+    found: list[tuple[int, Path]] = []
+    for path in sorted(PRETRAINED.glob(f"{game.name}*.safetensors")):
+        header = read_header(path)
+        if not misfit(header, game):
+            found.append((abs(sum(header["planes"][1:]) - sum(game.planes[1:])), path))
+    return min(found)[1] if found else None
 
 
 def weights_file(path: Path | str) -> Path:
