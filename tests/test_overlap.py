@@ -84,7 +84,7 @@ def test_games_are_the_same_with_two_halves_as_with_one(settings: dict[str, int]
     assert play(game, FakeDevice(HashedPlanes(game)), **settings) == expected
 
 
-@pytest.mark.parametrize("games", [12, 4], ids=["more than trees", "fewer than trees"])
+@pytest.mark.parametrize("games", [12, 3], ids=["more than trees", "half as many as trees"])
 def test_the_device_is_given_one_half_before_the_other_is_asked_for(games: int) -> None:
     """Batch n + 1 has been chosen and sent by the time that the answer to batch n is wanted: a
     device slower than the search never waits for it, not even while moves are made. Only at the

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,7 +183,8 @@ def test_a_network_learns_the_moves_of_a_file_and_goes_on_by_self_play(
     assert main(["train", *changes, "--local", "--run-dir", str(more)]) == 0
     other = [*changes, "network.size=b2c16", "--local", "--run-dir", str(tmp_path / "other")]
     assert main(["train", *other]) == 2
-    assert "run.start_from" in capsys.readouterr().err
+    said = "run.start_from = .* has network.size = b1c16, the settings say b2c16"
+    assert re.search(said, capsys.readouterr().err) and not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow

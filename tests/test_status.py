@@ -105,13 +105,17 @@ def test_spoilt_files_are_no_reason_to_fall_silent(run: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert f"there is no run in {tmp_path}" in capsys.readouterr().err
     (tmp_path / "go-2026-11-25-01").mkdir()
     (tmp_path / "go-2026-11-25-01" / "config.toml").touch()
     assert main(["status", str(tmp_path / "go")]) == 2
+    assert f"but there is {tmp_path}/go-2026-11-25-01" in capsys.readouterr().err
+    (tmp_path / "go").mkdir()
+    monkeypatch.chdir(tmp_path / "go")
+    assert main(["status", "."]) == 2
     assert f"but there is {tmp_path}/go-2026-11-25-01" in capsys.readouterr().err
 
 

@@ -97,9 +97,9 @@ def bench(
         raise UserError(
             f"unknown suite {suite!r}{closest(suite, choices)}; choose {', '.join(choices)}"
         )
-    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise UserError(f"cannot write {json_file}: there is no such folder")
     if json_file is not None:
+        if not Path(json_file).absolute().parent.is_dir():
+            raise UserError(f"cannot write {json_file}: there is no such folder")
         writable(json_file)
     effort = Effort.quick() if quick else Effort()
     facts = machine()

@@ -23,13 +23,12 @@ from typing import TextIO
 import numpy as np
 
 from alphazero.arena.proof import Proof
-from alphazero.arena.roster import find_weights, parse_spec
+from alphazero.arena.roster import parse_spec
 from alphazero.config import Config, SelfPlayConfig
 from alphazero.evaluate import UniformEvaluator
 from alphazero.events import Sink, make_reporter
 from alphazero.game import Game, load
 from alphazero.journal import Journal, LogFile
-from alphazero.network.weights import load_weights
 from alphazero.remote import is_url
 from alphazero.training.directory import RunDirectory, choose_directory, locked
 from alphazero.training.executor import (
@@ -47,7 +46,7 @@ from alphazero.training.machine import lasting
 from alphazero.training.replay import Replay
 from alphazero.training.selfplay import SelfPlay
 from alphazero.training.share import Share
-from alphazero.training.trainer import Progress, Trainer
+from alphazero.training.trainer import Progress, Trainer, network_to_begin_with
 from alphazero.training.volunteers import Together, Volunteers
 
 SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
@@ -74,8 +73,7 @@ def check_fits(config: Config, game: Game) -> None:
 def check_beginning(config: Config, game: Game) -> None:
     """Raise UserError for what a run could not begin with, before anything is written."""
     check_fits(config, game)
-    if config.run.start_from:
-        load_weights(find_weights(Path(config.run.start_from)), game)
+    network_to_begin_with(config, game)
 
 
 def train(

@@ -4,6 +4,7 @@ Nothing is asked of the run itself and nothing is locked, so looking never distu
 """
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -54,8 +55,9 @@ class Watcher:
         self.run = RunDirectory(path)
         self.clock = clock
         if not self.run.config.exists():
-            others = sorted(path.absolute().parent.glob(f"{path.name}*/config.toml"))
-            hint = f"; but there is {path.with_name(others[-1].parent.name)}" if others else ""
+            here = path.expanduser().absolute()
+            others = sorted(here.parent.glob(f"{glob.escape(here.name)}-*/config.toml"))
+            hint = f"; but there is {others[-1].parent}" if others else ""
             raise UserError(f"there is no run in {path}: it has no config.toml{hint}")
         config = load_config(self.run.config)
         self.game = config.game

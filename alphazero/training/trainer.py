@@ -19,6 +19,7 @@ from alphazero.errors import UserError
 from alphazero.events import Reporter
 from alphazero.files import atomic_write
 from alphazero.game import Game, Position
+from alphazero.network.model import Network
 from alphazero.network.weights import load_weights
 from alphazero.picture import board_picture
 from alphazero.training import checkpoint
@@ -70,8 +71,9 @@ class Trainer:
         self.examined_at = 0  # games, when strength was looked at last
         self.has_no_more_games = False  # whether no more games will come
         self.resumed_at = self._resume()  # games in the checkpoint; None without one
-        if self.resumed_at is None and config.run.start_from:
-            self._start_from(Path(config.run.start_from))
+        if self.resumed_at is None and (network := network_to_begin_with(config, game)):
+            self.learner.start_from(network)
+            self.players = self.learner.weights()
         self._on_disk = chunks_on_disk(self.store, self.replay.games)
 
     def start(self, reporter: Reporter) -> None:
@@ -313,16 +315,6 @@ class Trainer:
         self.examined_at = state["examined_at"]
         return self.replay.games
 
-    def _start_from(self, path: Path) -> None:
-        network, _ = load_weights(find_weights(path), self.game)
-        if network.config != self.config.network:
-            raise UserError(
-                f"run.start_from = {path} is a network of {network.config}, which does not fit the"
-                f" settings' {self.config.network}"
-            )
-        self.learner.start_from(network)
-        self.players = self.learner.weights()
-
     def finish(self) -> Proof | None:
         """The last checkpoint and the last look of a run that has reached its limits.
 
@@ -337,6 +329,20 @@ class Trainer:
             result |= {"lines": proof.lines, "lost_lines": proof.losses}
         self.run.finish(result)
         return proof
+
+
+def network_to_begin_with(config: Config, game: Game) -> Network | None:
+    """The network of `run.start_from`, if it names one. Raises UserError when it does not fit."""
+    start = config.run.start_from
+    if not start:
+        return None
+    network, _ = load_weights(find_weights(Path(start)), game)
+    for name, wanted in asdict(config.network).items():
+        if (found := getattr(network.config, name)) != wanted:
+            raise UserError(
+                f"run.start_from = {start} has network.{name} = {found}, the settings say {wanted}"
+            )
+    return network
 
 
 def chunks_on_disk(store: Store, first: int) -> Iterator[tuple[int, list[GameRecord]]]:
