@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import alphazero
-from alphazero.bridges.commandline import Parser, count, natural, run, seed
-from alphazero.bridges.gtp.options import add_gtp_options, gtp_options
-from alphazero.bridges.options import add_engine_options, engine_options
-from alphazero.errors import UserError
-from alphazero.runs import (
+from alphazero.cli.command_line import Parser, count, natural, run, seed
+from alphazero.cli.engine_options import add_engine_options, engine_options
+from alphazero.cli.train import (
     add_join,
     add_pretrain,
     add_settings,
@@ -25,6 +23,8 @@ from alphazero.runs import (
     status,
     train,
 )
+from alphazero.errors import UserError
+from alphazero.protocols.gtp.options import add_gtp_options, gtp_options
 
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
@@ -166,10 +166,10 @@ def settings(options: argparse.Namespace) -> int:
 
 
 def selfplay(options: argparse.Namespace) -> int:
-    from alphazero.bridges.engine import find_evaluator
+    from alphazero.data.store import Store
+    from alphazero.engine.engine import find_evaluator
     from alphazero.game import load
-    from alphazero.training.selfplay import SelfPlay
-    from alphazero.training.store import Store
+    from alphazero.selfplay.play import SelfPlay
 
     config = read_config(options.settings, [f"game={options.game}"] if options.game else [])
     game = load(config.game)
@@ -192,14 +192,14 @@ def selfplay(options: argparse.Namespace) -> int:
 
 
 def match(options: argparse.Namespace) -> int:
-    from alphazero.bridges.matches import run_match
+    from alphazero.cli.match import run_match
 
     return run_match(options, PLAYER_HELP)
 
 
 def check(options: argparse.Namespace) -> int:
-    from alphazero.check import check as check_game
     from alphazero.game import load
+    from alphazero.game.check import check as check_game
 
     failures = check_game(load(options.game), options.games, options.seed, print)
     for failure in failures:
@@ -208,8 +208,8 @@ def check(options: argparse.Namespace) -> int:
 
 
 def prove(options: argparse.Namespace) -> int:
-    from alphazero.arena.proof import prove_unbeaten
-    from alphazero.arena.roster import make_player
+    from alphazero.arena.exhaustive import prove_unbeaten
+    from alphazero.arena.players import make_player
     from alphazero.game import load
 
     game = load(options.game)
@@ -223,7 +223,7 @@ def prove(options: argparse.Namespace) -> int:
 
 def perft(options: argparse.Namespace) -> int:
     from alphazero.game import load
-    from alphazero.perft import divide
+    from alphazero.game.perft import divide
 
     for line in divide(load(options.game), options.fen, options.depth):
         print(line)
@@ -231,7 +231,7 @@ def perft(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    from alphazero.arena.roster import find_weights
+    from alphazero.arena.players import find_weights
     from alphazero.game import load
     from alphazero.network.weights import load_weights, read_header, save_weights
 
@@ -248,8 +248,8 @@ def export(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    from alphazero.bridges.gamefile import saved_text
-    from alphazero.training.record import read_shard
+    from alphazero.data.record import read_shard
+    from alphazero.formats.game_file import saved_text
 
     path = Path(options.path).expanduser()
     if path.suffix in (".txt", ".sgf", ".pgn", ".fen"):
@@ -269,19 +269,19 @@ def show(options: argparse.Namespace) -> int:
 
 
 def gtp(options: argparse.Namespace) -> int:
-    from alphazero.bridges.gtp.main import serve
+    from alphazero.protocols.gtp.main import serve
 
     serve(gtp_options(options, engine_options(options)))
 
 
 def uci(options: argparse.Namespace) -> int:
-    from alphazero.bridges.uci.main import serve
+    from alphazero.protocols.uci.main import serve
 
     serve(engine_options(options))
 
 
 def analysis(options: argparse.Namespace) -> int:
-    from alphazero.bridges.analysis.server import serve
+    from alphazero.protocols.kata_analysis.server import serve
 
     return serve(engine_options(options))
 

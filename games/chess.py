@@ -15,7 +15,7 @@ The parts: `chess_tables_rules` squares and actions, `chess_attacks_rules`, `che
 import numpy as np
 
 from alphazero.game import Game, Pieces, Tactics
-from alphazero.jit import kernel
+from alphazero.game.jit import kernel
 from games.chess_attacks_rules import checking_pieces
 from games.chess_fen_rules import (
     STANDARD,

@@ -6,7 +6,7 @@ to castle and a possible capture in passing are (FIDE Laws 9.2.3).
 
 import numpy as np
 
-from alphazero.jit import kernel, lowest_bit
+from alphazero.game.jit import kernel, lowest_bit
 from games.chess_attacks_rules import ONE, TURN, ZERO, kind_on
 
 # Both players' pieces, rooks that may castle, files of en passant, Black to move.

@@ -5,7 +5,7 @@ All kernels work on any record that has the fields of `chess_attacks_rules.BOARD
 
 import numpy as np
 
-from alphazero.jit import byte_swap, kernel, lowest_bit
+from alphazero.game.jit import byte_swap, kernel, lowest_bit
 from games.chess_attacks_rules import (
     BISHOP,
     EIGHT,

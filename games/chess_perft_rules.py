@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel
+from alphazero.game.jit import borrow, kernel
 from games.chess_attacks_rules import BOARD
 from games.chess_moves_rules import list_moves, make_move
 from games.chess_notation_rules import legal_actions

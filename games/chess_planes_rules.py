@@ -12,7 +12,7 @@ start of a game from a set position, is in its place.
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel, lowest_bit
+from alphazero.game.jit import borrow, kernel, lowest_bit
 from games.chess_attacks_rules import (
     BISHOP,
     EIGHT,

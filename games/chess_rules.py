@@ -7,7 +7,7 @@ instead of some 300 for the positions themselves.
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel, popcount
+from alphazero.game.jit import borrow, kernel, popcount
 from games.chess_attacks_rules import (
     BOARD,
     EIGHT,

@@ -6,7 +6,7 @@ middle of a game and once as at its end; how much of the pieces is left says how
 
 import numpy as np
 
-from alphazero.jit import kernel, lowest_bit, popcount
+from alphazero.game.jit import kernel, lowest_bit, popcount
 from games.chess_attacks_rules import (
     BISHOP,
     KING,

@@ -12,7 +12,7 @@ up with one bit spare on top, so that four in a row is four shifts and no run wr
 import numpy as np
 
 from alphazero.game import Game, Symmetries
-from alphazero.jit import kernel, mix
+from alphazero.game.jit import kernel, mix
 
 STATE = np.dtype(
     [

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from alphazero.game import Auxiliary, Game, Symmetries
-from alphazero.jit import kernel
+from alphazero.game.jit import kernel
 from games.go_board_rules import RULES, Board, check_komi, find_rules
 from games.go_ko_rules import mark_forbidden, position_key
 from games.go_life_rules import count_score, fill_final_area, mark_settled, white_points

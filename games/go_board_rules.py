@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from alphazero.game import Stones
-from alphazero.jit import kernel
+from alphazero.game.jit import kernel
 from games.go_life_rules import fill_final_area, mark_settled, white_points
 from games.go_rules import (
     ALL,

@@ -7,7 +7,7 @@ with earlier positions in one pass over the latter.
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel
+from alphazero.game.jit import borrow, kernel
 from games.go_rules import (
     BORDER,
     CELL_LIMIT,

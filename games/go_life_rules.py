@@ -15,7 +15,7 @@ every point.
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel, lowest_bit
+from alphazero.game.jit import borrow, kernel, lowest_bit
 from games.go_rules import (
     ALL_BUT_ONE,
     BLACK,

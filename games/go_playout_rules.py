@@ -5,7 +5,7 @@ there is; here they have more weight).
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel
+from alphazero.game.jit import borrow, kernel
 from games.go_ko_rules import last_liberty, point_of
 from games.go_rules import BORDER, EMPTY, ONE, cell_of, is_first, neighbour, next_stone
 

@@ -23,7 +23,7 @@ times slower.
 
 import numpy as np
 
-from alphazero.jit import borrow, kernel
+from alphazero.game.jit import borrow, kernel
 
 LARGEST = 19
 EMPTY, BLACK, WHITE, BORDER = 0, 1, 2, 3

@@ -7,7 +7,7 @@ letter and the row's number from below), or as the digit keys of a keypad, 7 8 9
 import numpy as np
 
 from alphazero.game import Game, Symmetries
-from alphazero.jit import kernel, mix
+from alphazero.game.jit import kernel, mix
 
 STATE = np.dtype(
     [

@@ -16,12 +16,12 @@ import pytest
 
 import alphazero
 import games
-import play
 from alphazero import bench
 from alphazero.__main__ import main, read_options
+from alphazero.cli import play
 from alphazero.config import load_config
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",

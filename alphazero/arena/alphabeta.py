@@ -44,7 +44,7 @@ from alphazero.arena.alphabeta_kernels import (
     search_nodes,
 )
 from alphazero.game import Game, Position, Tactics
-from alphazero.jit import bind
+from alphazero.game.jit import bind
 
 SLICE = 20_000  # nodes between two looks at the clock, about 10 ms
 TABLE_BITS, LARGE_TABLE_BITS = 18, 20  # the latter where a table is what makes brute force strong

@@ -1,7 +1,8 @@
 """The kernels of alpha-beta search; `alphabeta.py` says what they do together.
 
-`search_nodes` and `enter` are templates that `alphazero.jit.bind` gives a game's functions; `play`,
-`legal`, `outcome` and `key` stand in for them, `moves`, `noisy` and `gain` for its `Tactics`.
+`search_nodes` and `enter` are templates that `alphazero.game.jit.bind` gives a game's functions;
+`play`, `legal`, `outcome` and `key` stand in for them, `moves`, `noisy` and `gain` for its
+`Tactics`.
 """
 
 import math
@@ -9,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.jit import borrowing, borrows, kernel
-from alphazero.kernels import key, legal, outcome, play
+from alphazero.game.jit import borrowing, borrows, kernel
+from alphazero.game.kernels import key, legal, outcome, play
 
 WIN = 1_000_000
 BEYOND = WIN + 1  # outside every score

@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.program import PATIENCE, TIMEOUT, IllegalAnswer, Pool, Program, shorten
+from alphazero.arena.subprocess_engine import (
+    PATIENCE,
+    TIMEOUT,
+    IllegalAnswer,
+    Pool,
+    Program,
+    shorten,
+)
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 

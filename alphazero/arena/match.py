@@ -14,9 +14,9 @@ import numpy as np
 from alphazero.arena.player import RESIGN, HumanPlayer, Player
 from alphazero.arena.rating import Pairing, Sprt, fit_elo
 from alphazero.arena.result import MatchResult, RoundRobin, Tally
+from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
-from alphazero.training.record import GameRecord
 
 PARALLEL_GAMES = 128
 OPENING_ATTEMPTS = 1000

@@ -9,9 +9,9 @@ from alphazero.arena.gtp_client import GtpPool
 from alphazero.arena.reference import Reference
 from alphazero.arena.uci_client import UciPool
 from alphazero.config import SearchConfig
-from alphazero.evaluate import CachedEvaluator, Evaluator, Leaves
 from alphazero.game import Game, Position
-from alphazero.search.mcts import Search, SearchResult
+from alphazero.network.evaluator import CachedEvaluator, Evaluator, Leaves
+from alphazero.search.search import Search, SearchResult
 
 MOST_TREES = 256  # searched at once: enough to fill a batch
 

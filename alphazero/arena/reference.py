@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphazero.errors import UserError
-from alphazero.evaluate import UNDECIDED, Evaluation, Evaluator, Leaves
 from alphazero.game import Game, Position
+from alphazero.network.evaluator import UNDECIDED, Evaluation, Evaluator, Leaves
 
 INSTALL = 'pip install "chess>=1.11"'
 LAST_PLY = (

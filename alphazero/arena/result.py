@@ -14,9 +14,9 @@ from alphazero.arena.rating import (
     elo_difference,
     elo_difference_of_counts,
 )
+from alphazero.data.record import GameRecord, write_shard
 from alphazero.files import atomic_write
 from alphazero.game import Game
-from alphazero.training.record import GameRecord, write_shard
 
 
 class Tally(NamedTuple):

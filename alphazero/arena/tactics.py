@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.evaluate import (
+from alphazero.game import Game
+from alphazero.game.jit import bind
+from alphazero.network.evaluator import (
     Evaluation,
     Evaluator,
     Leaves,
     RolloutEvaluator,
     TracedRolloutEvaluator,
 )
-from alphazero.game import Game
-from alphazero.jit import bind
 
 DEEPEST = 12  # plies of captures that are followed
 SHARPNESS = 6.0  # logit of a move that is worth one more

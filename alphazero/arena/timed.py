@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.arena.player import RESIGN, Player, ProgramPlayer
-from alphazero.arena.program import IllegalAnswer
+from alphazero.arena.subprocess_engine import IllegalAnswer
 from alphazero.arena.uci_client import UciEngine, UciPool
 from alphazero.errors import UserError
 from alphazero.game import Position

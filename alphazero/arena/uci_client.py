@@ -8,7 +8,14 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from alphazero.arena.program import PATIENCE, TIMEOUT, IllegalAnswer, Pool, Program, shorten
+from alphazero.arena.subprocess_engine import (
+    PATIENCE,
+    TIMEOUT,
+    IllegalAnswer,
+    Pool,
+    Program,
+    shorten,
+)
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Pieces, Position
 

@@ -21,18 +21,18 @@ import numpy as np
 from alphazero.bench.measure import CPU, WALL, Effort, Measurement
 from alphazero.bench.selfplay import Phases
 from alphazero.config import Config, load_config
-from alphazero.evaluate import Evaluation, Leaves, UniformEvaluator
-from alphazero.events import Reporter
+from alphazero.data.record import GameRecord, sparse_policies
+from alphazero.data.replay import Replay
 from alphazero.game import Game, load
-from alphazero.training.cluster import RayExecutor
-from alphazero.training.directory import RunDirectory
-from alphazero.training.executor import Call, Chunk, Executor, Weights, calls
-from alphazero.training.record import GameRecord, sparse_policies
-from alphazero.training.replay import Replay
-from alphazero.training.selfplay import SelfPlay
-from alphazero.training.share import FIRST_VOLUNTEERED, Share
-from alphazero.training.trainer import Trainer
-from alphazero.training.volunteers import Volunteers
+from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
+from alphazero.run.metrics.events import Reporter
+from alphazero.run.run_directory import RunDirectory
+from alphazero.run.trainer import Trainer
+from alphazero.selfplay.play import SelfPlay
+from alphazero.selfplay.workers.contribute import Volunteers
+from alphazero.selfplay.workers.inline import Call, Chunk, Executor, Weights, calls
+from alphazero.selfplay.workers.ray import RayExecutor
+from alphazero.selfplay.workers.shared_folder import FIRST_VOLUNTEERED, Share
 
 GAMES = {"go:size=9,komi=7,tidy=true": (1024, 30), "go:size=19,tidy=true": (256, 80)}
 FULL_SHARE = 0.25  # of the moves have a policy target, of as many entries as stands above

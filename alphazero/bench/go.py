@@ -9,10 +9,10 @@ from alphazero.bench.measure import WALL, Effort, Measurement, rate, rates
 from alphazero.bench.peers import MissingPeer, open_spiel_rollouts
 from alphazero.bench.search import SIMULATIONS, TREES, searching
 from alphazero.config import SearchConfig
-from alphazero.evaluate import UniformEvaluator
+from alphazero.cores import cores
 from alphazero.game import Game, load
-from alphazero.search.mcts import Search
-from alphazero.training.machine import cores
+from alphazero.network.evaluator import UniformEvaluator
+from alphazero.search.search import Search
 
 SIZES = (19, 9)
 BATCH = 8  # random games per call

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from alphazero.bench.measure import Effort, Measurement, rate, rates
 from alphazero.bench.peers import PEERS, MissingPeer
 from alphazero.config import SearchConfig
-from alphazero.evaluate import UniformEvaluator
 from alphazero.game import Game, load
-from alphazero.search.mcts import Search
+from alphazero.network.evaluator import UniformEvaluator
+from alphazero.search.search import Search
 
 TREES = 64
 SIMULATIONS = 200

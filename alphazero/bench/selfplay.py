@@ -17,13 +17,13 @@ import numpy as np
 from alphazero.bench.evaluator import clock_of, evaluating
 from alphazero.bench.measure import CPU, Clock, Effort, Measurement, rate
 from alphazero.config import NetworkConfig, SearchConfig, SelfPlayConfig
-from alphazero.evaluate import Evaluation, Evaluator, Leaves
 from alphazero.game import Game, load
-from alphazero.network.cost import matrix_rate, operations
-from alphazero.network.evaluator import NetworkEvaluator
-from alphazero.network.model import Network, build
-from alphazero.search import leaves as leaf_kernels
-from alphazero.training.selfplay import SelfPlay
+from alphazero.network.architectures.resnet import Network, build
+from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
+from alphazero.network.flops import matrix_rate, operations
+from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.search import simulate as leaf_kernels
+from alphazero.selfplay.play import SelfPlay
 
 GAMES = ("tic-tac-toe", "connect4")
 GOAL = 0.7  # of the bare evaluator's speed at the same batch size

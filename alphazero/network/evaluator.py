@@ -1,90 +1,191 @@
-"""A network as the search sees it: batches of planes in, logits and values out."""
+"""What an evaluator is, and those that need no network: uniform, random rollouts, and a cache.
 
-import copy
-import functools
-import math
-import time
-from collections.abc import Callable, Mapping
+An evaluator answers for a batch of leaves with policy logits and values. Search knows nothing else
+about it; the network's evaluator is in `alphazero/network/network_evaluator.py`.
+Letters in shapes: B leaves, A actions, C x H x W planes.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from alphazero.errors import UserError
-from alphazero.evaluate import Evaluation, Evaluator, Leaves
-from alphazero.network.device import DeviceRunner
-from alphazero.network.inference import (
-    STEADY_ROWS,
-    InferenceCopy,
-    has_packed_operators,
-    is_dense,
-)
-from alphazero.network.model import Network, parse_size
-from alphazero.network.weights import copy_weights
+from alphazero.game import Game
+from alphazero.game.jit import kernel, mix
 
-CACHE_BYTES = 1 << 21  # what the numbers between two layers may take on a processor
-LARGEST_BATCH = 256  # rows at once on a processor
-LARGEST_DEVICE_BATCH = 4096
+UNDECIDED = 2  # no certain result
 
 
-class NetworkEvaluator(Evaluator):
-    """Evaluates with its own copy of a network, made for speed; `update` brings new weights.
+class Leaves(NamedTuple):
+    """A batch of positions to evaluate. The arrays belong to the search: copy what must be kept."""
 
-    A row's answer does not depend on the rest of its batch. The trunk is bfloat16 on CUDA and on
-    a processor that is faster so, else everything is float32.
-    """
+    planes: np.ndarray  # uint8 [B, C, H, W], seen by the player to move, perhaps under a symmetry
+    states: np.ndarray  # state records [B]; meaningful only if the evaluator `uses_states`
+    seeds: np.ndarray  # uint64 [B], fresh randomness for every leaf
 
-    name = "network"
 
-    def __init__(
-        self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
-    ) -> None:
-        """`threads` are torch's on the processor; `precision` is auto, float32 or bfloat16."""
-        self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device, network)
-        self._threads = threads
-        self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
-        self._fast = InferenceCopy(self._plain, self.device, self.dtype)
-        self._largest = largest_batch(network, self.device, self.dtype)
-        # A small board's layers would fill up a smaller batch, one by one.
-        self._smallest = STEADY_ROWS if is_dense(network) else 1
-        self._busy = 0.0
-        self._runner: DeviceRunner | None = None
-        if self.device.type == "cuda":
-            self.pipelines = 2  # one half of the leaves is chosen while the device has the other
-            # What torch still does on the processor: its threads, spinning, would slow those down
-            # that search.
-            torch.set_num_threads(threads)
-            # Nothing of the evaluator: with a cycle of references its graphs would outlive it.
-            compute = functools.partial(
-                answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
-            )
-            self._runner = DeviceRunner(
-                compute, network.planes, network.num_actions + 1, self.device, padded
-            )
-        else:  # where the planes of every batch go through this one buffer
-            self._input = self._empty_input(self._largest)
+class Evaluation(NamedTuple):
+    """The answer for a batch."""
 
-    @property
-    def busy(self) -> float:
-        """Seconds that the network has been at work, on whatever device."""
-        return self._busy if self._runner is None else self._runner.busy
+    logits: np.ndarray  # float32 [B, A], anything at illegal actions; under the planes' symmetry
+    value: np.ndarray  # float32 [B] in [-1, 1], for the player to move
+    # int8 [B], results for the player to move that are certain, as from tables of endings: -1, 0, 1
+    # or UNDECIDED; None where nothing is. The search goes no further there.
+    known: np.ndarray | None = None
+    # int8 [B, A], who made an action first in the playout that the value comes from: 1 the player
+    # to move, -1 the other, 0 nobody. Only from an evaluator that `traces`, never under a symmetry.
+    firsts: np.ndarray | None = None
+
+
+class Evaluator:
+    """Base of all evaluators. `submit` lets a device work while the caller goes on."""
+
+    name = "evaluator"
+    player = ""  # the kind of player that searches with it, as matches call it
+    uses_planes = True  # False spares the search from observing leaves
+    uses_states = False  # True has the search hand over state records
+    pipelines = 1  # batches worth having under way: 2 where a device works while the caller goes on
+    traces = False  # True: its answers say who made an action first, for RAVE
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        """Logits and values of a batch, at once."""
+        raise NotImplementedError
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
-        planes = leaves.planes
-        waits = [
-            self._start(planes[first : first + self._largest])
-            for first in range(0, len(planes), self._largest)
-        ]
+        """Start on a batch and return the function that waits for its answer.
+
+        The leaves' arrays stay unchanged until that function has returned.
+        """
+        evaluation = self.evaluate(leaves)
+        return lambda: evaluation
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of the game's auxiliary targets, by name: float32 [B, *shape] for planes
+        uint8 [B, C, H, W], seen by the player to move. Not for the inside of a search: it is slow.
+        """
+        return {}
+
+
+class UniformEvaluator(Evaluator):
+    """Equal priors and value 0: the free evaluator of tests and benchmarks."""
+
+    name = "uniform"
+
+    def __init__(self, game: Game) -> None:
+        self._num_actions = game.num_actions
+        self._grow(256)
+
+    def _grow(self, rows: int) -> None:
+        self._logits = np.zeros((rows, self._num_actions), np.float32)
+        self._value = np.zeros(rows, np.float32)
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        rows = len(leaves.planes)
+        if rows > len(self._value):
+            self._grow(2 * rows)
+        return Evaluation(self._logits[:rows], self._value[:rows])
+
+
+class RolloutEvaluator(Evaluator):
+    """Equal priors, and the mean result of random playouts as value: MCTS before networks."""
+
+    name = "rollout"
+    player = "mcts"
+    uses_planes = False
+    uses_states = True
+
+    def __init__(self, game: Game, playouts: int = 1) -> None:
+        if playouts < 1:
+            raise ValueError(f"playouts must be at least 1, not {playouts}")
+        self._game = game
+        self._playouts = playouts
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        states = np.repeat(leaves.states, self._playouts)
+        seeds = np.repeat(leaves.seeds, self._playouts)
+        seeds += np.tile(np.arange(self._playouts, dtype=np.uint64), len(leaves.states))
+        values = np.empty(len(states), np.float32)
+        self._game.playout_batch(states, seeds, values)
+        logits = np.zeros((len(leaves.states), self._game.num_actions), np.float32)
+        return Evaluation(logits, values.reshape(-1, self._playouts).mean(axis=1))
+
+
+class TracedRolloutEvaluator(Evaluator):
+    """Equal priors, and as value the result of one playout that says who made each move first, as
+    RAVE needs. Its moves are drawn by their weights, if the game has some (`Game.weigh`)."""
+
+    name = "traced rollout"
+    player = "rave"
+    uses_planes = False
+    uses_states = True
+    traces = True
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        rows = len(leaves.states)
+        values = np.empty(rows, np.float32)
+        firsts = np.zeros((rows, self._game.num_actions), np.int8)
+        self._game.trace_batch(leaves.states.copy(), leaves.seeds, values, firsts)
+        logits = np.zeros((rows, self._game.num_actions), np.float32)
+        return Evaluation(logits, values, firsts=firsts)
+
+
+class CachedEvaluator(Evaluator):
+    """Remembers the answers of another evaluator for planes it has seen.
+
+    Direct mapped: two positions that fall on one entry replace each other. An entry is checked
+    against 128 hashed bits of the planes, so the answers are those of the inner evaluator.
+    Call `clear` when the inner evaluator has changed.
+    """
+
+    def __init__(self, inner: Evaluator, game: Game, capacity: int) -> None:
+        if not inner.uses_planes or inner.uses_states:
+            raise ValueError(f"only an evaluator of planes can be cached, not {inner.name!r}")
+        self.inner = inner
+        self.name = f"cached {inner.name}"
+        self.pipelines = inner.pipelines
+        self.hits = 0
+        self.misses = 0
+        self._generation = 0  # times cleared
+        size = 1 << max(capacity - 1, 1).bit_length()
+        self._tags = np.zeros((size, 2), np.uint64)
+        self._logits = np.empty((size, game.num_actions), np.float32)
+        self._value = np.empty(size, np.float32)
+
+    def clear(self) -> None:
+        """Forget everything, answers under way included."""
+        self._tags[:] = 0
+        self._generation += 1
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        rows = len(leaves.planes)
+        tags = np.empty((rows, 2), np.uint64)
+        hash_rows(leaves.planes.reshape(rows, -1), tags)
+        slots = (tags[:, 0] & np.uint64(len(self._tags) - 1)).astype(np.int64)
+        hit = (self._tags[slots] == tags).all(axis=1)
+        missing = np.flatnonzero(~hit)
+        logits, value = self._logits[slots], self._value[slots]
+        self.hits += rows - len(missing)
+        self.misses += len(missing)
+        if not len(missing):
+            return lambda: Evaluation(logits, value)
+        ask = Leaves(*(part[missing] for part in leaves))
+        wait = self.inner.submit(ask)
+        generation = self._generation
 
         def answer() -> Evaluation:
-            parts = [wait() for wait in waits]
-            if len(parts) == 1:
-                return parts[0]
-            return Evaluation(
-                np.concatenate([part.logits for part in parts]),
-                np.concatenate([part.value for part in parts]),
-            )
+            found = wait()
+            assert len(found.value) == len(ask.seeds), "wrong values"  # and `ask` lives until here
+            logits[missing], value[missing] = found.logits, found.value
+            if generation == self._generation:
+                taken, first = np.unique(slots[missing], return_index=True)
+                kept = missing[first]  # of misses that share a slot, one is kept, whole
+                self._tags[taken] = tags[kept]
+                self._logits[taken] = logits[kept]
+                self._value[taken] = value[kept]
+            return Evaluation(logits, value)
 
         return answer
 
@@ -92,145 +193,25 @@ class NetworkEvaluator(Evaluator):
         return self.submit(leaves)()
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        """What the network makes of the game's auxiliary targets: the plain network in float32."""
-        if not self._plain.auxiliary:
-            return {}
-        parts = []
-        with torch.inference_mode():
-            for first in range(0, len(planes), self._largest):
-                batch = torch.from_numpy(planes[first : first + self._largest]).to(self.device)
-                parts.append(self._plain.expected(batch.float()))
-        return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
-
-    def update(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Go on with other weights of the same network.
-
-        Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
-        """
-        if self._runner is not None:
-            self._runner.settle()
-        copy_weights(weights, self._plain)
-        self._fast.refresh()
-        if self._runner is not None:
-            self._runner.settle()
-            self._runner.verify()
-
-    def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
-        """Start on a batch that is not too large; planes uint8 [B, C, H, W]."""
-        whole = self._is_whole(planes)
-        if self._runner is not None:
-            wait = self._runner.submit(planes, whole)
-
-            def answer() -> Evaluation:
-                found = wait()
-                # Contiguous, or the search would be compiled once more for them.
-                logits, value = found[:, :-1], found[:, -1]
-                return checked(np.ascontiguousarray(logits), np.ascontiguousarray(value))
-
-            return answer
-        if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
-        rows = len(planes)
-        began = time.perf_counter()
-        with torch.inference_mode():
-            # What is left beyond the rows does no harm.
-            batch = self._input[: max(padded(rows), self._smallest)]
-            batch[:rows].copy_(torch.from_numpy(planes))
-            logits, value = decide(self._fast.network, self._plain.board_plane, batch, whole)
-            evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
-        self._busy += time.perf_counter() - began
-        return lambda: evaluation
-
-    def _is_whole(self, planes: np.ndarray) -> bool:
-        """Whether no board of a batch is smaller than the planes, which spares all masks."""
-        plane = self._plain.board_plane
-        return plane is None or bool(planes[:, plane].all())
-
-    def _empty_input(self, rows: int) -> Tensor:
-        shape = (rows, *self._plain.planes)
-        empty = torch.zeros(shape, dtype=self.dtype, device=self.device)
-        return empty.contiguous(memory_format=torch.channels_last)
+        return self.inner.auxiliary(planes)
 
 
-def decide(
-    network: Network, board_plane: int | None, batch: Tensor, whole: bool
-) -> tuple[Tensor, Tensor]:
-    """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
-    mask = None
-    if board_plane is not None and not whole:
-        mask = batch[:, board_plane : board_plane + 1]
-    logits, wdl = network.decide(batch, mask)
-    chances = torch.softmax(wdl, dim=1)
-    return logits, chances[:, 0] - chances[:, 2]
+_STEP_1 = np.uint64(0x9E3779B97F4A7C15)
+_STEP_2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_SHIFT = np.uint64(8)
 
 
-def answer_on_device(
-    network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
-) -> Tensor:
-    """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
-    batch = planes.to(dtype, memory_format=torch.channels_last)
-    logits, value = decide(network, board_plane, batch, whole)
-    return torch.cat([logits, value[:, None]], dim=1)
-
-
-def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:
-    # A sum is the cheapest look at every number: one that is not finite spoils it.
-    if not (math.isfinite(float(logits.sum())) and math.isfinite(float(value.sum()))):
-        raise RuntimeError("the network's answer is not finite: its weights are spoilt")
-    return Evaluation(logits, value)
-
-
-def padded(rows: int) -> int:
-    """The batch size used for so many rows: one of few, since torch prepares anew for each.
-
-    They are 1, 2, 4, then multiples of 8 to 128, of 16 to 256, and so on, up to an eighth apart.
-    """
-    power = 1 << (rows - 1).bit_length()  # the next power of two
-    step = power if power <= 8 else max(8, power // 16)
-    return -(-rows // step) * step
-
-
-def largest_batch(network: Network, device: torch.device, dtype: torch.dtype) -> int:
-    if device.type == "cuda":
-        return LARGEST_DEVICE_BATCH
-    _, channels = parse_size(network.config.size)
-    row_bytes = math.prod(network.planes[1:]) * channels * dtype.itemsize
-    return padded(min(LARGEST_BATCH, max(8, CACHE_BYTES // row_bytes)))
-
-
-def choose_device(device: str) -> torch.device:
-    """The device called cpu, cuda, cuda:0, mps, or auto for the best there is. Raises UserError."""
-    available = ["cpu"]
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if torch.cuda.is_available():
-        available += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if device == "auto":
-        return torch.device(
-            "cuda" if "cuda" in available else "mps" if "mps" in available else "cpu"
-        )
-    if device not in available:
-        raise UserError(
-            f'device "{device}" is not available here: choose auto or {", ".join(available)}'
-        )
-    return torch.device(device)
-
-
-def choose_precision(precision: str, device: torch.device, network: Network) -> torch.dtype:
-    """The type of the trunk's numbers. Raises UserError."""
-    if precision == "auto":
-        on_cpu = device.type == "cpu" and multiplies_bfloat16() and not is_dense(network)
-        return torch.bfloat16 if on_cpu or device.type == "cuda" else torch.float32
-    if precision not in ("float32", "bfloat16"):
-        raise UserError(f'precision "{precision}": choose auto, float32 or bfloat16')
-    return getattr(torch, precision)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
-    with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
-    emulation is 3 times slower."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
-    fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
-    return bool(fast) and has_packed_operators(torch.bfloat16)
+@kernel
+def hash_rows(rows, tags):
+    """Fill tags uint64 [B, 2] with two hashes of uint8 rows [B, n]; never zero in the second."""
+    for b in range(rows.shape[0]):
+        first, second = _STEP_1, _STEP_2
+        word = np.uint64(0)
+        for i in range(rows.shape[1]):
+            word = (word << _SHIFT) | np.uint64(rows[b, i])
+            if i % 8 == 7 or i == rows.shape[1] - 1:
+                first = mix(first ^ word) * _STEP_2
+                second = mix(second + word) * _STEP_1
+                word = np.uint64(0)
+        tags[b, 0] = mix(first)
+        tags[b, 1] = mix(second) | np.uint64(1)

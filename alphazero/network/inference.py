@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphazero.network.model import BoardLinear, Convolution, Network, flatten
+from alphazero.network.architectures.resnet import BoardLinear, Convolution, Network, flatten
 from alphazero.network.winograd import TILE, Winograd, saving
 
 DENSE_POINTS = 9  # largest board, in points, for which one matrix product is faster

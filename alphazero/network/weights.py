@@ -26,7 +26,7 @@ from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game
-from alphazero.network.model import Network, build
+from alphazero.network.architectures.resnet import Network, build
 
 VERSION = 1
 FILE_NAME = "weights.safetensors"  # in a checkpoint's directory

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphazero.jit import bind, borrowing, borrows
+from alphazero.game.jit import bind, borrowing, borrows
 
 TILE, EDGE = 4, 6  # points of a tile's side, of the output and of the input
 ENTRIES = EDGE * EDGE

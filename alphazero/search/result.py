@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alphazero.jit import borrowing
+from alphazero.game.jit import borrowing
 from alphazero.search.layout import EXPANDED, LOSS, NOTHING, ROOT, UNKNOWN, WIN, Trees
 from alphazero.search.select import (
     boost,

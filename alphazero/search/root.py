@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from alphazero.jit import borrowing, random_float
+from alphazero.game.jit import borrowing, random_float
 from alphazero.search.layout import EXPANDED, NOTHING, ROOT, UNKNOWN
 from alphazero.search.tree import (
     bring_best_forward,

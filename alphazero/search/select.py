@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from alphazero.jit import borrowing
+from alphazero.game.jit import borrowing
 from alphazero.search.layout import LOSS, NOTHING, ROOT, UNKNOWN
 from alphazero.search.tree import child_at, decode_prior, value_for
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.jit import borrowing
+from alphazero.game.jit import borrowing
 from alphazero.search.layout import (
     EXPANDED,
     LOSS,

@@ -1,0 +1,1 @@
+"""The engine: analyse one position within limits, for whoever asks."""

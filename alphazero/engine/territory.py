@@ -1,0 +1,145 @@
+"""Whose points are whose before a game of stones has ended, and which stones are dead at its end.
+
+The estimate comes from the network if it has a head for ownership, else from random playouts to the
+end; stones and eyes that no attack can take are counted for certain.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alphazero.game import Position, Stones
+from alphazero.terminal.style import ROW
+
+PLAYOUTS = 400
+LOST = -0.3  # a chain is dead if its points are expected to be the opponent's more than so
+LIKELY = 0.3  # expectation from which a point is shown as somebody's
+STONES = "XO"  # of the two players on a drawn board
+DEAD = "xo"
+POINTS = "bw"  # points of the two players without a stone
+EMPTY_POINTS = ".+"
+
+Auxiliary = Callable[[list[Position]], dict[str, np.ndarray]]  # as `Engine.auxiliary`
+
+
+class Estimate(NamedTuple):
+    """What is expected of a position."""
+
+    ownership: np.ndarray  # float32 [H, W] in [-1, 1], 1 the first player's
+    dead: np.ndarray  # bool [H, W]: stones that will be captured or taken off
+    score: float  # points of the first player less those of the second, komi included
+    compensation: float  # the part of the score that is no points of the board: komi, handicap
+
+    def sure_score(self, player: int) -> float:
+        """The player's score if all points that are not clearly the player's go to the other."""
+        sign = 1 if player == 0 else -1
+        points = np.where(sign * self.ownership > LIKELY, 1, -1).sum()
+        return float(points) + sign * self.compensation
+
+
+def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimate:
+    """What is expected of a position of a game of stones, whether it is over or not."""
+    stones = position.game.stones
+    assert stones is not None, "a game of stones"
+    state = position.state
+    board = stones.board(state)
+    unfinished = position.copy()
+    while position.is_over and unfinished.last_action == board.size:
+        unfinished.undo()  # the passes: networks have seen positions of games under way
+    heads = auxiliary([unfinished])
+    sign = 1 if unfinished.to_play == 0 else -1
+    if "ownership" in heads:
+        ownership = sign * heads["ownership"][0]
+    else:
+        ownership = by_playouts(position, stones, seed)
+    certain = stones.pass_alive(state)
+    ownership = np.where(certain == 0, ownership, np.where(certain == 1, 1, -1)).astype(np.float32)
+    owners = stones.area(state, None)
+    points = float((owners == 1).sum()) - float((owners == 2).sum())
+    compensation = stones.score(state, None) - points
+    if "score" in heads:
+        score = sign * float(heads["score"][0, 0]) * board.size
+    else:
+        score = float(ownership.sum()) + compensation
+    return Estimate(ownership, dead_stones(board, ownership), score, compensation)
+
+
+def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
+    """The mean owner of every point, float32 [H, W], after random playouts with either player to
+    move first."""
+    game = position.game
+    states = game.empty_states(PLAYOUTS)
+    board = stones.board(position.state)
+    for player in (0, 1):
+        states[player] = position.state
+        stones.set_up(states[player], board, player)  # without the passes, if there were any
+    states[2:] = np.tile(states[:2], PLAYOUTS // 2 - 1)
+    seeds = np.random.default_rng(seed).integers(2**63, size=PLAYOUTS).astype(np.uint64)
+    game.playout_batch(states, seeds, np.empty(PLAYOUTS, np.float32))
+    owners = np.stack([stones.area(state, None) for state in states])
+    return ((owners == 1).mean(axis=0) - (owners == 2).mean(axis=0)).astype(np.float32)
+
+
+def dead_stones(board: np.ndarray, ownership: np.ndarray) -> np.ndarray:
+    """Chains whose points are expected to be the opponent's, bool [H, W]."""
+    dead = np.zeros(board.shape, bool)
+    for chain in chains(board):
+        rows, columns = zip(*chain, strict=True)
+        mine = ownership[rows, columns].mean() * (1 if board[chain[0]] == 1 else -1)
+        dead[rows, columns] = mine < LOST
+    return dead
+
+
+def chains(board: np.ndarray) -> list[list[tuple[int, int]]]:
+    """All chains of a board as lists of points (row, column)."""
+    left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
+    return [chain_at(board, point, left) for point in sorted(left) if point in left]
+
+
+def chain_at(
+    board: np.ndarray, point: tuple[int, int], left: set[tuple[int, int]] | None = None
+) -> list[tuple[int, int]]:
+    """The chain at a point; its points are taken out of `left`."""
+    if left is None:
+        left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
+    left.remove(point)
+    chain = [point]
+    for row, column in chain:  # grows meanwhile
+        for beside in ((row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)):
+            if beside in left and board[beside] == board[point]:
+                left.remove(beside)
+                chain.append(beside)
+    return chain
+
+
+# -- on the board ----------------------------------------------------------------------------------
+
+
+def mark_points(drawing: str, owners: np.ndarray, dead: np.ndarray) -> str:
+    """A drawn board with dead stones in lower case, and `b` or `w` on empty points of the players.
+
+    `owners` [H, W] is 0, 1 or 2.
+    """
+    rows = iter(range(len(owners)))
+    lines = []
+    for line in drawing.split("\n"):
+        match = ROW.fullmatch(line)
+        if match is not None:
+            row = next(rows)
+            cells = mark_row(match[2], owners[row], dead[row])
+            line = match[1] + cells + match[3]
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def mark_row(cells: str, owners: Sequence[int] | np.ndarray, dead: np.ndarray) -> str:
+    marked = list(cells)
+    places = [place for place, letter in enumerate(cells) if letter in STONES + EMPTY_POINTS]
+    for place, owner, is_dead in zip(places, owners, dead, strict=True):
+        letter = cells[place]
+        if letter in STONES:
+            marked[place] = DEAD[STONES.index(letter)] if is_dead else letter
+        elif owner:
+            marked[place] = POINTS[owner - 1]
+    return "".join(marked)

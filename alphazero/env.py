@@ -1,0 +1,179 @@
+"""Games as gymnasium environments: one agent against an opponent that answers inside `step`.
+
+    import gymnasium
+    import alphazero.env
+
+    env = gymnasium.make("alphazero/ConnectFour-v0", opponent="mcts:50")
+    observation, info = env.reset(seed=1)
+    action = env.action_space.sample(info["action_mask"])
+
+Importing this module registers every game under its title (`alphazero/TicTacToe-v0`), and any game
+with its parameters as `gymnasium.make("alphazero/Game-v0", game="connect4:rows=5,cols=5")`.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import registry
+
+from alphazero.arena.player import RESIGN, Player
+from alphazero.arena.players import make_player
+from alphazero.errors import UserError, closest
+from alphazero.game import Game, Position, available, load
+from alphazero.run.metrics.picture import board_picture
+
+logger = logging.getLogger(__name__)
+
+SIDES = ("first", "second", "random")
+ILLEGAL_ACTION = ("lose", "raise")
+
+Opponent = str | Player | Callable[[Position, np.random.Generator], int]
+
+
+class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
+    """One player's seat at a game.
+
+    Observations are the network's planes, uint8 [C, H, W], seen by the player to move: the agent,
+    but for the last observation of a game that the agent's own move has ended. They hold 0 and 1 as
+    a rule: no pictures to be divided by 255. The reward is 0 until the end and then the agent's
+    result in [-1, 1]. `info` has `action_mask` (int8 [A], what `action_space.sample` takes),
+    `legal_actions`, `side` (0: the agent plays first) and `illegal_action`, which is True where an
+    illegal action has just lost the game.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+
+    def __init__(
+        self,
+        game: str | Game,
+        opponent: Opponent = "random",
+        side: str = "first",
+        illegal_action: str = "lose",
+        render_mode: str | None = None,
+    ) -> None:
+        """`opponent` is a player as on the command line (`random`, `mcts:100`, `checkpoint:PATH`),
+        a Player, or a function of a position and a generator that returns an action.
+
+        `side` (first, second, or random for each episode) may be changed by
+        `reset(options={"side": ...})`. An illegal action loses the game by default, as agents that
+        explore without the mask need it; with `illegal_action="raise"` it is a ValueError that
+        leaves the game as it was.
+        """
+        self.game = load(game) if isinstance(game, str) else game
+        self.opponent = make_player(opponent, self.game) if isinstance(opponent, str) else opponent
+        self.side = _checked("side", side, SIDES)
+        self.illegal_action = _checked("illegal_action", illegal_action, ILLEGAL_ACTION)
+        if render_mode is not None:
+            _checked("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.observation_space = gymnasium.spaces.Box(0, 255, self.game.planes, np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(self.game.num_actions)
+        self._position: Position | None = None  # None: reset() must come first
+        self._over = False
+        self._agent = 0  # the agent's player, 0 or 1
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        options = options or {}
+        for name in options:
+            _checked("option", name, ("side",))
+        side = _checked("side", options.get("side", self.side), SIDES)
+        self._agent = int(self.np_random.integers(2)) if side == "random" else SIDES.index(side)
+        self._position = self.game.position()
+        self._over = False
+        self._answer()
+        return self._position.planes(), self._info()
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        if self._position is None or self._over:
+            raise gymnasium.error.ResetNeeded("the game is over or not begun: call reset() first")
+        position = self._position
+        try:
+            position.play(int(action))
+        except ValueError:
+            if self.illegal_action == "raise":
+                raise
+            self._over = True
+            return position.planes(), -1.0, True, False, self._info(illegal_action=True)
+        if self._answer() == RESIGN:
+            self._over = True
+            return position.planes(), 1.0, True, False, self._info()
+        outcome = position.outcome()
+        self._over = outcome is not None
+        reward = 0.0 if outcome is None else outcome.values[self._agent]
+        return position.planes(), reward, self._over, False, self._info()
+
+    def render(self) -> Any:
+        """The board as text (`ansi`) or as a picture uint8 [height, width, 3] (`rgb_array`)."""
+        if self._position is None:
+            raise gymnasium.error.ResetNeeded("nothing to render: call reset() first")
+        if self.render_mode == "ansi":
+            return self._position.render() + "\n"
+        if self.render_mode == "rgb_array":
+            return board_picture(self._position.render())
+        return None
+
+    def action_masks(self) -> np.ndarray:
+        """What is legal, bool [A], in the form that MaskablePPO of sb3-contrib asks for."""
+        return self._info()["action_mask"].astype(bool)
+
+    def _answer(self) -> int | None:
+        """Let the opponent move until it is the agent's turn; RESIGN if it gives up."""
+        position = self._position
+        assert position is not None
+        while not position.is_over and position.to_play != self._agent:
+            if isinstance(self.opponent, Player):
+                (action,) = self.opponent.choose([position], self.np_random)
+            else:
+                action = self.opponent(position.copy(), self.np_random)
+            if action == RESIGN:
+                return RESIGN
+            position.play(int(action))
+        return None
+
+    def _info(self, illegal_action: bool = False) -> dict[str, Any]:
+        assert self._position is not None
+        mask = self._position.legal_mask() * np.uint8(not self._over)
+        return {
+            "action_mask": mask.astype(np.int8),
+            "legal_actions": np.flatnonzero(mask).tolist(),
+            "side": self._agent,
+            "illegal_action": illegal_action,
+        }
+
+
+def _checked(name: str, value: str, choices: tuple[str, ...] | list[str]) -> str:
+    if value not in choices:
+        hint = closest(str(value), choices)
+        raise UserError(f"{name} {value!r}{hint} is unknown; choices: {', '.join(choices)}")
+    return value
+
+
+def environment_id(title: str) -> str:
+    """`alphazero/ConnectFour-v0` for the title `Connect Four`."""
+    words = re.findall(r"[A-Za-z0-9]+", title)
+    return f"alphazero/{''.join(word[0].upper() + word[1:] for word in words)}-v0"
+
+
+def register() -> None:
+    """Make every available game known to gymnasium, and `alphazero/Game-v0` for any game."""
+    environments: dict[str, dict[str, str]] = {"alphazero/Game-v0": {}}
+    for name in available():
+        try:
+            title = load(name).title
+        except Exception as error:  # a broken plugin must not hide the other games
+            logger.warning("the game %s is no environment: %s", name, error)
+            continue
+        environments.setdefault(environment_id(title), {"game": name})
+    for identifier, kwargs in environments.items():
+        if identifier not in registry:
+            gymnasium.register(identifier, f"{__name__}:{GameEnv.__name__}", kwargs=kwargs)
+
+
+register()

@@ -1,0 +1,1 @@
+"""Files of games: SGF, PGN and our own text."""

@@ -1,0 +1,347 @@
+"""Games of Go as SGF files.
+
+    game = read_sgf("game.sgf")             the end of the main line
+    game = read_sgf("game.sgf", move=12)    before its move 12
+    game.position, game.info                a Position; who played, rules, result …
+    text = write_sgf(position, info)        FF[4], to be encoded as UTF-8
+
+Also `read_sgf(bytes)`, and `read_sgf(path, game=game)` for a position of that game where the board
+has its size. The file's komi, rules and handicap are in the position's states, whatever the
+parameters of the game. `result_text(score)` is how SGF and GTP write a result.
+
+Stones that are set up in the middle of the main line make a new start: what came before is not in
+the position's history. So does a move that our rules forbid and other rules may allow, because of a
+repetition or after two passes.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alphazero.errors import UserError
+from alphazero.formats.annotation import Note
+from alphazero.formats.handicap import HANDICAP_KOMI, handicap_points
+from alphazero.formats.sgf.tree import Node, decode_sgf, parse_sgf
+from alphazero.formats.sgf.writer import (
+    COLORS,
+    KATAGO_RULES,
+    LETTERS,
+    SgfInfo,
+    result_text,
+    stones_of,
+    write_sgf,
+    written_rules,
+)
+from alphazero.game import Game, Position, load
+
+__all__ = ["SgfGame", "SgfInfo", "read_sgf", "result_text", "write_sgf"]
+
+DEFAULT_SIZE = 19  # of a file that names none
+SETUP = {"AE": 0, "AB": 1, "AW": 2}
+
+# Our rulesets as files name them: letters and digits, lower case.
+RULES = {
+    "chinese": "chinese", "cn": "chinese", "china": "chinese", "chineseogs": "chinese",
+    "chinesekgs": "chinese", "中国": "chinese", "中国规则": "chinese",
+    "aga": "aga", "bga": "aga", "french": "aga", "american": "aga",
+    "nz": "new-zealand", "newzealand": "new-zealand",
+    "tromptaylor": "tromp-taylor", "tt": "tromp-taylor",
+    **{text.lower(): name for name, text in KATAGO_RULES.items()},
+}  # fmt: skip
+
+
+@dataclass
+class SgfGame:
+    """A file's game up to some move of its main line."""
+
+    position: Position
+    info: SgfInfo
+    notes: dict[int, Note]  # by the number of moves in `position.moves` before them
+    following: list[int]  # the moves after that, as far as no stones are set up
+    plies: int  # moves of the whole main line
+    remarks: list[str]  # what had to be assumed, a line each
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read_sgf(
+    source: Path | str | bytes,
+    move: int | None = None,
+    *,
+    game: Game | None = None,
+    number: int = 1,
+    strict: bool = False,
+) -> SgfGame:
+    """The game of a file's main line: before its move `move`, counted from 1, or at its end.
+
+    `source` is a path, or the content as bytes; `number` counts the games of a collection. A board
+    of the size of `game` becomes a position of `game`, any other one of `go`. Rules that we do not
+    know, as Japanese ones, are replaced by the game's with a remark; if `strict`, that is an error.
+    Raises UserError for what cannot be read, with the source and the number of the move.
+    """
+    name = "the SGF text" if isinstance(source, bytes) else str(source)
+    roots = parse_sgf(decode_sgf(source if isinstance(source, bytes) else _read(source)))
+    if not roots:
+        raise UserError(f"{name} is no SGF file: it holds no game, which begins with (;")
+    if not 1 <= number <= len(roots):
+        raise UserError(f"{name} holds {len(roots)} games, so there is no game {number}")
+    root = roots[number - 1]
+    try:
+        reader = _Reader(root, _game_for(root, game), strict)
+        nodes = list(root.main_line())
+        reader.read(nodes, math.inf if move is None else max(move, 1))
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+    plies = sum(len(list(_moves(node))) for node in nodes)
+    return SgfGame(
+        reader.position, reader.info, reader.notes, reader.following, plies, reader.remarks
+    )
+
+
+def _read(path: Path | str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _game_for(root: Node, game: Game | None) -> Game:
+    """The game given, if it is played on the root's board, else Go on that board."""
+    kind, size = root.value("GM", "1"), root.value("SZ", str(DEFAULT_SIZE))
+    if kind != "1":
+        raise ValueError(f"it is no game of Go (GM[1]) but of another kind, GM[{kind}]")
+    sides = re.fullmatch(r"(\d+)(?:\s*[:xX*,]\s*(\d+))?", size)
+    if sides is None:
+        raise ValueError(f"{size!r} is no size of a board (SZ)")
+    width, height = int(sides[1]), int(sides[2] or sides[1])
+    if width != height:
+        raise ValueError(f"the board has {width}x{height} points; only square boards are played")
+    if game is not None and game.stones is not None and game.planes[1] == width:
+        return game
+    return _go(width, root.value("RU"))
+
+
+def _go(size: int, rules: str) -> Game:
+    """Go on a board of this size, with a ko and suicide rule of KataGo's that no ruleset has."""
+    own = re.fullmatch(r"ko(simple|positional|situational)scoreareataxnonesui([01])", rules.lower())
+    if own is None or rules.lower() in RULES:
+        return _load(f"go:size={size}")
+    return _load(f"go:size={size},ko={own[1]},suicide={'true' if own[2] == '1' else 'false'}")
+
+
+_load = functools.cache(load)  # with its compiled rules, which take a while to load
+
+
+class _Reader:
+    """The walk along a main line."""
+
+    def __init__(self, root: Node, game: Game, strict: bool) -> None:
+        self.remarks: list[str] = []
+        self.notes: dict[int, Note] = {}
+        self.following: list[int] = []
+        self._game = game
+        self._stones = stones_of(game)
+        self._state = game.position().start_state.copy()  # a start with this file's komi and rules
+        self._size = game.planes[1]
+        self._plies = 0
+        self.info = self._read_info(root, strict)
+        self._stones.set_komi(self._state, self._read_komi(root))
+        self.position = Position(game, self._state)
+
+    def read(self, nodes: list[Node], move: float) -> None:
+        """Walk to before this move, and note the moves that follow."""
+        for index, node in enumerate(nodes):
+            self._set_up(nodes[index:], is_root=index == 0)
+            for player, text in _moves(node):
+                if self._plies + 1 >= move:
+                    self._look_ahead(nodes[index:])
+                    return
+                self._plies += 1
+                self._play(player, text)
+            self._take_note(node)
+
+    # -- the root ----------------------------------------------------------------------------------
+
+    def _read_info(self, root: Node, strict: bool) -> SgfInfo:
+        written = root.value("RU")
+        if written == written_rules(self._game):
+            written = ""  # the game's own, perhaps with a ko rule that no ruleset has
+        rules = RULES.get("".join(filter(str.isalnum, written)).lower(), "")
+        if rules in self._stones.rules:
+            self._stones.set_rules(self._state, rules)
+        else:
+            rules = str(self._game.parameters.get("rules", ""))
+            if written and strict:
+                known = ", ".join(self._stones.rules)
+                raise ValueError(f"its rules, {written}, are not known; known rules: {known}")
+            if written:
+                self.remarks.append(f"the file's rules, {written}, are not known: {rules} instead")
+        return SgfInfo(
+            black=root.value("PB"),
+            white=root.value("PW"),
+            black_rank=root.value("BR"),
+            white_rank=root.value("WR"),
+            result=root.value("RE"),
+            rules=rules,
+            handicap=_handicap(root),
+            date=root.value("DT"),
+            event=root.value("EV"),
+            main_time=_number(root.value("TM")),
+            overtime=root.value("OT"),
+        )
+
+    def _read_komi(self, root: Node) -> float:
+        written = root.value("KM")
+        komi = _number(written)
+        if komi is None:
+            is_handicap = self.info.handicap > 0
+            komi = HANDICAP_KOMI if is_handicap else self._stones.komi(self._state)
+            what = f"the komi {written!r} is no number" if written else "the file names no komi"
+            self.remarks.append(f"{what}: {komi:g} assumed")
+            return komi
+        points = komi / 100 if abs(komi) > 150 else komi  # a server writes 375 for 3.75
+        if points % 1 in (0.25, 0.75):
+            points *= 2  # counted in stones, as in China: 3.75 stones are 7.5 points
+        if points != komi:
+            self.remarks.append(f"komi {written} read as {points:g} points")
+        return points
+
+    # -- nodes -------------------------------------------------------------------------------------
+
+    def _set_up(self, nodes: list[Node], is_root: bool) -> None:
+        """Apply what the first of these nodes sets up; the others tell who moves next."""
+        node = nodes[0]
+        board = self._stones.board(self.position.state)
+        before = board.copy()
+        for name, color in SETUP.items():
+            for value in node.properties.get(name, []):
+                for point in self._points(value):
+                    board[point] = color
+        coming = next((player for node in nodes for player, _ in _moves(node)), None)
+        if is_root and self.info.handicap and not board.any() and coming != 0:
+            for point in handicap_points(self._size, self.info.handicap):
+                board[point] = 1
+            self.remarks.append(f"{self.info.handicap} handicap stones set on the usual points")
+        to_play = _color(node.value("PL"))
+        if not np.array_equal(board, before):
+            if to_play is None:
+                usual = int(self.info.handicap > 0) if is_root else self.position.to_play
+                to_play = usual if coming is None else coming
+            self._begin(board, to_play)
+        elif is_root and self.info.handicap:
+            self._begin(board, 0)  # Black makes the handicap moves
+        if to_play is not None and to_play != self.position.to_play:
+            self.position.set_to_play(to_play)
+
+    def _begin(self, board: np.ndarray, to_play: int) -> None:
+        """Start anew from a board."""
+        state = self._state.copy()
+        try:
+            self._stones.set_up(state, board, to_play)
+        except ValueError as error:
+            raise ValueError(f"the board set up after move {self._plies}: {error}") from error
+        self._stones.set_handicap(state, self.info.handicap)
+        self.position = Position(self._game, state)
+        self.notes.clear()
+
+    def _play(self, player: int, text: str) -> None:
+        place = f"move {self._plies} ({COLORS[player]}[{text}])"
+        try:
+            action = self._action(text)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+        if self.position.to_play != player:
+            self.position.set_to_play(player)
+        try:
+            self.position.play(action)
+        except ValueError as error:
+            self._begin(self._stones.board(self.position.state), player)
+            if not self.position.is_legal(action):
+                raise ValueError(f"{place}: {error}") from error
+            self.position.play(action)
+            reason = str(error).partition("illegal: ")[2] or error
+            self.remarks.append(f"history begins before {place}, impossible otherwise: {reason}")
+
+    def _look_ahead(self, nodes: list[Node]) -> None:
+        """Collect the moves that follow in turn and by our rules."""
+        ahead = self.position.copy()
+        for index, node in enumerate(nodes):
+            if index and not node.properties.keys().isdisjoint({*SETUP, "PL"}):
+                return
+            for player, text in _moves(node):
+                try:
+                    if player != ahead.to_play:
+                        return
+                    self.following.append(ahead.play(self._action(text)))
+                except ValueError:
+                    return
+
+    def _take_note(self, node: Node) -> None:
+        percentage = _number(node.value("SBKV"))
+        mover = "W" if "W" in node.properties else "B"
+        stones_left = _number(node.value(f"O{mover}"))
+        comment = "\n".join(node.properties.get("C", []))
+        note = Note(
+            comment=comment,
+            share=None if percentage is None else round(min(max(percentage / 100, 0.0), 1.0), 6),
+            seconds_left=_number(node.value(f"{mover}L")),
+            stones_left=None if stones_left is None else int(stones_left),
+        )
+        if note != Note():
+            self.notes[len(self.position.moves)] = note
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def _action(self, text: str) -> int:
+        """A move: a point, or a pass, which older versions write as the point tt."""
+        text = text.strip().lower()
+        if text in ("", "tt"):
+            return self._size * self._size
+        row, column = self._point(text)
+        return row * self._size + column
+
+    def _points(self, value: str) -> Iterator[tuple[int, int]]:
+        """The points (row, column) of `dd`, or of a rectangle such as `aa:cc`."""
+        first, colon, last = value.strip().lower().partition(":")
+        if not first and not colon:
+            return
+        top, left = self._point(first)
+        bottom, right = self._point(last) if colon else (top, left)
+        for row in range(min(top, bottom), max(top, bottom) + 1):
+            for column in range(min(left, right), max(left, right) + 1):
+                yield row, column
+
+    def _point(self, text: str) -> tuple[int, int]:
+        column, row = (LETTERS.find(letter) for letter in text) if len(text) == 2 else (-1, -1)
+        if not (0 <= row < self._size and 0 <= column < self._size):
+            raise ValueError(f"{text!r} is no point of a board of {self._size}x{self._size}")
+        return row, column
+
+
+def _moves(node: Node) -> Iterator[tuple[int, str]]:
+    """The moves of a node, at most one in a good file, as player and text."""
+    for name, values in node.properties.items():
+        if name in ("B", "W"):
+            yield COLORS.index(name), values[0]
+
+
+def _handicap(root: Node) -> int:
+    """Stones of handicap; a single one is none."""
+    handicap = int(_number(root.value("HA")) or 0)
+    return handicap if handicap >= 2 else 0
+
+
+def _color(text: str) -> int | None:
+    return {"b": 0, "1": 0, "w": 1, "2": 1}.get(text[:1].lower())
+
+
+def _number(text: str) -> float | None:
+    """The first number in a text, where a comma may stand for the point."""
+    found = re.search(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+", text)
+    return float(found[0].replace(",", ".")) if found else None

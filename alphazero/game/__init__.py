@@ -1,0 +1,27 @@
+"""The contract of a game, and what is derived from it: positions, batches, playouts, checks."""
+
+from alphazero.game.game import (
+    Auxiliary,
+    Game,
+    Pieces,
+    Position,
+    State,
+    Stones,
+    Symmetries,
+    Tactics,
+    available,
+    load,
+)
+
+__all__ = [
+    "Auxiliary",
+    "Game",
+    "Pieces",
+    "Position",
+    "State",
+    "Stones",
+    "Symmetries",
+    "Tactics",
+    "available",
+    "load",
+]

@@ -1,0 +1,433 @@
+"""A game: the contract its author fills in, and everything the engine derives from it.
+
+A game is a state dtype and a few kernels about *one position* (see `games/tictactoe.py` for the
+example to copy):
+
+    start(state)                        fill in the initial position
+    play(state, action)                 make a legal move, in place
+    legal(state, keys, n, mask)         set the legal entries of a zeroed uint8 mask [A]
+    outcome(state, keys, n)             -> (over, value): value for the player to move in [-1, 1],
+                                        0 unless over
+    key(state)                          -> uint64, equal exactly for equal positions
+    observe(state, keys, n, planes)     set zeroed uint8 planes [C, H, W], for the player to move
+
+`keys[:n]` are the keys of all earlier positions of the game, for superko and repetition. The state
+has at least the fields `to_play` (0 the first player, 1 the second) and `ply` (moves made).
+Letters in shapes: B positions, A actions, C x H x W planes, S symmetries, N plies.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alphazero.errors import UserError, closest
+from alphazero.game import kernels
+from alphazero.game.jit import bind, is_warm
+from alphazero.game.position import Outcome, Position
+
+__all__ = [
+    "Auxiliary",
+    "Game",
+    "Outcome",
+    "Pieces",
+    "Position",
+    "State",
+    "Stones",
+    "Symmetries",
+    "Tactics",
+    "available",
+    "load",
+]
+
+State = Any  # one record of a game's state dtype
+
+
+class Symmetries(NamedTuple):
+    """Permutations that leave the game the same; row 0 is the identity.
+
+    A transformed observation has planes'[c].flat[i] = planes[c].flat[points[s, i]], and the
+    policy that belongs to it policy'[a] = policy[actions[s, a]].
+    """
+
+    points: np.ndarray  # int32 [S, H * W]
+    actions: np.ndarray  # int32 [S, A]
+
+    @property
+    def inverse_points(self) -> np.ndarray:
+        return np.argsort(self.points, axis=1).astype(np.int32)
+
+    @property
+    def inverse_actions(self) -> np.ndarray:
+        return np.argsort(self.actions, axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """Something else a network can learn from a finished game, such as ownership of points.
+
+    `target(state, final_state, out)` is a kernel that fills float32 out [prod(shape)], seen by the
+    player to move in `state`. A shape (H, W) follows the game's symmetries.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    target: Callable[..., Any]
+    loss: str = "mse"  # or "bce" for targets in [0, 1], "tanh" for targets in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Stones:
+    """What a game of stones on a grid, as Go, tells programs that know such games (GTP, SGF, the
+    terminal). Plain Python, never called by a search.
+
+    Boards are int8 [H, W], row 0 on top: 0 empty, 1 the first player's, 2 the second's. A board of
+    dead stones is bool [H, W]. The functions that change a state do so in place.
+    """
+
+    board: Callable[[State], np.ndarray]
+    captures: Callable[[State], tuple[int, int]]  # stones that each player has taken
+    komi: Callable[[State], float]  # points for the second player, without compensation of handicap
+    set_komi: Callable[[State, float], None]
+    rules: tuple[str, ...]  # names of rulesets
+    # (state, name, ko="", suicide=""): a ruleset, whose rules on ko and suicide may be replaced as
+    # in the game's parameters. Raises ValueError for what is unknown.
+    set_rules: Callable[..., None]
+    # (state, board, to_play): this board instead, without history, captures or handicap.
+    # Raises ValueError when a chain has no liberty.
+    set_up: Callable[[State, np.ndarray, int], None]
+    # (state, count): the second player is compensated, as the rules say, for so many stones.
+    set_handicap: Callable[[State, int], None]
+    area: Callable[[State, np.ndarray | None], np.ndarray]  # (state, dead): owners, as a board
+    score: Callable[
+        [State, np.ndarray | None], float
+    ]  # (state, dead): for the first player, in all
+    pass_alive: Callable[[State], np.ndarray]  # owners of stones and eyes that no attack can take
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a game of pieces, as chess, tells programs that know such games (UCI, PGN, perft, the
+    terminal). Plain Python, never called by a search.
+
+    Squares are 0..63 from a1, b1, ... to h8 whoever is to move; pieces are PNBRQK the first
+    player's, pnbrqk the second's.
+    """
+
+    board: Callable[[State], dict[int, str]]  # pieces by square
+    fen: Callable[[State], str]
+    # The position of a FEN, without earlier ones, in place. ValueError says what is wrong with it.
+    set_fen: Callable[[State, str], None]
+    san: Callable[[State, int], str]  # a legal move as people write it; ValueError for others
+    in_check: Callable[[State], bool]
+    ending: Callable[[State, np.ndarray], str]  # (state, keys): why a game is over; "" if it is not
+    # (state, keys): why the player to move may claim a draw, in a game that goes on; "": may not.
+    claim: Callable[[State, np.ndarray], str]
+    count: Callable[[np.ndarray], np.ndarray]  # pieces in each of states [B], kings included
+    # (state, plies): lines by their first action; a draw ends none.
+    perft: Callable[[State, int], dict[int, int]]
+
+
+@dataclass(frozen=True)
+class Tactics:
+    """What brute force (`arena/alphabeta.py`) can be told of a game, that it need not search in the
+    dark: kernels about one position, whatever came before it.
+
+    `actions` is an int32 array with room for all legal actions of any position.
+    """
+
+    moves: Callable[..., Any]  # (state, actions) -> how many legal ones it has written there
+    # (state, actions) -> (count, forced): the legal moves to be looked at where the search ends, as
+    # captures, because no value can be given before; if forced, all: there is no standing still.
+    noisy: Callable[..., Any]
+    gain: Callable[..., Any]  # (state, action) -> int: how good a move looks; 0 for a quiet one
+    value: Callable[..., Any]  # (state) -> what the player to move may expect, in (-1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Game:
+    """One game with its parameters fixed. Compiled parts are made when first used."""
+
+    name: str
+    title: str
+    state: np.dtype
+    num_actions: int
+    planes: tuple[int, int, int]
+    max_plies: int
+    start: Callable[..., Any]
+    play: Callable[..., Any]
+    legal: Callable[..., Any]
+    outcome: Callable[..., Any]
+    key: Callable[..., Any]
+    observe: Callable[..., Any]
+    action_to_str: Callable[[State, int], str]
+    str_to_action: Callable[[State, str], int]  # ValueError for what no position could mean
+    render: Callable[[State, int | None], str]  # board with coordinates, last action marked
+    explain: Callable[[State, int], str] | None = None  # why an illegal action is illegal
+    max_legal: int = 0  # most legal actions in any position; 0: num_actions
+    players: tuple[str, str] = ("first", "second")
+    symmetries: Symmetries | None = None
+    auxiliary: tuple[Auxiliary, ...] = ()
+    uses_keys: bool = True  # False: neither `legal` nor `outcome` looks at earlier positions
+    plane_scale: tuple[float, ...] = ()  # what the network multiplies each plane by; (): 1
+    board_plane: int | None = None  # the plane that marks points on the board, if some may be off
+    vary: Callable[[State, np.random.Generator], None] | None = None  # make a start another one
+    prune: Callable[..., Any] | None = (
+        None  # kernel (state, mask): drop moves no playout should make
+    )
+    # kernel (state, mask): make of the ones of a pruned mask weights from 1 to 255, by which a
+    # sensible player would make these moves.
+    weigh: Callable[..., Any] | None = None
+    stones: Stones | None = None
+    pieces: Pieces | None = None
+    tactics: Tactics | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    in_planes: tuple[str, ...] = ()  # parameters that a network sees: it serves all their values
+    fully_convolutional: bool = False  # actions are the points [H * W], or these and then a pass
+
+    def __post_init__(self) -> None:
+        for name in ("to_play", "ply"):
+            if name not in (self.state.names or ()):
+                raise ValueError(f"{self.name}: the state dtype lacks the field {name!r}")
+        for name in self.state.names or ():
+            if hasattr(np.record, name):  # state.size would mean something else in plain Python
+                raise ValueError(f"{self.name}: a state field cannot be called {name!r}")
+        # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
+        object.__setattr__(self, "state", np.dtype((np.record, self.state)))
+        object.__setattr__(self, "max_legal", self.max_legal or self.num_actions)
+        if self.symmetries is None:
+            height_width = self.planes[1] * self.planes[2]
+            identity = Symmetries(
+                np.arange(height_width, dtype=np.int32)[None],
+                np.arange(self.num_actions, dtype=np.int32)[None],
+            )
+            object.__setattr__(self, "symmetries", identity)
+
+    def __repr__(self) -> str:
+        return f"Game({self.spec!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load, (self.spec,)
+
+    @property
+    def spec(self) -> str:
+        """What `load` takes to make this game again."""
+        source = getattr(self, "_source", self.name)
+        parameters = ",".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{source}:{parameters}" if parameters else source
+
+    def position(self) -> Position:
+        """The initial position."""
+        return Position(self)
+
+    def empty_states(self, count: int) -> np.ndarray:
+        """Zeroed states [count]."""
+        return np.zeros(count, self.state)
+
+    def bind(self, template: Callable[..., Any]) -> Callable[..., Any]:
+        """A template of kernels with this game's functions and constants as its globals."""
+        return bind(
+            template,
+            self.name,
+            start=self.start,
+            play=self.play,
+            legal=self.legal,
+            outcome=self.outcome,
+            key=self.key,
+            observe=self.observe,
+            prune=self.prune or kernels.leave_mask,
+            weigh=self.weigh or kernels.leave_mask,
+            USES_KEYS=self.uses_keys,
+            MAX_PLIES=self.max_plies,
+            NUM_ACTIONS=self.num_actions,
+        )
+
+    @cached_property
+    def start_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.start_batch)
+
+    @cached_property
+    def play_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.play_batch)
+
+    @cached_property
+    def legal_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.legal_batch)
+
+    @cached_property
+    def outcome_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.outcome_batch)
+
+    @cached_property
+    def observe_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.observe_batch)
+
+    @cached_property
+    def key_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.key_batch)
+
+    @cached_property
+    def replay(self) -> Callable[..., Any]:
+        return self.bind(kernels.replay)
+
+    @cached_property
+    def examine(self) -> Callable[..., Any]:
+        return self.bind(kernels.examine)
+
+    @cached_property
+    def playout_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.playout_batch)
+
+    @cached_property
+    def trace_batch(self) -> Callable[..., Any]:
+        return self.bind(kernels.trace_batch)
+
+    def compile(self, report: Callable[[str], None] | None = None) -> None:
+        """Have the rules compiled, or loaded from disk; `report` hears of it if it takes long."""
+        if report is not None and not is_warm(self.playout_batch, self.observe_batch):
+            report(f"compiling the {self.title} rules (once, about 10 s)…")
+        position = self.position()
+        position.legal_mask()
+        position.planes()
+        values = np.empty(1, np.float32)
+        self.playout_batch(position.state_array.copy(), np.zeros(1, np.uint64), values)
+
+
+# -- finding games ---------------------------------------------------------------------------------
+
+
+def available() -> dict[str, str]:
+    """Name -> module of every game in `games/` and of installed plugins, without importing any."""
+    found = {}
+    package = importlib.util.find_spec("games")
+    if package is not None and package.submodule_search_locations:
+        for module in pkgutil.iter_modules(package.submodule_search_locations):
+            if not module.name.startswith("_") and not module.name.endswith("_rules"):
+                found[module.name] = f"games.{module.name}"
+    for point in entry_points(group="alphazero.games"):
+        found.pop(_plain(point.name), None)  # an entry point may spell the file's name better
+        found[point.name] = point.value
+    return dict(sorted(found.items()))
+
+
+def load(spec: str) -> Game:
+    """The game of a text such as `tic-tac-toe`, `connect4:rows=6,cols=7` or `./mygame.py`.
+
+    Raises UserError when there is no such game or it has no such parameter.
+    """
+    source, _, arguments = _split(spec)
+    parameters = _parse_parameters(spec, arguments)
+    if source.endswith(".py"):
+        path = Path(source).expanduser().resolve()
+        source, made = str(path), _definition(_import_file(path), spec)
+    else:
+        games = available()
+        names = {_plain(name): name for name in games}
+        if _plain(source) not in names:
+            choices = ", ".join(games)
+            raise UserError(
+                f"unknown game {source!r}{closest(source, games)}; known games: {choices}; "
+                "or give the path of a file such as ./mygame.py"
+            )
+        source = names[_plain(source)]
+        module, _, attribute = games[source].partition(":")
+        made = _definition(importlib.import_module(module), spec, attribute or "GAME")
+    game = _make(made, spec, parameters)
+    object.__setattr__(game, "_source", source)
+    return game
+
+
+def _split(spec: str) -> tuple[str, str, str]:
+    """`name:parameters`, where a Windows drive letter is not a name."""
+    head, colon, tail = spec.partition(":")
+    if len(head) == 1 and tail[:1] in ("/", "\\"):
+        head2, colon, tail = tail.partition(":")
+        head = f"{head}:{head2}"
+    return head, colon, tail
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower()
+
+
+def _parse_parameters(spec: str, arguments: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for item in filter(None, arguments.split(",")):
+        name, equals, text = item.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UserError(f"cannot read {item!r} in game {spec!r}: write name=value")
+        parameters[name.strip()] = _parse_value(text.strip())
+    return parameters
+
+
+def _parse_value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _definition(module: ModuleType, spec: str, attribute: str = "GAME") -> Any:
+    if not hasattr(module, attribute):
+        raise UserError(f"game {spec!r}: {module.__file__} does not define {attribute}")
+    return getattr(module, attribute)
+
+
+def _make(made: Any, spec: str, parameters: dict[str, Any]) -> Game:
+    """A module's GAME is a Game, or a function of the game's parameters that returns one."""
+    if isinstance(made, Game):
+        if parameters:
+            raise UserError(f"game {spec!r} takes no parameters, not {', '.join(parameters)}")
+        return made
+    if not callable(made):
+        raise UserError(f"game {spec!r}: GAME must be a Game or a function that returns one")
+    known = inspect.signature(made).parameters
+    for name in parameters:
+        if name not in known:
+            raise UserError(
+                f"game {spec!r} has no parameter {name!r}{closest(name, known)}; "
+                f"it takes: {', '.join(known)}"
+            )
+    try:
+        game = made(**parameters)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"game {spec!r}: {error}") from error
+    if not isinstance(game, Game):
+        raise UserError(f"game {spec!r}: GAME must be a Game or a function that returns one")
+    return game
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"no such game file: {path}")
+    name = f"alphazero_game_{path.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))  # a game may keep its tables in a file beside it
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"cannot load the game {path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module

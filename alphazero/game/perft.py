@@ -1,0 +1,106 @@
+"""Perft: counting the lines of legal moves, which tests rules against published counts.
+
+A game that counts for itself (`Pieces.perft`) is asked; any other is counted by its contract.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from alphazero.errors import UserError
+from alphazero.game import Game, Position
+from alphazero.game.kernels import key, legal, outcome, play
+
+
+def divide(game: Game, fen: str | None, depth: int) -> Iterator[str]:
+    """What `perft` prints: the lines behind every move from the start or a FEN, and their sum.
+
+    Raises UserError when there is something wrong with the FEN.
+    """
+    position = game.position()
+    if fen is not None:
+        if game.pieces is None:
+            raise UserError(f"{game.name} has no positions in FEN")
+        try:
+            game.pieces.set_fen(position.state, fen)
+        except ValueError as error:
+            raise UserError(f"FEN {fen!r}: {error}") from error
+        position = Position(game, position.state)
+    lines_by_move(position, 1)  # compiles what is needed
+    began = time.process_time()
+    counts = lines_by_move(position, depth)
+    elapsed = max(time.process_time() - began, 1e-9)
+    for action, lines in counts.items():
+        yield f"{position.text(action)}: {lines}"
+    total = sum(counts.values())
+    yield f"\nNodes searched: {total}"
+    yield f"({elapsed:.2f} s of one core, {total / elapsed / 1e6:.1f} million nodes/s)"
+
+
+def lines_by_move(position: Position, depth: int) -> dict[int, int]:
+    """How many lines of `depth` >= 1 plies begin with each legal action.
+
+    A line that ends earlier is none. Games with pieces count on where a draw would be claimed.
+    """
+    assert depth >= 1, "a line has at least one move"
+    game = position.game
+    if game.pieces is not None:
+        return game.pieces.perft(position.state, depth)
+    counts = {}
+    for action in position.legal_actions():
+        after = position.copy()
+        after.play(action)
+        counts[action] = count(after, depth - 1)
+    return counts
+
+
+def count(position: Position, depth: int) -> int:
+    """Lines of `depth` plies from a position, by the game's contract."""
+    game, n = position.game, len(position.moves)
+    states = game.empty_states(depth + 1)
+    states[0] = position.state
+    keys = np.zeros(n + depth + 1, np.uint64)
+    keys[:n] = position.keys
+    masks, next_actions = (
+        np.zeros((depth + 1, game.num_actions), np.uint8),
+        np.zeros(depth + 1, int),
+    )
+    return int(_counter(game)(states, masks, next_actions, keys, n, depth))
+
+
+def _counter(game: Game) -> Any:
+    return game.bind(count_lines)
+
+
+def count_lines(states, masks, next_actions, keys, n, depth):
+    """Lines from states[0]; a template. The arrays have room for `depth` more plies."""
+    lines, ply, entered = 0, 0, True
+    while ply >= 0:
+        if entered:
+            entered = False
+            if ply == depth:
+                lines += 1
+                ply -= 1
+                continue
+            over, _ = outcome(states[ply], keys, n + ply)
+            if over:
+                ply -= 1
+                continue
+            masks[ply] = 0
+            legal(states[ply], keys, n + ply, masks[ply])
+            keys[n + ply] = key(states[ply])
+            next_actions[ply] = 0
+        action = next_actions[ply]
+        while action < masks.shape[1] and masks[ply, action] == 0:
+            action += 1
+        if action == masks.shape[1]:
+            ply -= 1
+            continue
+        next_actions[ply] = action + 1
+        states[ply + 1] = states[ply]
+        play(states[ply + 1], action)
+        ply += 1
+        entered = True
+    return lines

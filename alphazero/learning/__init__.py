@@ -1,0 +1,1 @@
+"""Learning: the learner, several devices, averaged weights, checkpoints."""

@@ -1,0 +1,236 @@
+"""A network as the search sees it: batches of planes in, logits and values out."""
+
+import copy
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alphazero.errors import UserError
+from alphazero.network.architectures.resnet import Network, parse_size
+from alphazero.network.cuda_graphs import DeviceRunner
+from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
+from alphazero.network.inference import (
+    STEADY_ROWS,
+    InferenceCopy,
+    has_packed_operators,
+    is_dense,
+)
+from alphazero.network.weights import copy_weights
+
+CACHE_BYTES = 1 << 21  # what the numbers between two layers may take on a processor
+LARGEST_BATCH = 256  # rows at once on a processor
+LARGEST_DEVICE_BATCH = 4096
+
+
+class NetworkEvaluator(Evaluator):
+    """Evaluates with its own copy of a network, made for speed; `update` brings new weights.
+
+    A row's answer does not depend on the rest of its batch. The trunk is bfloat16 on CUDA and on
+    a processor that is faster so, else everything is float32.
+    """
+
+    name = "network"
+
+    def __init__(
+        self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
+    ) -> None:
+        """`threads` are torch's on the processor; `precision` is auto, float32 or bfloat16."""
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device, network)
+        self._threads = threads
+        self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
+        self._fast = InferenceCopy(self._plain, self.device, self.dtype)
+        self._largest = largest_batch(network, self.device, self.dtype)
+        # A small board's layers would fill up a smaller batch, one by one.
+        self._smallest = STEADY_ROWS if is_dense(network) else 1
+        self._busy = 0.0
+        self._runner: DeviceRunner | None = None
+        if self.device.type == "cuda":
+            self.pipelines = 2  # one half of the leaves is chosen while the device has the other
+            # What torch still does on the processor: its threads, spinning, would slow those down
+            # that search.
+            torch.set_num_threads(threads)
+            # Nothing of the evaluator: with a cycle of references its graphs would outlive it.
+            compute = functools.partial(
+                answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
+            )
+            self._runner = DeviceRunner(
+                compute, network.planes, network.num_actions + 1, self.device, padded
+            )
+        else:  # where the planes of every batch go through this one buffer
+            self._input = self._empty_input(self._largest)
+
+    @property
+    def busy(self) -> float:
+        """Seconds that the network has been at work, on whatever device."""
+        return self._busy if self._runner is None else self._runner.busy
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        planes = leaves.planes
+        waits = [
+            self._start(planes[first : first + self._largest])
+            for first in range(0, len(planes), self._largest)
+        ]
+
+        def answer() -> Evaluation:
+            parts = [wait() for wait in waits]
+            if len(parts) == 1:
+                return parts[0]
+            return Evaluation(
+                np.concatenate([part.logits for part in parts]),
+                np.concatenate([part.value for part in parts]),
+            )
+
+        return answer
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        return self.submit(leaves)()
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        """What the network makes of the game's auxiliary targets: the plain network in float32."""
+        if not self._plain.auxiliary:
+            return {}
+        parts = []
+        with torch.inference_mode():
+            for first in range(0, len(planes), self._largest):
+                batch = torch.from_numpy(planes[first : first + self._largest]).to(self.device)
+                parts.append(self._plain.expected(batch.float()))
+        return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+
+    def update(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Go on with other weights of the same network.
+
+        Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
+        """
+        if self._runner is not None:
+            self._runner.settle()
+        copy_weights(weights, self._plain)
+        self._fast.refresh()
+        if self._runner is not None:
+            self._runner.settle()
+            self._runner.verify()
+
+    def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
+        """Start on a batch that is not too large; planes uint8 [B, C, H, W]."""
+        whole = self._is_whole(planes)
+        if self._runner is not None:
+            wait = self._runner.submit(planes, whole)
+
+            def answer() -> Evaluation:
+                found = wait()
+                # Contiguous, or the search would be compiled once more for them.
+                logits, value = found[:, :-1], found[:, -1]
+                return checked(np.ascontiguousarray(logits), np.ascontiguousarray(value))
+
+            return answer
+        if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        rows = len(planes)
+        began = time.perf_counter()
+        with torch.inference_mode():
+            # What is left beyond the rows does no harm.
+            batch = self._input[: max(padded(rows), self._smallest)]
+            batch[:rows].copy_(torch.from_numpy(planes))
+            logits, value = decide(self._fast.network, self._plain.board_plane, batch, whole)
+            evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
+        self._busy += time.perf_counter() - began
+        return lambda: evaluation
+
+    def _is_whole(self, planes: np.ndarray) -> bool:
+        """Whether no board of a batch is smaller than the planes, which spares all masks."""
+        plane = self._plain.board_plane
+        return plane is None or bool(planes[:, plane].all())
+
+    def _empty_input(self, rows: int) -> Tensor:
+        shape = (rows, *self._plain.planes)
+        empty = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        return empty.contiguous(memory_format=torch.channels_last)
+
+
+def decide(
+    network: Network, board_plane: int | None, batch: Tensor, whole: bool
+) -> tuple[Tensor, Tensor]:
+    """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
+    mask = None
+    if board_plane is not None and not whole:
+        mask = batch[:, board_plane : board_plane + 1]
+    logits, wdl = network.decide(batch, mask)
+    chances = torch.softmax(wdl, dim=1)
+    return logits, chances[:, 0] - chances[:, 2]
+
+
+def answer_on_device(
+    network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
+) -> Tensor:
+    """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
+    batch = planes.to(dtype, memory_format=torch.channels_last)
+    logits, value = decide(network, board_plane, batch, whole)
+    return torch.cat([logits, value[:, None]], dim=1)
+
+
+def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:
+    # A sum is the cheapest look at every number: one that is not finite spoils it.
+    if not (math.isfinite(float(logits.sum())) and math.isfinite(float(value.sum()))):
+        raise RuntimeError("the network's answer is not finite: its weights are spoilt")
+    return Evaluation(logits, value)
+
+
+def padded(rows: int) -> int:
+    """The batch size used for so many rows: one of few, since torch prepares anew for each.
+
+    They are 1, 2, 4, then multiples of 8 to 128, of 16 to 256, and so on, up to an eighth apart.
+    """
+    power = 1 << (rows - 1).bit_length()  # the next power of two
+    step = power if power <= 8 else max(8, power // 16)
+    return -(-rows // step) * step
+
+
+def largest_batch(network: Network, device: torch.device, dtype: torch.dtype) -> int:
+    if device.type == "cuda":
+        return LARGEST_DEVICE_BATCH
+    _, channels = parse_size(network.config.size)
+    row_bytes = math.prod(network.planes[1:]) * channels * dtype.itemsize
+    return padded(min(LARGEST_BATCH, max(8, CACHE_BYTES // row_bytes)))
+
+
+def choose_device(device: str) -> torch.device:
+    """The device called cpu, cuda, cuda:0, mps, or auto for the best there is. Raises UserError."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if torch.cuda.is_available():
+        available += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if device == "auto":
+        return torch.device(
+            "cuda" if "cuda" in available else "mps" if "mps" in available else "cpu"
+        )
+    if device not in available:
+        raise UserError(
+            f'device "{device}" is not available here: choose auto or {", ".join(available)}'
+        )
+    return torch.device(device)
+
+
+def choose_precision(precision: str, device: torch.device, network: Network) -> torch.dtype:
+    """The type of the trunk's numbers. Raises UserError."""
+    if precision == "auto":
+        on_cpu = device.type == "cpu" and multiplies_bfloat16() and not is_dense(network)
+        return torch.bfloat16 if on_cpu or device.type == "cuda" else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise UserError(f'precision "{precision}": choose auto, float32 or bfloat16')
+    return getattr(torch, precision)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
+    with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
+    emulation is 3 times slower."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
+    return bool(fast) and has_packed_operators(torch.bfloat16)

@@ -1,0 +1,1 @@
+"""Protocols: GTP, UCI and KataGo's analysis protocol."""

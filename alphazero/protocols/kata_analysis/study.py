@@ -1,0 +1,231 @@
+"""One turn of a game as the analysis protocol asks about it: its position, and what is said of it.
+
+Values are told as the question wants them: for Black, for White, or for whoever is to move.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alphazero.engine.engine import Engine, Limit, Line, Thought
+from alphazero.engine.engine_cache import Stock
+from alphazero.engine.ownership import Outlook, outlook
+from alphazero.engine.territory import estimate
+from alphazero.game import Position
+from alphazero.protocols.gtp.call import GtpError
+from alphazero.protocols.gtp.rules import assembled, described, rules_of
+from alphazero.protocols.gtp.table import RuleSet, Table
+from alphazero.protocols.kata_analysis.query import Query, QueryError
+
+COLORS = "BW"
+SUBSTITUTE = RuleSet("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
+# Points that stand for a sure win where the score is not known; programs want a score that is the
+# higher the better a move is.
+PROXY_POINTS = 20.0
+DIGITS = 6
+
+
+@dataclass
+class Study:
+    """A position with the engine that looks at it."""
+
+    query: Query
+    turn: int
+    position: Position
+    table: Table
+
+    @property
+    def engine(self) -> Engine:
+        return self.table.engine
+
+    def run(self, stop: Callable[[], bool], report: Callable[[dict[str, Any]], None]) -> None:
+        """Search, and report what was found, in between too if the question wants it."""
+        query, position = self.query, self.position
+        known = outlook(self.engine, position)
+        limit = self.engine.limit(in_earnest=True)
+        if query.visits is not None:
+            limit = Limit(simulations=query.visits, seconds=query.seconds)
+        elif query.seconds is not None:
+            limit = Limit(seconds=query.seconds)
+
+        def tell(thought: Thought) -> None:
+            report(self.answer(thought, known, True))
+
+        thought = self.engine.think(
+            position,
+            limit=limit._replace(fresh=True),
+            stop=stop,
+            progress=None if query.every is None else tell,
+            every=max(query.every or 1.0, 0.01),
+            only=self._only(),
+            seed=0,
+        )
+        report(self.answer(thought, known, False))
+
+    def _only(self) -> list[int] | None:
+        """The moves that may be considered; None for all."""
+        restrictions = [one for one in self.query.restrictions
+                        if one.player == self.position.to_play]  # fmt: skip
+        legal = self.position.legal_actions()
+        for one in restrictions:
+            try:
+                named = {self.table.read(text) for text in one.moves}
+            except GtpError as error:
+                field = "allowMoves" if one.allowed else "avoidMoves"
+                raise QueryError("a move that is none", field) from error
+            legal = [action for action in legal if (action in named) == one.allowed]
+        return legal if restrictions and legal else None
+
+    # -- as JSON -----------------------------------------------------------------------------------
+
+    def answer(self, thought: Thought, known: Outlook | None, is_during: bool) -> dict[str, Any]:
+        lines = [line for line in thought.lines if line.visits] or thought.lines[:1]
+        after = known.after([line.action for line in lines]) if known else None
+        sign = self._sign()
+        infos = []
+        for order, line in enumerate(lines):
+            score = after[order].score if after else proxy(line.share)
+            info = self._info(line, order, sign, score)
+            if self.query.include_pv_visits:
+                info["pvVisits"] = list(line.pv_visits)
+            if after and self.query.include_moves_ownership:
+                info["ownership"] = signed(after[order].ownership, sign)
+            infos.append(info)
+        share = thought.share(self.position.to_play)
+        score = after[0].score if after else proxy(share)
+        answer: dict[str, Any] = {
+            "id": self.query.id,
+            "turnNumber": self.turn,
+            "isDuringSearch": is_during,
+            "moveInfos": infos,
+            "rootInfo": {
+                **values(share, share, score, sign),
+                "visits": thought.visits,
+                "weight": float(thought.visits),
+                "currentPlayer": COLORS[self.position.to_play],
+                "thisHash": f"{self.position.key:016X}",
+            },
+        }
+        if self.query.include_policy:
+            answer["policy"] = self._policy()
+        if self.query.include_ownership:
+            owners = estimate(self.position, self.engine.auxiliary).ownership
+            to_move = 1 if self.position.to_play == 0 else -1
+            answer["ownership"] = signed(owners.ravel().tolist(), sign * to_move)
+        return answer
+
+    def _sign(self) -> int:
+        """1 if values are told for whoever is to move, -1 if for the other player."""
+        views = {"BLACK": 0, "WHITE": 1, "SIDETOMOVE": self.position.to_play}
+        return 1 if views[self.query.view] == self.position.to_play else -1
+
+    def _info(self, line: Line, order: int, sign: int, score: float) -> dict[str, Any]:
+        pv = self.table.points.texts(self.position, line.pv)
+        return {
+            "move": pv[0],
+            "order": order,
+            "visits": line.visits,
+            "edgeVisits": line.visits,
+            "weight": float(line.visits),
+            "prior": shortened(line.prior),
+            **values(line.share, line.lower_bound, score, sign),
+            "pv": pv,
+        }
+
+    def _policy(self) -> list[float]:
+        """Probabilities point by point and of the pass, -1 where a move is illegal."""
+        logits, _ = self.engine.evaluate(self.position)
+        legal = self.position.legal_mask() > 0
+        weights = np.where(legal, np.exp(logits - logits[legal].max()), 0.0)
+        return signed(np.where(legal, weights / weights.sum(), -1.0).tolist(), 1)
+
+
+def values(share: float, bound: float, score: float, sign: int) -> dict[str, float]:
+    """Chances and score from values for the player to move; the sign is -1 for the other."""
+    chance, least = (share, bound) if sign > 0 else (1 - share, 1 - bound)
+    numbers = {
+        "winrate": chance,
+        "lcb": least,
+        "utility": 2 * chance - 1,
+        "utilityLcb": 2 * least - 1,
+        "scoreLead": sign * score,
+        "scoreMean": sign * score,
+        "scoreSelfplay": sign * score,
+    }
+    return {name: shortened(number) for name, number in numbers.items()}
+
+
+def signed(numbers: Sequence[float], sign: int) -> list[float]:
+    return [shortened(sign * number) for number in numbers]
+
+
+def shortened(number: float) -> float:
+    """As many digits as mean something."""
+    return round(number, DIGITS) + 0.0  # never -0.0
+
+
+def proxy(share: float) -> float:
+    """Points that stand for a share where no score is known."""
+    return PROXY_POINTS * (2 * share - 1)
+
+
+# -- positions -------------------------------------------------------------------------------------
+
+
+def studies(stock: Stock, spec: str, query: Query) -> tuple[list[Study], list[tuple[str, str]]]:
+    """The turns that are to be analysed, and warnings as (field, text). Raises QueryError."""
+    table = Table(stock, spec)
+    warnings = []
+    try:
+        table.resize(query.size)
+    except GtpError as error:
+        raise QueryError(f"no board of size {query.size}", "boardXSize") from error
+    try:
+        rules = rules_of(query.rules)
+        if query.handicap_bonus is not None:
+            rules = assembled(described(rules) | {"whiteHandicapBonus": str(query.handicap_bonus)})
+        table.set_rules(rules)
+    except GtpError as error:
+        table.set_rules(SUBSTITUTE)
+        warnings.append(("rules", f"{error}: analysed by area scoring"))
+    try:
+        table.set_komi(query.komi)
+        _set_up(table, query)
+    except GtpError as error:
+        raise QueryError(str(error), "initialStones" if query.stones else "komi") from error
+    positions = {}
+    for turn in range(len(query.moves) + 1):
+        if turn in query.turns:
+            positions[turn] = table.turn(_player(table, query, turn))
+        if turn < len(query.moves):
+            player, text = query.moves[turn]
+            try:
+                table.play(player, table.read(text))
+            except GtpError as error:
+                raise QueryError(f"move {turn} ({text}): {error}", "moves") from error
+    return [Study(query, turn, positions[turn], table) for turn in query.turns], warnings
+
+
+def _set_up(table: Table, query: Query) -> None:
+    board = table.stones.board(table.game.position().start_state)
+    for player, text in query.stones:
+        point = table.read(text)
+        if point is None or point == table.pass_action:
+            raise GtpError(f"{text} is no point")
+        board.flat[point] = player + 1
+    handicap = int((board == 1).sum()) if not (board == 2).any() else 0
+    if board.any():
+        table.set_up(board, _player(table, query, 0), handicap if handicap >= 2 else 0)
+
+
+def _player(table: Table, query: Query, turn: int) -> int:
+    """Who is to move after so many moves."""
+    if turn < len(query.moves):
+        return query.moves[turn][0]
+    if query.moves:
+        return 1 - query.moves[-1][0]
+    if query.first is not None:
+        return query.first
+    return 1 if query.stones and all(player == 0 for player, _ in query.stones) else 0

@@ -1,0 +1,176 @@
+"""UCI's options: which there are, what each takes, and what they are set to.
+
+Their names are those of Stockfish and lc0 where these have such an option, since programs and
+people look for them. Names are found whatever their case.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from alphazero.cli.engine_options import EngineOptions
+from alphazero.errors import UserError, closest
+
+EMPTY = "<empty>"
+AUTODISCOVER = "<autodiscover>"
+LARGEST_SPIN = 2**31 - 1
+BOOLEANS = {"true": "true", "false": "false", "1": "true", "0": "false"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. Numbers that need not be whole are strings in UCI."""
+
+    name: str
+    kind: str  # check, spin, combo, string or button
+    default: str = ""
+    low: float = 0
+    high: float = LARGEST_SPIN
+    choices: tuple[str, ...] = ()
+    is_number: bool = False  # a string that is one
+
+    def beginning_with(self, value: str) -> "Option":
+        """The same option with another default, which is one of its choices from now on."""
+        choices = self.choices
+        if self.kind == "combo" and value not in choices:
+            choices = (*choices, value)
+        return replace(self, default=value, choices=choices)
+
+    def declaration(self) -> str:
+        """The line by which programs hear of it."""
+        words = [f"option name {self.name} type {self.kind}"]
+        if self.kind != "button":
+            words.append(f"default {self.default}")
+        if self.kind == "spin":
+            words.append(f"min {self.low:g} max {int(self.high)}")
+        words += [f"var {choice}" for choice in self.choices]
+        return " ".join(words)
+
+    def read(self, text: str) -> str:
+        """A value as it is kept. Raises UserError for one that cannot be."""
+        if self.kind == "check":
+            if text.lower() in BOOLEANS:
+                return BOOLEANS[text.lower()]
+            raise UserError(f"option {self.name} is true or false, not {text!r}")
+        if self.kind == "combo":
+            for choice in self.choices:
+                if choice.lower() == text.lower():
+                    return choice
+            choices = ", ".join(self.choices)
+            raise UserError(f"option {self.name} is one of {choices}, not {text!r}")
+        if self.kind == "spin" or self.is_number:
+            return self._read_number(text)
+        return text or EMPTY
+
+    def _read_number(self, text: str) -> str:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        is_whole = self.is_number or value == math.floor(value) if math.isfinite(value) else False
+        if not is_whole or not self.low <= value <= self.high:
+            kind = "a number" if self.is_number else "a whole number"
+            raise UserError(
+                f"option {self.name} is {kind} from {self.low:g} to {self.high:.10g}, not {text!r}"
+            )
+        return text if self.is_number else str(int(value))
+
+
+def check(name: str, default: bool) -> Option:
+    return Option(name, "check", "true" if default else "false")
+
+
+def spin(name: str, default: int, low: int, high: int = LARGEST_SPIN) -> Option:
+    return Option(name, "spin", str(default), low, high)
+
+
+def number(name: str, default: str, low: float, high: float) -> Option:
+    return Option(name, "string", default, low, high, is_number=True)
+
+
+def combo(name: str, *choices: str) -> Option:
+    return Option(name, "combo", choices[0], choices=choices)
+
+
+OPTIONS = (
+    # What every program sets. Threads and Hash (megabytes) are those of the network's evaluations.
+    spin("Threads", 1, 1, 1024),
+    spin("Hash", 64, 1, 1 << 20),
+    Option("Clear Hash", "button"),
+    spin("Move Overhead", 100, 0, 5000),
+    check("Ponder", False),
+    spin("MultiPV", 1, 1, 500),
+    check("UCI_Chess960", False),
+    check("UCI_AnalyseMode", False),
+    check("UCI_ShowWDL", False),
+    Option("UCI_Opponent", "string", EMPTY),
+    # Deep Blue's files: a Polyglot book, and folders of Syzygy tables.
+    Option("BookFile", "string", EMPTY),
+    Option("SyzygyPath", "string", EMPTY),
+    # How strong it is. Levels are visits and a temperature, 0 being none of them.
+    spin("Level", 0, 0, 10),
+    spin("MaxNodes", 0, 0),
+    number("Temperature", "0", 0, 100),
+    Option("WeightsFile", "string", AUTODISCOVER),
+    combo("Device", "auto", "cpu", "cuda", "mps"),
+    # How it searches, with the meaning and mostly the names that lc0 gives them.
+    number("CPuct", "1.25", 0, 100),
+    number("FpuValue", "0.2", 0, 100),
+    spin("MinibatchSize", 0, 0, 1024),
+    number("SmartPruningFactor", "1.0", 0, 10),
+    spin("RamLimitMb", 2048, 1, 1 << 24),
+    # What it tells.
+    combo("ScoreType", "centipawn", "win_percentage", "Q"),
+    check("VerboseMoveStats", False),
+    Option("LogFile", "string", EMPTY),
+)
+
+
+class Settings:
+    """The options with their values, the defaults of some being what the command line said."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        said = {
+            "Level": options.level,
+            "MaxNodes": options.simulations,
+            "WeightsFile": options.network,
+            "Device": options.device,
+            "Threads": options.threads,
+        }
+        self.options = tuple(
+            option
+            if said.get(option.name) is None
+            else option.beginning_with(str(said[option.name]))
+            for option in OPTIONS
+        )
+        self._by_name = {option.name.lower(): option for option in self.options}
+        self._values = {option.name: option.default for option in self.options}
+
+    def set(self, name: str, value: str | None) -> str:
+        """Set an option; returns its name as it is written here.
+
+        Raises UserError when there is none of this name or it cannot have this value.
+        """
+        option = self._by_name.get(name.lower())
+        if option is None:
+            names = [option.name for option in self.options]
+            raise UserError(f"no such option: {name}{closest(name, names)}")
+        if option.kind != "button":
+            self._values[option.name] = option.read(value or "")
+        return option.name
+
+    def text(self, name: str) -> str:
+        """A string, "" if it is empty or left to the engine."""
+        value = self._values[name]
+        return "" if value in (EMPTY, AUTODISCOVER) else value
+
+    def integer(self, name: str) -> int:
+        return int(self._values[name])
+
+    def number(self, name: str) -> float:
+        return float(self._values[name])
+
+    def flag(self, name: str) -> bool:
+        return self._values[name] == "true"
+
+    def is_default(self, name: str) -> bool:
+        return self._values[name] == self._by_name[name.lower()].default

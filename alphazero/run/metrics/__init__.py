@@ -1,0 +1,1 @@
+"""Metrics of a run: console, JSON lines, TensorBoard, Prometheus, the host."""

@@ -1,0 +1,120 @@
+"""How a search divides its trees: into pipelines that take turns at the evaluator, and these into
+sections, one for each thread.
+
+    trees        | section 0 | section 1 | section 2 |    of one pipeline
+    their rows   | 0 1 2 3   | 4 5       | 6 7 8     |    each section fills its own part of a batch
+    the batch    | 0 1 2 3 8   4 5 7 6 |                  the last rows have moved into the gaps
+
+Kernels run without the GIL. A section's thread writes its own trees, leaves and rows only, so that
+no two threads ever write to one place, and none reads what another may be writing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from alphazero.game import Game
+from alphazero.network.evaluator import Evaluation
+from alphazero.search.layout import Trees
+from alphazero.search.simulate import Batch, allocate_batch, close_gaps
+
+T = TypeVar("T")
+
+
+class Pool:
+    """A number of threads, the calling one among them; the others end when the pool is dropped."""
+
+    def __init__(self, threads: int) -> None:
+        assert threads >= 1
+        self._others = ThreadPoolExecutor(threads - 1, "search") if threads > 1 else None
+
+    def each(self, work: Callable[[T], None], parts: Sequence[T]) -> None:
+        """Work on all parts, at least one, of which the first is the calling thread's.
+
+        Returns when none is under way any more, and so raises what the first part that failed did.
+        """
+        if self._others is None or len(parts) == 1:
+            for part in parts:
+                work(part)
+            return
+        futures = [self._others.submit(work, part) for part in parts[1:]]
+        try:
+            work(parts[0])
+        finally:
+            errors = [future.exception() for future in futures]  # waits for each
+        for error in filter(None, errors):
+            raise error
+
+
+class Section:
+    """Consecutive trees of a pipeline, searched by one thread, and their part of its batch."""
+
+    def __init__(self, trees: range, first_row: int, batch: Batch, scratch: np.ndarray | None):
+        self.first, self.end = trees.start, trees.stop
+        self.batch = batch
+        self.leaves = 0
+        self.first_row = self.end_row = first_row
+        self.finished = np.zeros(len(trees) + 1, np.int32)  # their number, then trees
+        self._scratch = scratch
+        self._trees: Trees | None = None
+
+    def with_scratch(self, trees: Trees) -> Trees:
+        """The same trees with the scratch of this section's own."""
+        if self._scratch is None:
+            return trees
+        if self._trees is not trees:  # else they have not grown since the last step
+            self._trees, self._own = trees, trees._replace(scratch=self._scratch)
+        return self._own
+
+
+class Pipeline:
+    """A range of trees with its own batch of leaves, at most one of them at the evaluator."""
+
+    def __init__(self, game: Game, trees: range, leaves_per_tree: int, threads: int) -> None:
+        self.first, self.end = trees.start, trees.stop
+        room = len(trees) * leaves_per_tree
+        batch = allocate_batch(room, game.num_actions, game.planes)
+        self.planes, self.seeds = batch.planes, batch.seeds
+        self.states = game.empty_states(room)
+        self.rows = 0  # of them that the evaluator is asked about
+        self.wait: Callable[[], Evaluation] | None = None
+        self.sections: list[Section] = []
+        for part in divide(trees, threads):
+            first, end = ((t - self.first) * leaves_per_tree for t in (part.start, part.stop))
+            own = batch._replace(
+                leaves=batch.leaves[first:end],
+                legal=batch.legal[first:end],
+                upright=np.zeros_like(batch.upright),
+            )
+            scratch = np.zeros(game.num_actions) if threads > 1 else None
+            self.sections.append(Section(part, first, own, scratch))
+        self._leaves = batch.leaves
+        # As bytes, for a kernel that knows no game.
+        self._planes = batch.planes.reshape(room, -1)
+        self._states = self.states.view(np.uint8).reshape(room, -1)
+
+    def close_gaps(self) -> int:
+        """Make one block of the rows that the sections have filled; returns their number."""
+        if len(self.sections) == 1:
+            self.rows = self.sections[0].end_row
+        else:
+            parts = [(part.first_row, part.leaves, part.end_row) for part in self.sections]
+            table = np.array(parts, np.int32)
+            self.rows = close_gaps(self._leaves, table, self._planes, self._states, self.seeds)
+        return self.rows
+
+    def finished(self) -> list[int]:
+        """The trees that have finished in the last step, in ascending order."""
+        trees = []
+        for section in self.sections:
+            trees += section.finished[1 : 1 + section.finished[0]].tolist()
+        return trees
+
+
+def divide(trees: range, parts: int) -> Iterator[range]:
+    """So many ranges of nearly the same length; fewer where there are not enough trees."""
+    edges = np.linspace(trees.start, trees.stop, parts + 1).astype(int).tolist()
+    return (range(first, end) for first, end in pairwise(edges) if end > first)

@@ -1,0 +1,1 @@
+"""How a search chooses: PUCT, Gumbel, RAVE."""

@@ -1,0 +1,333 @@
+"""One simulation step over all trees: descend to leaves, work the game out there, back up.
+
+    advance      expand and back up the leaves just evaluated, then descend to new ones
+    step_leaves  the game's part: make the move, judge it, list legal moves, observe  (a template)
+    close_gaps   make one batch of what several threads have chosen
+
+Letters in shapes: T trees, L leaves of one step, R rows of its batch, A actions, C x H x W planes,
+S symmetries.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alphazero.game.jit import borrowing, borrows, next_random, random_below
+from alphazero.game.kernels import USES_KEYS, key, legal, observe, outcome, play
+from alphazero.search.layout import (
+    DRAW,
+    EXPANDED,
+    KNOWN,
+    LOSS,
+    NEW,
+    NOTHING,
+    ROOT,
+    TERMINAL,
+    UNKNOWN,
+    WIN,
+    records,
+)
+from alphazero.search.policies.rave import backup_amaf, clear_amaf, recall_playout, select_rave
+from alphazero.search.root import prepare_root
+from alphazero.search.select import select_edge
+from alphazero.search.tree import add_child, backup, child_at, expand
+
+LEAF = np.dtype(
+    [
+        ("tree", np.int32),
+        ("node", np.int32),
+        ("row", np.int32),  # of the evaluation, or NOTHING for a finished game
+        ("symmetry", np.int32),  # under which it is evaluated
+    ],
+    align=True,
+)
+
+
+class Batch(NamedTuple):
+    """The leaves of one step and what is worked out about them. A thread has its own `leaves`,
+    `legal` and `upright`, and writes rows of its own."""
+
+    leaves: np.ndarray  # LEAF [L]
+    legal: np.ndarray  # uint8 [L, A]
+    planes: np.ndarray  # uint8 [R, C, H, W], by row
+    seeds: np.ndarray  # uint64 [R], by row
+    upright: np.ndarray  # uint8 [C, H, W], scratch: planes before their symmetry
+
+
+def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) -> Batch:
+    """Room for so many leaves."""
+    return Batch(
+        leaves=records((leaves,), LEAF),
+        legal=np.zeros((leaves, num_actions), np.uint8),
+        planes=np.zeros((leaves, *planes), np.uint8),
+        seeds=np.zeros(leaves, np.uint64),
+        upright=np.zeros(planes, np.uint8),
+    )
+
+
+@borrowing
+def advance(
+    trees, batch, leaves, logits, values, known, firsts, inverse_actions, first, end, finished
+):  # fmt: skip
+    """Finish the `leaves` of the last step, then select new ones in trees [first, end).
+
+    logits float32 [rows, A], values float32 [rows], known int8 [rows] and, with RAVE, firsts int8
+    [rows, A] are the evaluator's answer.
+    Returns the number of new leaves. Trees that have had their simulations become inactive, and are
+    listed in `finished` int32 [T + 1], whose first entry is their number.
+    """
+    for leaf in range(leaves):
+        finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions)
+    leaves = 0
+    for t in range(first, end):
+        head = trees.heads[t]
+        if not head.active:
+            continue
+        if trees.rules[0].stop_early and not head.noise and is_decided(trees, t):
+            head.budget = head.started
+        leaves = select_leaves(trees, t, batch, leaves)
+        if head.done >= head.budget and trees.nodes[t, ROOT].virtual == 0:
+            head.active = False
+            finished[0] += 1
+            finished[finished[0]] = t
+    return leaves
+
+
+@borrowing
+def is_decided(trees, t):
+    """Whether no other move of the root can have as many visits as the most visited one once the
+    simulations left are done."""
+    head = trees.heads[t]
+    most, second = 0, 0
+    for slot in range(trees.nodes[t, ROOT].num_children):
+        visits = trees.nodes[t, child_at(trees, t, ROOT, slot)].visits
+        second = max(second, min(most, visits))
+        most = max(most, visits)
+    return most - second > head.budget - head.done
+
+
+@borrowing
+def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions):
+    """Expand one evaluated leaf, unless its result is certain, and back its value up."""
+    found = batch.leaves[leaf]
+    t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
+    node = trees.nodes[t, index]
+    value = np.float64(node.raw_value)  # of a finished game
+    if row != NOTHING and known[row] != UNKNOWN and index != ROOT:  # whose moves must be compared
+        value = np.float64(known[row])
+        node.status, node.raw_value = KNOWN, value
+        if trees.rules[0].solver:
+            node.proven = known[row]
+    elif row != NOTHING:
+        value = np.float64(values[row])
+        assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
+        actions = inverse_actions[found.symmetry]
+        expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
+        if trees.rules[0].rave > 0.0:
+            clear_amaf(trees, t, index)
+    elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
+        node.proven = np.int8(value)
+    if trees.rules[0].rave > 0.0:
+        trees.scratch[:] = 0.0
+        if row != NOTHING:
+            recall_playout(trees, node.to_play, firsts[row])
+        backup_amaf(trees, t, index, value)
+    backup(trees, t, index, value)
+    if index == ROOT:
+        prepare_root(trees, t)  # the root's own evaluation is not one of the simulations
+    else:
+        count_simulation(trees, t)
+
+
+@borrowing
+def count_simulation(trees, t):
+    """One more simulation is done; a proven root needs no more of them."""
+    head = trees.heads[t]
+    head.done += 1
+    if trees.nodes[t, ROOT].proven != UNKNOWN:
+        head.budget = head.started
+
+
+@borrowing
+def select_leaves(trees, t, batch, leaves):
+    """Descend in one tree until it has given its share of leaves; returns the new total.
+
+    A simulation that ends in a finished game or a proven node is backed up on the spot.
+    """
+    nodes, head = trees.nodes[t], trees.heads[t]
+    limit = leaves + trees.rules[0].leaves_per_tree
+    while leaves < limit and (head.started < head.budget or nodes[ROOT].status == NEW):
+        index = descend(trees, t)
+        node = nodes[index]
+        if node.status == NEW and node.virtual > 1:  # it is being evaluated already
+            retreat(trees, t, index)
+            break
+        if index != ROOT:
+            head.started += 1
+        if node.status == NEW:
+            batch.leaves[leaves].tree = t
+            batch.leaves[leaves].node = index
+            leaves += 1
+        else:
+            value = np.float64(node.raw_value)
+            if node.status == EXPANDED:
+                value = np.float64(node.proven)
+            if trees.rules[0].rave > 0.0:
+                trees.scratch[:] = 0.0
+                backup_amaf(trees, t, index, value)
+            backup(trees, t, index, value)
+            count_simulation(trees, t)
+    return leaves
+
+
+@borrowing
+def descend(trees, t):
+    """Follow the selection rule from the root to a node without edges to follow, which may be new;
+    every node on the way counts one simulation under way."""
+    nodes = trees.nodes[t]
+    index = ROOT
+    while True:
+        node = nodes[index]
+        node.virtual += 1
+        if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
+            return index
+        if trees.rules[0].rave > 0.0:
+            slot = select_rave(trees, t, index)
+        else:
+            slot = select_edge(trees, t, index)
+        child = child_at(trees, t, index, slot)
+        index = child if child != NOTHING else add_child(trees, t, index, slot)
+
+
+@borrowing
+def retreat(trees, t, index):
+    """Take a descent back."""
+    while index != NOTHING:
+        node = trees.nodes[t, index]
+        node.virtual -= 1
+        index = np.int64(node.parent)
+
+
+@borrows
+def step_leaves(
+    trees, states, batch, leaves, first_row, history, length, points, leaf_states, symmetries,
+    want_planes, want_states,
+):  # fmt: skip
+    """The game's part of a step: fill in the states of new nodes and rows of the batch, from
+    `first_row` on.
+
+    states [T, N] are those of all nodes, the root's set already; history uint64 [T, plies] holds
+    keys of the positions before the root, length [T] of them, with room for those of a path.
+    points [S, H * W] are the symmetries of planes, of which a leaf chooses one of the first
+    `symmetries`. Returns the row after the last that is to be evaluated.
+    """
+    row = first_row
+    for leaf in range(leaves):
+        found = batch.leaves[leaf]
+        t, index = found.tree, np.int64(found.node)
+        node = trees.nodes[t, index]
+        if index != ROOT:
+            states[t, index] = states[t, node.parent]
+            play(states[t, index], np.int64(node.action))
+        state = states[t, index]
+        node.to_play = state.to_play
+        n = np.int64(length[t])
+        if USES_KEYS:
+            node.key = key(state)
+            n = path_keys(trees.nodes, t, index, history[t], n)
+        over, value = outcome(state, history[t], n)
+        if over:
+            node.status = TERMINAL
+            node.raw_value = value
+            found.row = NOTHING
+            continue
+        found.row = row
+        batch.legal[leaf, :] = 0
+        legal(state, history[t], n, batch.legal[leaf])
+        batch.seeds[row] = next_random(trees.heads["rng"], t)
+        symmetry = 0
+        if symmetries > 1:
+            symmetry = random_below(trees.heads["rng"], t, symmetries)
+        found.symmetry = symmetry
+        if want_planes:
+            if symmetry == 0:
+                batch.planes[row] = 0
+                observe(state, history[t], n, batch.planes[row])
+            else:
+                batch.upright[:] = 0
+                observe(state, history[t], n, batch.upright)
+                transform_planes(batch.upright, points[symmetry], batch.planes[row])
+        if want_states:
+            leaf_states[row] = state
+        row += 1
+    return row
+
+
+@borrowing
+def close_gaps(leaves, parts, planes, states, seeds):
+    """Make the rows of a batch that several threads have filled one block: the last rows move to
+    where there are none.
+
+    parts int32 [P, 3] says of each thread's part of the batch which leaf and row it begins with,
+    how many leaves it has and after which row it ends. leaves LEAF [L] are those of all parts;
+    planes [R, bytes], states [R, bytes], seeds [R] are by row. Returns the number of rows.
+    """
+    rows = 0
+    for p in range(parts.shape[0]):
+        rows += parts[p, 2] - parts[p, 0]
+    hole, place = 0, parts[0, 2]
+    for p in range(parts.shape[0] - 1, -1, -1):
+        for leaf in range(parts[p, 0] + parts[p, 1] - 1, parts[p, 0] - 1, -1):
+            row = np.int64(leaves[leaf].row)
+            if row == NOTHING:
+                continue
+            if row < rows:  # as are all before it
+                return rows
+            while place == parts[hole + 1, 0]:
+                hole += 1
+                place = parts[hole, 2]
+            for i in range(planes.shape[1]):
+                planes[place, i] = planes[row, i]
+            for i in range(states.shape[1]):
+                states[place, i] = states[row, i]
+            seeds[place] = seeds[row]
+            leaves[leaf].row = place
+            place += 1
+    return rows
+
+
+@borrowing
+def path_keys(nodes, t, index, history, length):
+    """Append the keys of a node's ancestors to those before the root; returns how many keys."""
+    depth = 0
+    ancestor = nodes[t, index].parent
+    while ancestor != NOTHING:
+        depth += 1
+        ancestor = nodes[t, ancestor].parent
+    ancestor = nodes[t, index].parent
+    place = length + depth
+    assert place <= history.shape[0], "the game is longer than its max_plies"
+    while ancestor != NOTHING:
+        place -= 1
+        history[place] = nodes[t, ancestor].key
+        ancestor = nodes[t, ancestor].parent
+    return length + depth
+
+
+@borrowing
+def transform_planes(planes, points, out):
+    """out[c].flat[i] = planes[c].flat[points[i]] for uint8 [C, H, W]."""
+    count = points.shape[0]
+    source = planes.reshape((planes.shape[0], count))
+    target = out.reshape((planes.shape[0], count))
+    for c in range(source.shape[0]):
+        one, other = source[c], target[c]
+        first = one[0]
+        varies = np.uint8(0)
+        for i in range(count):
+            varies |= one[i] ^ first
+        if varies:
+            for i in range(count):
+                other[i] = one[points[i]]
+        else:  # as most planes are that tell of the rules, and many of an early game
+            other[:] = first

@@ -1,0 +1,1 @@
+"""Self-play: games played by the search, here, on Ray actors or by contributors."""

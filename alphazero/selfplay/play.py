@@ -1,0 +1,262 @@
+"""Self-play: a search over many games at once that turns into finished `GameRecord`s.
+
+A game's moves depend on its own random streams, made from the run's seed and the game's number, and
+not on the games played beside it.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alphazero.config import SearchConfig, SelfPlayConfig
+from alphazero.cores import cores
+from alphazero.data.record import GameRecord
+from alphazero.errors import UserError
+from alphazero.game import Game, Position, State
+from alphazero.network.evaluator import CachedEvaluator, Evaluator
+from alphazero.search.search import Search, SearchResult
+
+
+@dataclass
+class SelfPlayStats:
+    """Counters since the worker began."""
+
+    games: int = 0
+    plies: int = 0  # searched, random opening plies are not counted
+    simulations: int = 0
+    evaluations: int = 0  # rows that the evaluator was asked for
+    batches: int = 0
+    cache_hits: int = 0
+    seconds: float = 0.0
+
+    def since(self, before: "SelfPlayStats") -> "SelfPlayStats":
+        """What was added after a copy `before` was taken."""
+        return SelfPlayStats(
+            **{name: value - getattr(before, name) for name, value in vars(self).items()}
+        )
+
+
+@dataclass
+class _Game:
+    """A game under way."""
+
+    game_id: int
+    seed: int
+    position: Position
+    rng: np.random.Generator
+    start: bytes | None  # the state it began from, if that is not the game's own
+    version: int  # of the weights when it began
+    full: bool = True  # whether the search under way trains the policy
+    values: list[float] = field(default_factory=list)
+    policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    surprises: list[float] = field(default_factory=list)  # of the policies; NaN: not asked for
+
+
+NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
+
+
+class SelfPlay:
+    """Plays games of one game against itself with one evaluator, `parallel_games` at once."""
+
+    def __init__(
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        search: SearchConfig,
+        self_play: SelfPlayConfig,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        """`threads` search; None: as the settings say, "auto" being the cores of this process.
+
+        Raises UserError when the settings ask for what the game does not have.
+        """
+        if self_play.varied_starts > 0 and game.vary is None:
+            raise UserError(
+                f"self_play.varied_starts = {self_play.varied_starts:g}: {game.name} always begins"
+                " from the same position; must be 0"
+            )
+        self.game = game
+        self.config = self_play
+        self.search_config = search
+        if search.cache:
+            evaluator = CachedEvaluator(evaluator, game, search.cache)
+        self.evaluator = evaluator
+        self.version = 0  # of the evaluator's weights
+        self.stats = SelfPlayStats()
+        if threads is None:
+            threads = cores() if self_play.threads == "auto" else int(self_play.threads)
+        self._search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
+
+    def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
+        """Play the games numbered first_id, first_id + 1, ... to their end; returned in that order.
+
+        `version` says which weights the evaluator has, for the records.
+        """
+        self.weights_changed(version)
+        parts = self.stream(range(first_id, first_id + games), seed=seed)
+        return [record for part in parts for record in part]
+
+    def stream(
+        self, ids: Sequence[int], *, seed: int, seconds: float = math.inf
+    ) -> Iterator[list[GameRecord]]:
+        """Play the games with these numbers. What is finished, in the order of the numbers, is
+        handed over whenever so many seconds have passed, and at the end; in between the evaluator
+        may get other weights (see `weights_changed`)."""
+        search, stats = self._search, self.stats
+        began = time.perf_counter()
+        rows, batches = search.rows_evaluated, search.batches
+        waiting = iter(ids)
+        playing: dict[int, _Game] = {}
+        finished: list[GameRecord] = []
+        count = min(len(ids), search.num_trees)
+        for number in range(count):
+            tree = number * search.num_trees // count  # spread over pipelines and threads
+            playing[tree] = self._begin(tree, next(waiting), seed)
+        while playing:
+            for tree in search.step():
+                game = playing[tree]
+                self._move(tree, game, search.result(tree))
+                if not game.position.is_over:
+                    continue
+                finished.append(self._record(game))
+                next_id = next(waiting, None)
+                if next_id is None:
+                    del playing[tree]
+                else:
+                    playing[tree] = self._begin(tree, next_id, seed)
+            if playing and not (finished and time.perf_counter() - began >= seconds):
+                continue
+            stats.games += len(finished)
+            stats.evaluations += search.rows_evaluated - rows
+            stats.batches += search.batches - batches
+            if isinstance(self.evaluator, CachedEvaluator):
+                stats.cache_hits = self.evaluator.hits
+            stats.seconds += time.perf_counter() - began
+            yield sorted(finished, key=lambda record: record.game_id)
+            began, finished = time.perf_counter(), []
+            rows, batches = search.rows_evaluated, search.batches
+
+    def weights_changed(self, version: int) -> None:
+        """The evaluator has other weights now: forget what those before said. Games that begin from
+        now on are of this version."""
+        if isinstance(self.evaluator, CachedEvaluator) and version != self.version:
+            self.evaluator.clear()
+        self.version = version
+
+    def _begin(self, tree: int, game_id: int, seed: int) -> _Game:
+        rng = np.random.default_rng([seed, game_id])
+        start = self._choose_start(rng)
+        plies = int(rng.integers(self.config.opening_plies + 1))
+        position = random_opening(self.game, plies, rng, start)
+        state = None if start is None else start.tobytes()
+        game = _Game(game_id, seed, position, rng, state, self.version)
+        game.values = [np.nan] * len(position.moves)
+        game.policies = [NO_POLICY] * len(position.moves)
+        game.surprises = [np.nan] * len(position.moves)
+        simulations = self._choose_budget(game)
+        tree_seed = int(rng.integers(2**63))
+        self._search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
+        return game
+
+    def _choose_start(self, rng: np.random.Generator) -> State | None:
+        """The state that a game begins from; None for the game's own start."""
+        share = self.config.varied_starts
+        if share == 0 or rng.random() >= share:
+            return None
+        assert self.game.vary is not None
+        state = Position(self.game).state
+        self.game.vary(state, rng)
+        return state
+
+    def _choose_budget(self, game: _Game) -> int:
+        """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
+        and trains the policy; the others are played fast to get on with the game, and train it only
+        where they prove a win."""
+        share = self.config.full_search_share
+        game.full = share >= 1.0 or game.rng.random() < share
+        return self.search_config.simulations if game.full else self.config.fast_simulations
+
+    def _move(self, tree: int, game: _Game, result: SearchResult) -> None:
+        """Record what the search found, make the move, and search on unless the game is over."""
+        self.stats.plies += 1
+        self.stats.simulations += result.simulations
+        game.values.append(result.value)
+        # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
+        trains = game.full or result.proven == 1
+        game.policies.append(sparse_policy(result) if trains else NO_POLICY)
+        weighs = trains and self.config.surprise_share > 0
+        game.surprises.append(surprise(result) if weighs else np.nan)
+        opening = len(game.position.moves) < self.config.temperature_plies
+        temperature = self.config.temperature if opening else self.config.temperature_final
+        game.position.play(result.sample(temperature, game.rng))
+        if not game.position.is_over:
+            simulations = self._choose_budget(game)
+            self._search.advance(tree, game.position, simulations=simulations, noise=game.full)
+
+    def _record(self, game: _Game) -> GameRecord:
+        outcome = game.position.outcome()
+        assert outcome is not None
+        lengths = [len(actions) for actions, _ in game.policies]
+        return GameRecord(
+            game=self.game.spec,
+            game_id=game.game_id,
+            seed=game.seed,
+            version=game.version,
+            start=game.start,
+            moves=np.array(game.position.moves, np.uint16),
+            root_values=np.clip(np.array(game.values, np.float32), -1.0, 1.0),
+            policy_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+            policy_actions=np.concatenate([actions for actions, _ in game.policies]),
+            policy_weights=np.concatenate([weights for _, weights in game.policies]),
+            result=outcome.values[0],
+            info={"simulations": self.search_config.simulations},
+            sample_weights=sample_weights(game.surprises, self.config.surprise_share),
+        )
+
+
+SMALLEST_SHARE = 1e-4  # a policy target's entries below this are left out of the record
+
+
+def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
+    """A search's policy target as actions uint16 and weights float32, without the tiniest."""
+    keep = result.policy > SMALLEST_SHARE
+    weights = result.policy[keep]
+    return result.actions[keep].astype(np.uint16), weights / weights.sum()
+
+
+def surprise(result: SearchResult) -> float:
+    """What the network did not know: by how much its prior differs from the search's policy, as a
+    Kullback-Leibler divergence in nats."""
+    found = result.policy > 0
+    policy, prior = result.policy[found], result.prior[found]
+    return float(np.sum(policy * np.log(policy / np.maximum(prior, SMALLEST_SHARE**2))))
+
+
+def sample_weights(surprises: Sequence[float], share: float) -> np.ndarray:
+    """What the plies of one game count in training, float32 [N]: the policy surprise weighting of
+    KataGo (KataGoMethods.md), by which `share` of the weight of the plies with a policy target is
+    given out among them in proportion to their surprise. The others, with NaN as surprise, count 1.
+    """
+    values = np.maximum(surprises, 0.0)  # keeps NaN; rounding may make it negative
+    mean = np.nanmean(values) if np.any(np.isfinite(values)) else 0.0
+    if mean == 0.0:
+        return np.ones(len(values), np.float32)
+    weights = 1 - share + share * values / mean
+    return np.where(np.isnan(values), 1.0, weights).astype(np.float32)
+
+
+def random_opening(
+    game: Game, plies: int, rng: np.random.Generator, start: State | None = None
+) -> Position:
+    """A position after so many random legal moves from a start (None: the game's own) that is not
+    over."""
+    while True:
+        position = Position(game, start)
+        while len(position.moves) < plies and not position.is_over:
+            position.play(int(rng.choice(position.legal_actions())))
+        if not position.is_over:
+            return position

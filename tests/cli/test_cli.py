@@ -1,0 +1,409 @@
+"""`python -m alphazero`: every command, what it prints, what it leaves behind, how it fails."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from alphazero import __main__ as cli
+from alphazero.arena.players import KINDS, make_player
+from alphazero.cli import command_line as commandline
+from alphazero.config import load_config
+from alphazero.data.record import GameRecord
+from alphazero.data.store import Store
+from alphazero.errors import UserError
+from alphazero.files import writable
+from alphazero.game import available, load
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = "train settings selfplay match check prove perft export show games bench".split()  # noqa: SIM905
+HEAVY = ("numpy", "numba", "torch", "ray", "gymnasium", "tensorboard", "safetensors")
+TINY = [
+    "game=tic-tac-toe",
+    "network.size=b1c8",
+    "search.simulations=4",
+    "self_play.parallel_games=8",
+    "self_play.games_per_call=8",
+    "replay.min_positions=32",
+    "replay.window=512",
+    "learner.batch_size=16",
+    "run.games=24",
+    "evaluation.every_games=0",
+]
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """What a command prints, in this process."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        got = cli.main(list(arguments))
+    assert got == code
+    return out.getvalue()
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that is refused with exit code 2."""
+    capsys.readouterr()
+    try:
+        code = cli.main(list(arguments))
+    except SystemExit as exit:  # argparse's way out
+        code = exit.code
+    out, err = capsys.readouterr()
+    assert code == 2 and out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("alphazero") and ": error: " in line
+    return line
+
+
+# -- the line itself -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["match", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    probe = (
+        f"import runpy, sys; sys.argv = ['alphazero', *{arguments}]\n"
+        "try: runpy.run_module('alphazero', run_name='__main__')\n"
+        "except SystemExit as exit: assert exit.code == 0\n"
+        f"print('HEAVY', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("usage: alphazero")
+    assert done.stdout.endswith("HEAVY []\n"), done.stdout + done.stderr
+
+
+def test_help_lists_every_command():
+    text = cli.parser().format_help()
+    for name in COMMANDS:
+        assert f"\n    {name} " in text
+        assert callable(getattr(cli, name))
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "alphazero", "show", "none.npz"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("alphazero: error: ") and "none.npz" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "required: COMMAND"),
+        ("tran", "invalid choice: 'tran'"),
+        ("games --fast", "unrecognized arguments: --fast"),
+        ("games connect4", "unrecognized arguments: connect4"),
+        ("train none.toml", "none.toml"),
+        ("train a.toml b.toml", "one file of settings at a time, not a.toml, b.toml"),
+        ("train serch.simulations=3 --dry-run", "did you mean"),
+        ("train game=connect5 --dry-run", "unknown game 'connect5' (did you mean \"connect4\"?)"),
+        ("train --local --workers 2", "--local does without Ray"),
+        ("train --local --address auto", "--local does without Ray"),
+        ("train --workers many --dry-run", "run.workers"),
+        ("train --resume nowhere", "no run to resume in nowhere"),
+        ("train --resume a --fresh", "--resume names the run"),
+        ("train --resume a --run-dir b", "--resume names the run"),
+        ("selfplay --game tic-tac-toe", "required: --out"),
+        ("selfplay --game tic-tac-toe --out /dev/null/x", "cannot make the folder /dev/null/x"),
+        ("match random", "a match needs two players, not 1: random, mcts:1000"),
+        ("match random nobody", "unknown player 'nobody'"),
+        ("match random random --games 3", "even number of games, at least 2, not 3"),
+        (f"match random random --seed {2**63}", "is not a whole number from 0 to"),
+        ('train evaluation.opponents=["nobody"] --dry-run', "unknown player 'nobody'"),
+        ("train run.start_from=none game=connect4", "cannot read the network none"),
+        ("match random random --games x", "'x' is not a whole number of at least 1"),
+        ("match random random --sprt 5", "--sprt takes two numbers as in 0,20, not '5'"),
+        ("match random random --sprt 5,0", "elo0 = 5 must be below elo1 = 0"),
+        ("match random mcts:1 mcts:2 --sprt 0,5", "--sprt compares two players"),
+        ("match random random --round-robin", "two or more different players"),
+        ("check conect4", "unknown game 'conect4'"),
+        ("prove tic-tac-toe pretrained:x", "pretrained:x"),
+        ("export none.safetensors out.safetensors", "none.safetensors"),
+        ("uci --game go", "UCI is for chess, not for Go"),
+        ("analysis --game chess", "analysis is for Go, not for chess"),
+        ("bench serach", "unknown suite 'serach'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, *arguments.split())
+    assert list(tmp_path.iterdir()) == []  # nothing half-written
+
+
+def test_a_message_of_several_lines_becomes_one(capsys):
+    def command() -> int:
+        raise UserError("first\n  second")
+
+    assert commandline.run("alphazero", command) == 2
+    assert capsys.readouterr().err == "alphazero: error: first second\n"
+
+
+def test_a_bug_shows_its_traceback():
+    def command() -> int:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        commandline.run("alphazero", command)
+
+
+def test_an_interrupt_is_exit_code_130():
+    def command() -> int:
+        raise KeyboardInterrupt
+
+    assert commandline.run("alphazero", command) == 130
+
+
+def test_an_interrupted_program_leaves_quietly():
+    match = subprocess.Popen(
+        [sys.executable, "-m", "alphazero", "match", "random", "mcts:100000"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},  # tells when numba has been imported
+    )
+    assert match.stderr is not None
+    for line in match.stderr:
+        if "alphazero.arena.match" in line:
+            break
+    match.send_signal(signal.SIGINT)
+    out, err = match.communicate(timeout=300)
+    assert match.returncode == 130 and out == "" and "Traceback" not in err
+
+
+def test_a_closed_pipe_is_quiet():
+    command = f"{sys.executable} -m alphazero train game=tic-tac-toe --dry-run | head -1"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("game = ") and done.stderr == ""
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def test_settings_lists_every_setting_with_its_meaning():
+    lines = run("settings").splitlines()
+    (found,) = [line for line in lines if line.startswith("search.simulations = ")]
+    assert "simulations" in found and len(lines) > 60
+
+
+def test_the_options_of_players_are_those_in_the_help():
+    options = {name for kind in KINDS.values() for name in kind.options}
+    assert options == set(re.findall(r"(\w+)=[A-Z]+", cli.PLAYER_OPTIONS))
+
+
+def test_what_cannot_be_written_is_known_before_the_work(capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("alphazero.cli.match.play_match", None)
+    folder = str(tmp_path / "file" / "x")
+    said = fails(capsys, "match", "random", "random", "--out", folder)
+    assert f"cannot write {folder}" in said
+    with pytest.raises(UserError, match="it is a folder"):
+        writable(tmp_path)
+
+
+def test_games_lists_what_there_is():
+    out = run("games")
+    for name in available():
+        assert name in out
+    assert "./mygame.py" in out
+
+
+def test_check_passes_a_good_game_and_fails_a_bad_one(tmp_path):
+    out = run("check", "tic-tac-toe", "--games", "5")
+    assert "ok " in out and "FAILED" not in out
+    source = (ROOT / "games" / "tictactoe.py").read_text()
+    bad = tmp_path / "bad.py"
+    wrong = "mask[cell] = state.board[cell] == 0 or cell == 4"
+    bad.write_text(source.replace("mask[cell] = state.board[cell] == 0", wrong))
+    out = run("check", str(bad), "--games", "5", code=1)
+    assert "FAILED" in out and "failed: " in out
+
+
+def test_a_match_prints_elo_and_saves_its_games(tmp_path):
+    arguments = ["match", "mcts:50", "random", "--games", "20", "--seed", "3"]
+    out = run(*arguments, "--out", str(tmp_path / "results"))
+    assert "mcts:50 against random at " in out and "Elo difference" in out
+    (numbers,) = (tmp_path / "results").glob("*.json")
+    summary = json.loads(numbers.read_text())
+    assert summary["score"] > 0.6 and summary["opening_plies"] == 2
+    assert sum(summary["as_first"].values()) == sum(summary["as_second"].values()) == 10
+    (shard,) = (tmp_path / "results").glob("*.npz")
+    assert run("show", str(shard)).count("\nid ") == 20
+    again = run(*arguments)
+    assert again == out.replace(f"saved in {tmp_path / 'results'}\n", "")
+    assert run(*arguments, "--seed", "4") != again
+
+
+def test_players_may_stand_anywhere_and_openings_be_chosen():
+    out = run("match", "random", "--games", "2", "mcts:5", "--openings", "0")
+    assert "random against mcts:5" in out and "no random openings" in out
+    out = run("match", "--player", "random", "--player", "mcts:5", "--games", "2")
+    assert "random against mcts:5" in out
+
+
+def test_a_match_stops_when_its_sequential_test_has_decided():
+    players = ["mcts:50", "random", "--games", "1000", "--seed", "1"]
+    out = run("match", *players, "--sprt", "0,200")
+    assert "accepts 200" in out
+    games = int(out.split("\nall ")[1].split()[0])
+    assert 2 <= games < 200
+
+
+def test_more_than_two_players_meet_each_other(tmp_path):
+    out = run("match", "random", "mcts:5", "mcts:50", "--games", "10", "--out", str(tmp_path))
+    assert "Elo" in out and out.index("1 mcts:50") < out.index("random")
+    assert len(list(tmp_path.glob("*.npz"))) == 3
+
+
+def test_a_person_may_play_in_a_match(monkeypatch, capsys):
+    lines = iter(["nonsense"] + [str(n) for n in range(1, 10)] * 20)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    out = run("match", "human", "random", "--games", "2", "--openings", "0")
+    assert "'nonsense' is not a cell" in out and "human against random" in out
+
+    def end(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end)
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert cli.main(["match", "human", "random", "--games", "2"]) == 2
+    assert "the input has ended before the game" in capsys.readouterr().err
+
+
+def test_prove_counts_every_line_and_its_losses():
+    out = run("prove", "tic-tac-toe", "alphabeta:9")
+    lines, lost = out.splitlines()[-1].split(" lines, ")
+    assert lost == "0 lost" and int(lines) > 500
+    out = run("prove", "tic-tac-toe", "random", code=1)
+    assert "a loss after " in out and ", 0 lost" not in out.splitlines()[-1]
+
+
+def test_selfplay_writes_records_that_show_prints(tmp_path):
+    out_dir = tmp_path / "games"
+    settings = ["search.simulations=8", "self_play.games_per_call=4"]
+    arguments = ["selfplay", *settings, "--game", "tic-tac-toe", "--out", str(out_dir)]
+    out = run(*arguments, "--games", "6", "--seed", "9")
+    assert out.startswith("6 games, ")
+    records = list(Store(out_dir))
+    assert [record.game_id for record in records] == [0, 1, 2, 3, 4, 5]
+    assert all(record.seed == 9 and record.info["simulations"] == 8 for record in records)
+    run(*arguments, "--games", "2", "--seed", "9")  # goes on with the numbers
+    assert len(list(Store(out_dir))) == 8
+    text = run("show", str(out_dir), "--game-id", "5")
+    assert GameRecord.from_text(text) == records[5]
+    assert run("show", str(out_dir)).count("\nid ") == 8
+    short = run("show", str(out_dir), "--game-id", "5", "--top", "1")
+    assert len(short) < len(text) and "..." in short
+
+
+def test_show_names_what_it_does_not_find(capsys, tmp_path):
+    assert f"no games in {tmp_path}" in fails(capsys, "show", str(tmp_path))
+    damaged = tmp_path / "shard-0.npz"
+    damaged.write_bytes(b"PK")
+    assert str(damaged) in fails(capsys, "show", str(damaged))
+    record = GameRecord("tic-tac-toe", 1, 0, 0, None, [4], [0.0], [0, 0], [], [], 0.0)
+    Store(tmp_path / "store").append([record])
+    assert "no game 7 in" in fails(capsys, "show", str(tmp_path / "store"), "--game-id", "7")
+
+
+def test_show_prints_a_saved_game_with_its_board(tmp_path, capsys):
+    saved = tmp_path / "game.txt"
+    saved.write_text("alphazero game 1\ngame: tic-tac-toe\n\n1. b2 a1\n")
+    out = run("show", str(saved))
+    assert "1. b2 a1" in out and "1 (O) .  .  1" in out
+    saved.write_text("alphazero game 1\ngame: tic-tac-toe\n\n1. b2 b2\n")
+    assert "move 2 (b2): b2 is illegal" in fails(capsys, "show", str(saved))
+
+
+def test_bench_hands_its_options_on(monkeypatch):
+    seen = []
+    stub = types.SimpleNamespace(main=lambda arguments: seen.append(arguments) or 0)
+    monkeypatch.setitem(sys.modules, "alphazero.bench", stub)
+    run("bench", "--quick", "search", "--json", "x.json")
+    assert seen == [["--quick", "search", "--json", "x.json"]]
+
+
+# -- training --------------------------------------------------------------------------------------
+
+
+def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = run("train", *TINY, "--workers", "3", "search.simulations=5", "--dry-run")
+    assert list(tmp_path.iterdir()) == []
+    saved = tmp_path / "shown.toml"
+    saved.write_text(shown)
+    config = load_config(saved)
+    assert (config.run.workers, config.search.simulations, config.run.games) == (3, 5, 24)
+    again = run("train", str(saved), "--dry-run", "run.games=9", "--local")
+    assert "games = 9" in again and "workers = 0" in again
+    assert run("train", "run.workers=2", "--dry-run") != run("train", "--local", "--dry-run")
+
+
+@pytest.mark.slow
+def test_a_run_trains_goes_on_and_can_be_exported_and_played(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    out = run("train", *TINY, "--local", "--run-dir", "run")
+    assert out.endswith("play.py --game tic-tac-toe --network run\n")
+    out = run("train", "--resume", "run", "run.games=32", "--local")
+    assert len(list(Store(tmp_path / "run" / "records"))) == 32
+    assert "with other settings" not in out
+    message = fails_after_start(capsys, "train", *TINY, "search.simulations=6", "--run-dir", "run")
+    assert "search.simulations = 4, not 6" in message
+
+    out = run("export", "run", "weights.safetensors")
+    assert "weights.safetensors: b1c8 for " in out
+    message = fails(capsys, "export", "run", "x.safetensors", "--game", "connect4")
+    assert 'not for "connect4"' in message and not (tmp_path / "x.safetensors").exists()
+    game = load("tic-tac-toe")
+    for spec in ("policy:weights.safetensors", "policy:run"):
+        assert make_player(spec, game).name == spec
+
+    Path("cut.safetensors").write_bytes(Path("weights.safetensors").read_bytes()[:-100])
+    assert "cut.safetensors" in fails(capsys, "export", "cut.safetensors", "y.safetensors")
+
+
+def fails_after_start(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The last line of a command that may have said something before it was refused."""
+    capsys.readouterr()
+    assert cli.main(list(arguments)) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_training_ends_with_its_proof_and_how_to_play(monkeypatch, tmp_path):
+    loop = pytest.importorskip("alphazero.run.loop")
+    monkeypatch.chdir(tmp_path)
+
+    class Proof(types.SimpleNamespace):
+        def __str__(self) -> str:
+            return "moving first 10 lines"
+
+    calls = []
+
+    def train(config, **options):
+        calls.append((config.run.workers, options))
+        proof = Proof(lines=20, losses=losses, unbeaten=losses == 0)
+        return types.SimpleNamespace(directory=tmp_path / "runs" / "x", finished=done, proof=proof)
+
+    monkeypatch.setattr(loop, "train", train)
+    done, losses = True, 0
+    out = run("train", "run.workers=1", "--workers", "auto", "--address", "host:1", "--fresh")
+    assert calls == [("auto", {"directory": None, "fresh": True, "address": "host:1"})]
+    assert "moving first 10 lines\n" in out and "20 lines, 0 lost.\n" in out
+    assert out.endswith("play.py --game tic-tac-toe --network runs/x\n")
+    losses = 3
+    assert "20 lines, 3 lost." in run("train", code=1)
+    done = False
+    out = run("train", "--run-dir", "there")
+    assert "train --resume runs/x" in out and calls[-1][1]["directory"] == "there"

@@ -1,0 +1,409 @@
+"""The engine behind the front ends: limits, levels, reports, and where its network comes from."""
+
+import itertools
+import threading
+import types
+
+import numpy as np
+import pytest
+
+from alphazero.config import NetworkConfig
+from alphazero.engine import engine as engines
+from alphazero.engine.engine import (
+    LEVELS,
+    Engine,
+    Limit,
+    Line,
+    find_evaluator,
+    make_engine,
+    search_config,
+)
+from alphazero.errors import UserError
+from alphazero.game import load
+from alphazero.network.evaluator import Evaluation, RolloutEvaluator
+
+CONNECT4 = load("connect4")
+TICTACTOE = load("tic-tac-toe")
+
+
+def rollouts(game=CONNECT4, **limits) -> Engine:
+    return Engine(game, RolloutEvaluator(game), "rollouts", **{"simulations": 200} | limits)
+
+
+def position(moves: str, game=CONNECT4):
+    made = game.position()
+    for move in moves.split():
+        made.play(move)
+    return made
+
+
+def tick(monkeypatch, seconds: float) -> None:
+    """Make every look at the clock take so long, and nothing else."""
+    clock = itertools.count()
+    stub = types.SimpleNamespace(perf_counter=lambda: next(clock) * seconds)
+    monkeypatch.setattr(engines, "time", stub)
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+def test_a_search_has_its_simulations_and_repeats_with_its_seed():
+    start = position("d d")
+    one, same = (rollouts(seed=4).think(start) for _ in range(2))
+    assert one.simulations == 200 and start.moves == [3, 3]
+    assert one.lines == same.lines and one.action == same.action
+    assert sum(line.visits for line in one.lines) in (199, 200)
+    assert any(rollouts(seed=seed).think(start).lines != one.lines for seed in (5, 6))
+
+
+def test_it_moves_when_told_to_but_not_without_a_thought():
+    thought = rollouts(simulations=10**6).think(position(""), stop=lambda: True)
+    assert 1 <= thought.simulations < 100
+    assert thought.action == thought.lines[0].action
+
+
+def test_a_clock_ends_a_search_that_has_no_other_limit(monkeypatch):
+    tick(monkeypatch, 0.01)
+    thought = rollouts(seconds=10.0).think(position(""))
+    # 1000 looks at the clock, each after a step of eight leaves: several times CLOCK_SIMULATIONS.
+    assert 7000 <= thought.simulations <= 8100
+    assert 10.0 <= thought.seconds < 10.1
+    assert sum(line.visits for line in thought.lines) == pytest.approx(thought.simulations, abs=8)
+
+
+def test_progress_is_reported_every_second(monkeypatch):
+    tick(monkeypatch, 0.1)
+    heard = []
+    rollouts(seconds=5.2).think(position(""), progress=heard.append)
+    assert [round(thought.seconds) for thought in heard] == [1, 2, 3, 4, 5]
+    assert sorted(thought.simulations for thought in heard)[0] > 0
+    assert all(len(thought.lines) == 7 and thought.lines[0].pv for thought in heard)
+
+
+def test_a_clock_does_not_wait_once_the_result_is_proven(monkeypatch):
+    tick(monkeypatch, 1e-6)
+    thought = rollouts(seconds=1e9).think(position("a g a g a b"))
+    assert thought.proven == 1 and thought.value == 1.0 and thought.seconds < 1e9
+
+
+def test_small_searches_take_their_leaves_one_by_one():
+    assert [search_config(n).leaves_per_tree for n in (1, 63, 127, 128, 400, 800, 10**6)] == [
+        1, 1, 1, 2, 6, 8, 8,
+    ]  # fmt: skip
+    assert search_config(5).simulations == 5 and search_config(5).policy == "puct"
+
+
+def test_a_search_without_limits_goes_on_until_it_is_stopped(monkeypatch):
+    tick(monkeypatch, 0.1)
+    heard = []
+    thought = rollouts().think(
+        position(""), limit=Limit(), stop=lambda: len(heard) == 5, progress=heard.append, every=50.0
+    )
+    # 500 looks at the clock in each fifth of the time, each after a step of eight leaves.
+    assert thought.simulations > 4 * engines.CLOCK_SIMULATIONS
+    assert [round(one.seconds) for one in heard] == [50, 100, 150, 200, 250]
+
+
+def test_a_solved_position_is_told_of_once_and_then_waited_in():
+    heard = []
+    stops = iter([False] * 5 + [True] * 9)
+    thought = rollouts().think(
+        position("a g a g a b"), limit=Limit(), stop=lambda: next(stops), progress=heard.append
+    )
+    assert thought.proven == 1 and len(heard) <= 1
+
+
+def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
+    tick(monkeypatch, 0.01)
+    nearly_won = position("d d d c e a")  # f and b both make an open three
+    early = rollouts().think(nearly_won, limit=Limit(seconds=100.0, settle=1.0))
+    tick(monkeypatch, 0.01)
+    late = rollouts().think(nearly_won, limit=Limit(seconds=100.0))
+    assert early.action == late.action
+    assert early.proven is not None or early.seconds < late.seconds
+
+
+def test_both_limits_hold(monkeypatch):
+    assert rollouts().think(position(""), limit=Limit(30, 1e9)).simulations == 30
+    tick(monkeypatch, 1.0)
+    assert rollouts().think(position(""), limit=Limit(10**6, 5.0)).simulations < 100
+
+
+def test_only_some_moves_may_be_considered():
+    start = position("d d")
+    thought = rollouts().think(start, only=[0, 6])
+    assert sorted(line.action for line in thought.lines) == [0, 6]
+    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
+    assert thought.simulations == 200 and thought.action in (0, 6)
+    winning = position("a g a g a b")
+    assert rollouts().think(winning, only=[1]).action == 1
+    with pytest.raises(ValueError, match="none of the moves"):
+        rollouts().think(position("d d d d d d"), only=[3])
+
+
+# -- going on --------------------------------------------------------------------------------------
+
+
+def keeping(**limits) -> Engine:
+    return rollouts(simulations=600, keep_tree=True, **limits)
+
+
+def test_a_kept_tree_goes_on_with_the_game():
+    engine, game = keeping(), position("d d")
+    assert engine.think(game).visits == 600
+    assert engine.think(game).visits == 1200  # the same position again
+    reply = engine.think(game).lines[0].pv
+    for move in reply[:2]:
+        game.play(move)
+    known = engine.think(game)
+    assert known.visits > 600 and known.simulations == 600
+    fresh = rollouts(simulations=600).think(game)
+    assert fresh.visits in (599, 600)
+
+
+@pytest.mark.parametrize("change", ["undo", "another game", "another player", "three moves"])
+def test_a_tree_is_not_kept_for_what_it_does_not_know(change):
+    engine, game = keeping(), position("a d g")
+    engine.think(game)
+    if change == "undo":
+        game.undo()
+    elif change == "another game":
+        game = position("a d b g")
+    elif change == "another player":
+        game.set_to_play(1 - game.to_play)
+    else:
+        for move in "bfb":
+            game.play(move)
+    assert engine.think(game).visits in (599, 600)
+
+
+def test_levels_and_restricted_searches_leave_the_kept_tree_aside():
+    engine, game = keeping(), position("d d")
+    engine.think(game)
+    assert engine.think(game, only=[0, 1]).visits in (599, 600)
+    assert engine.think(game, limit=Limit(600, fresh=True)).visits in (599, 600)
+    assert engine.think(game).visits == 1200
+    engine.set_level(5)
+    assert engine.think(game).visits <= LEVELS[5].simulations
+    engine.forget()
+    assert engine.think(game, in_earnest=True).visits in (599, 600)
+
+
+def test_limits_may_be_set_anew():
+    engine = rollouts(level=3)
+    engine.set_limit(simulations=70)
+    assert engine.limit() == Limit(70) and engine.think(position("")).simulations == 70
+    engine.set_limit(seconds=2.0)
+    assert engine.name == "rollouts, 2 s a move"
+
+
+# -- what it thinks --------------------------------------------------------------------------------
+
+
+def test_it_takes_a_win_and_stops_a_loss():
+    win = rollouts().think(position("a g a g a b"))
+    assert win.action == 0 and win.proven == 1 and win.lines[0].share == 1.0
+    assert (win.share(0), win.share(1)) == (1.0, 0.0)
+    stop = rollouts(simulations=2000).think(position("b g b g b"))
+    assert stop.action == 1 and stop.to_play == 1
+
+
+def test_a_lost_position_is_said_to_be_lost():
+    # X threatens a1 and e1 at once, and O can stop one of them.
+    thought = rollouts(simulations=5000).think(position("c c d d b"))
+    assert thought.proven == -1
+    assert (thought.value, thought.share(1), thought.share(0)) == (-1.0, 0.0, 1.0)
+
+
+def test_lines_are_legal_and_the_best_comes_first():
+    start = position("d d c")
+    thought = rollouts(seed=1).think(start, lines=3)
+    assert sorted(line.action for line in thought.lines) == start.legal_actions()
+    assert thought.lines[0].visits == max(line.visits for line in thought.lines)
+    assert [line.visits for line in thought.lines] == sorted(
+        (line.visits for line in thought.lines), reverse=True
+    )
+    for line in thought.lines:
+        after = start.copy()
+        assert line.pv[0] == line.action
+        for action in line.pv:
+            after.play(action)
+    assert all(len(line.pv) > 1 for line in thought.lines[:3])
+    assert all(0 <= line.lower_bound <= line.share <= 1 for line in thought.lines)
+    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
+    assert thought.share(0) + thought.share(1) == pytest.approx(1)
+    assert thought.share(1) == pytest.approx(thought.lines[0].share)
+
+
+def test_a_line_that_ends_the_game_ends_there():
+    thought = rollouts(TICTACTOE).think(position("a1 b2 a2 c3", TICTACTOE), lines=9)
+    winning = [line for line in thought.lines if line.action == TICTACTOE.position().action("a3")]
+    assert winning[0].pv == (0,)
+
+
+def test_the_lower_bound_is_wilsons():
+    assert Line(0, 0.5, 10, (0,)).lower_bound == pytest.approx(0.2366, abs=1e-4)
+    assert Line(0, 1.0, 10, (0,)).lower_bound == pytest.approx(0.7225, abs=1e-4)
+    assert Line(0, 0.5, 10**6, (0,)).lower_bound == pytest.approx(0.499, abs=1e-4)
+    assert Line(0, 0.0, 3, (0,)).lower_bound == Line(0, 0.9, 0, (0,)).lower_bound == 0.0
+
+
+def test_the_evaluator_can_be_asked_under_every_symmetry():
+    class Lopsided(RolloutEvaluator):
+        """Prefers the column in which the first disc of the player to move lies."""
+
+        uses_planes, uses_states = True, False
+
+        def evaluate(self, leaves):
+            logits = leaves.planes[:, 0].any(axis=1).astype(np.float32)
+            return Evaluation(logits, np.full(len(logits), 0.25, np.float32))
+
+    engine = Engine(CONNECT4, Lopsided(CONNECT4), "lopsided", simulations=10)
+    start = position("b g")
+    for symmetry in (0, 1):
+        logits, value = engine.evaluate(start, symmetry)
+        assert logits.tolist() == [0, 1, 0, 0, 0, 0, 0] and value == 0.25
+    assert engine.auxiliary([start, start]) == {}
+
+
+# -- levels ----------------------------------------------------------------------------------------
+
+
+def test_levels_grow_from_1_to_10():
+    assert sorted(LEVELS) == list(range(1, 11))
+    simulations = [LEVELS[level].simulations for level in sorted(LEVELS)]
+    temperatures = [LEVELS[level].temperature for level in sorted(LEVELS)]
+    assert simulations == sorted(set(simulations))
+    assert temperatures == sorted(temperatures, reverse=True) and temperatures[-1] == 0
+    for wrong in (0, 11, -1):
+        with pytest.raises(UserError, match="from 1 to 10"):
+            rollouts(level=wrong)
+
+
+def test_low_levels_vary_and_blunder_where_high_ones_do_not():
+    winning = position("a g a g a b")
+    low = {rollouts(level=1, seed=seed).think(winning).action for seed in range(30)}
+    high = {rollouts(level=9, seed=seed).think(winning).action for seed in range(5)}
+    assert len(low) > 3 and high == {0}
+    assert rollouts(level=1, seed=3).think(winning).action == (
+        rollouts(level=1, seed=3).think(winning).action
+    )
+
+
+def test_a_level_limits_the_search_unless_in_earnest():
+    engine = rollouts(level=3, simulations=150)
+    assert engine.think(position("")).simulations == LEVELS[3].simulations
+    assert engine.think(position(""), in_earnest=True).simulations == 150
+    engine.set_level(4)
+    assert engine.think(position("")).simulations == LEVELS[4].simulations
+
+
+def test_a_higher_level_wins():
+    won = 0
+    for number in range(20):
+        game = position("")
+        engines = [rollouts(level=level, seed=number) for level in (7, 2)]
+        while not game.is_over:
+            game.play(engines[(game.to_play + number) % 2].think(game).action)
+        outcome = game.outcome()
+        won += outcome.winner is not None and (outcome.winner + number) % 2 == 0
+    assert won >= 17
+
+
+def test_the_name_says_how_it_is_limited():
+    assert rollouts().name == "rollouts, 200 simulations"
+    assert rollouts(seconds=2.5).name == "rollouts, 2.5 s a move"
+    assert rollouts(level=3).name == "rollouts, level 3"
+
+
+# -- where the network comes from ------------------------------------------------------------------
+
+
+def test_without_a_network_it_plays_rollouts_and_says_so(monkeypatch):
+    game = load("connect4:rows=4,cols=4")
+    heard: list[str] = []
+    engine = make_engine(game, None, heard.append)
+    assert engine.name == f"random rollouts, {engines.ROLLOUT_SIMULATIONS} simulations"
+    make_engine(game, None, heard.append, level=2)
+    make_engine(game, None, heard.append, seconds=1.0)
+    line = "no trained network for Connect Four: playing with random rollouts"
+    assert heard == [f"{line} (mcts:{engines.ROLLOUT_SIMULATIONS})", line, line]
+
+
+def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
+    heard: list[str] = []
+    game = load("go:size=5")
+    engine = make_engine(game, None, heard.append, simulations=40)
+    assert heard == ["no trained network for Go: playing with RAVE and weighted rollouts (rave:40)"]
+    thought = engine.think(game.position())
+    assert thought.simulations == 40 and thought.action in game.position().legal_actions()
+
+
+@pytest.fixture
+def weights(tmp_path):
+    from alphazero.network.architectures.resnet import build
+    from alphazero.network.weights import save_weights
+
+    path = tmp_path / "tiny.safetensors"
+    save_weights(path, build(TICTACTOE, NetworkConfig(size="b1c8")), TICTACTOE)
+    return path
+
+
+def test_a_network_is_named_and_used(weights):
+    heard: list[str] = []
+    engine = make_engine(TICTACTOE, str(weights), heard.append, simulations=20)
+    assert heard == [] and engine.name == f"the network {weights}, 20 simulations"
+    thought = engine.think(position("b2", TICTACTOE), lines=2)
+    assert thought.simulations == 20 and len(thought.lines) == 8
+    default = make_engine(TICTACTOE, str(weights), heard.append)
+    assert default.name.endswith(f"{engines.NETWORK_SIMULATIONS} simulations")
+
+
+def test_the_packages_own_network_is_taken_where_there_is_one(weights, tmp_path, monkeypatch):
+    from alphazero.network import weights as networks
+
+    monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(networks, "PRETRAINED", tmp_path)
+    assert isinstance(find_evaluator(TICTACTOE, None)[0], RolloutEvaluator)
+    weights.rename(tmp_path / "tic-tac-toe.safetensors")
+    evaluator, source = find_evaluator(TICTACTOE, None)
+    assert evaluator.name == "network" and source == "the package's network"
+    (tmp_path / "tic-tac-toe.safetensors").rename(tmp_path / "connect4.safetensors")
+    assert isinstance(find_evaluator(CONNECT4, None)[0], RolloutEvaluator)  # not for this game
+
+
+def test_a_network_of_another_game_is_refused(weights):
+    with pytest.raises(UserError, match='not for "connect4"'):
+        make_engine(CONNECT4, str(weights), print)
+
+
+def test_the_run_without_a_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        make_engine(TICTACTOE, str(tmp_path), print)
+
+
+def test_warming_up_is_silent_when_it_is_quick(monkeypatch):
+    monkeypatch.setattr(engines, "SLOW_SECONDS", 600.0)
+    heard: list[str] = []
+    rollouts().warm_up(heard.append)
+    assert heard == []
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in timers)  # cancelled, perhaps not yet gone
+
+
+def test_a_slow_warm_up_says_why(monkeypatch):
+    heard: list[str] = []
+    monkeypatch.setattr(engines, "SLOW_SECONDS", 0.0)
+    slow = rollouts()
+    evaluate = slow._evaluator.evaluate
+
+    def wait(leaves):
+        while not heard:
+            np.zeros(1)
+        return evaluate(leaves)
+
+    monkeypatch.setattr(slow._evaluator, "evaluate", wait)
+    slow.warm_up(heard.append)
+    assert heard == ["compiling the search (once)…"]

@@ -1,0 +1,232 @@
+"""PGN: what is written can be read, by ours and by python-chess; what is broken is told."""
+
+import importlib.util
+import io
+import random
+
+import pytest
+
+from alphazero.errors import UserError
+from alphazero.formats.annotation import Note
+from alphazero.formats.pgn.reader import games, read_note, read_pgn, start_from
+from alphazero.formats.pgn.writer import clock_text, pawns, result_text, share_of, write_pgn
+from alphazero.game import Position, load
+
+CHESS = load("chess:draws=automatic")
+CHESS960 = load("chess:chess960=true,position=1,draws=automatic")
+needs_chess = pytest.mark.skipif(
+    importlib.util.find_spec("chess") is None, reason="python-chess is missing"
+)
+
+
+def read(text: str, **options):
+    """The games of a text."""
+    return list(games(text.encode().splitlines(keepends=True), **options))
+
+
+def after(moves: str, game=CHESS, fen: str = "") -> Position:
+    position = start_from(game, fen) if fen else game.position()
+    for move in moves.split():
+        position.play(move)
+    return position
+
+
+def random_game(seed: int, game=CHESS, fen: str = "") -> Position:
+    rng = random.Random(seed)
+    position = after("", game, fen)
+    while not position.is_over and len(position.moves) < 120:
+        position.play(rng.choice(position.legal_actions()))
+    return position
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_a_game_as_it_is_written():
+    notes = {
+        0: Note("before } the first"),
+        1: Note("best", 0.6, 65.04),
+        2: Note("", 0.5),
+        4: Note("", None, 3600),
+    }
+    tags = {"White": 'A "B" \\ C', "Black": "me\nand you", "Round": "3", "TimeControl": "60+1"}
+    assert write_pgn(after("e4 e5 Nf3 Nc6 Bb5"), tags, notes) == (
+        '[Event "?"]\n[Site "?"]\n[Date "????.??.??"]\n[Round "3"]\n'
+        '[White "A \\"B\\" \\\\ C"]\n[Black "me and you"]\n[Result "*"]\n[TimeControl "60+1"]\n\n'
+        "{before ) the first} 1. e4 {[%eval 0.29] [%clk 0:01:05] best} 1... e5 {[%eval\n"
+        "0.00]} 2. Nf3 Nc6 {[%clk 1:00:00]} 3. Bb5 *\n"
+    )
+
+
+def test_lines_are_wrapped_and_the_result_is_the_position_s():
+    text = write_pgn(after("f3 e5 g4 Qh4#"))
+    assert '[Result "0-1"]' in text and text.endswith("1. f3 e5 2. g4 Qh4# 0-1\n")
+    long = write_pgn(random_game(1), notes={n: Note("word " * 40) for n in range(3)})
+    assert max(map(len, long.splitlines())) <= 79
+    stalemate = after("Qc7", fen="k7/8/1K6/8/8/8/2Q5/8 w - - 0 1")
+    assert result_text(stalemate) == "1/2-1/2"
+
+
+def test_another_start_is_written():
+    fen = "4k3/8/8/8/8/8/3Q4/4K3 b - - 5 40"
+    text = write_pgn(after("Ke7 Qd3", fen=fen))
+    assert f'[SetUp "1"]\n[FEN "{fen}"]\n\n40... Ke7 41. Qd3 *\n' in text and "Variant" not in text
+    text = write_pgn(after("", CHESS960))
+    assert '[Variant "Chess960"]\n[SetUp "1"]\n[FEN "bqnb' in text
+
+
+def test_values_and_clocks():
+    for share in (0.0, 0.01, 0.3, 0.5, 0.77, 1.0):
+        assert share_of(pawns(share)) == pytest.approx(share, abs=1e-3)
+    assert pawns(0.5) == 0 and pawns(1.0) == pytest.approx(127.8, abs=0.5)
+    assert [clock_text(s) for s in (0, 59.96, 3725.5)] == ["0:00:00", "0:01:00", "1:02:05.5"]
+
+
+def test_only_chess_has_pgn():
+    with pytest.raises(UserError, match="Connect Four has no PGN files"):
+        write_pgn(load("connect4").position())
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+ODD = """\ufeff% a line that is left out
+[Event "one"] \r
+[Result "1-0"]
+
+1.e4{[%eval #3] [%clk 0:03:00.5] two
+lines}e5 $14 2.Nf3!? (2. f4 {a ) in a comment} exf4 (2... d5 3. exd5) 3. Nf3) 2...Nc6
+3 Bb5 ; the rest } of a line
+a6 4. O-O 0-0 $ 1-0
+
+[Event "two"]
+1. e2e4 e7e5 1/2
+
+d4 d5 *
+[Event "four"]
+[Result "?"]
+"""
+
+
+def test_odd_but_legal_files_are_read():
+    with pytest.raises(UserError, match=r"line 8: 4\.\.\. 0-0: .* the bishop on f8 is in the way"):
+        raise UserError(read(ODD)[0].error)
+    one, two, three, four = read(ODD.replace("0-0 $", "Nf6 $"))
+    assert write_pgn(one.position).endswith("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 4. O-O Nf6 *\n")
+    assert one.notes == {1: Note("two lines", 1.0, 180.5), 5: Note("the rest } of a line")}
+    assert (one.result, one.line, one.error) == (1.0, 2, "")
+    assert (two.result, len(two.position.moves), two.tags["Event"]) == (0.0, 2, "two")
+    assert three.result is None and three.tags == {"Result": "*"} and len(three.position.moves) == 2
+    assert four.tags["Event"] == "four" and not four.position.moves and not four.error
+
+
+def test_games_need_no_empty_line_between_them():
+    found = read('1. e4 e5 1-0 1. d4 0-1\n[Event "x"]\n1. c4\n[Event "y"]\n')
+    assert [(len(game.position.moves), game.result) for game in found] == [
+        (2, 1.0), (1, -1.0), (1, None), (0, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "moves", "error"),
+    [
+        ("1. e4 e5\n2. Ke3 Nc6", 2, "line 2: 2. Ke3: Ke3: no king can go to e3"),
+        ("1. e4 e5 2. Nf6", 2, "line 1: 2. Nf6: Nf6: no knight can go to f6"),
+        ("1. e4 xyz", 1, "line 1: 1... xyz: 'xyz' is no move"),
+        ("1. e4 --", 1, "line 1: 1... --: '--' is no move"),
+        ("1. e4 {never", 1, "line 1: a comment is never closed"),
+        ("1. e4 (1. d4", 1, "line 1: a side line is never closed"),
+        ('[FEN "8/8"]\n\n1. e4', 0, "line 1: FEN '8/8': a FEN has 4 to 6 fields"),
+        ('[Variant "Atomic"]\n1. e4', 0, "line 1: its variant 'Atomic' is not known here"),
+        ("1. f3 e5 2. g4 Qh4 3. a3", 4, "line 1: 3. a3: the game is over: checkmate"),
+    ],
+)
+def test_a_broken_game_goes_as_far_as_it_can(text, moves, error):
+    (broken,) = read(text)
+    assert broken.error.startswith(error) and len(broken.position.moves) == moves
+    if "never" not in text:
+        broken, whole = read(f'{text}\n\n[Event "next"]\n1. d4 *')
+        assert broken.error and not whole.error and len(whole.position.moves) == 1
+
+
+def test_games_of_a_game_that_ends_sooner():
+    text = "1. Nf3 Nf6 2. Ng1 Ng8 3. Nf3 Nf6 4. Ng1 Ng8 5. e4 *"
+    assert not read(text)[0].error
+    assert read(text, game=load("chess"))[0].error.startswith(
+        "line 1: 5. e4: the game is over: threefold repetition"
+    )
+    assert "it is a game of Chess960, not chess" in read('[Variant "960"]\n*', game=CHESS)[0].error
+
+
+def test_one_game_of_a_file(tmp_path):
+    path = tmp_path / "games.pgn"
+    path.write_bytes('[White "Zürich"]\n1. e4 *\n\n'.encode("latin-1") + b"1. d4 *\n")
+    assert read_pgn(path).tags["White"] == "Zürich"
+    assert read_pgn(path, number=2).line == 4
+    with pytest.raises(UserError, match="holds 2 games, so there is no game 3"):
+        read_pgn(path, number=3)
+    path.write_text("\n% nothing\n")
+    with pytest.raises(UserError, match="is no PGN file: it holds no game"):
+        read_pgn(path)
+    with pytest.raises(UserError, match=r"cannot read .*: No such file"):
+        read_pgn(tmp_path / "none.pgn")
+    with pytest.raises(UserError, match="Connect Four has no PGN"):
+        read('[FEN "x"]\n*', game=load("connect4"))
+
+
+def test_comments_with_strange_annotations():
+    assert read_note("[%eval x] [%clk 1:2] a [%csl Ra1] b") == Note("a b")
+    assert read_note("[%eval -0.5,20]").share == pytest.approx(share_of(-0.5))
+    assert read_note("[%eval #-2]").share == 0.0 and read_note("[%eval 500]").share == 1.0
+
+
+def test_what_is_written_is_read_again():
+    for seed, game in [(1, CHESS), (2, CHESS960), (3, CHESS)]:
+        fen = "8/P6k/8/8/8/8/p6K/8 b - - 3 9" if seed == 3 else ""
+        position = random_game(seed, game, fen)
+        count = len(position.moves)
+        notes = {n: Note(f"comment {n}", None, float(n)) for n in range(1, count, 7)}
+        text = write_pgn(position, {"Event": "a test"}, notes)
+        (found,) = read(text)
+        assert not found.error and found.position.moves == position.moves
+        assert found.notes == notes and write_pgn(found.position, found.tags, notes) == text
+
+
+# -- python-chess as the judge ---------------------------------------------------------------------
+
+
+@needs_chess
+def test_python_chess_reads_what_we_write():
+    import chess.pgn
+
+    for seed, game in [(4, CHESS), (5, CHESS960)]:
+        position = random_game(seed, game)
+        notes = {n: Note("words", 0.7, 61.5) for n in range(1, len(position.moves), 5)}
+        found = chess.pgn.read_game(io.StringIO(write_pgn(position, {"White": "x y"}, notes)))
+        assert found is not None and not found.errors and found.headers["White"] == "x y"
+        assert found.end().board().fen(en_passant="legal") == game.pieces.fen(position.state)
+        first = found.variations[0]
+        assert first.clock() == 61.5 and first.eval().white().score() == round(100 * pawns(0.7))
+        assert found.headers["Result"] == result_text(position)
+
+
+@needs_chess
+def test_we_read_what_python_chess_writes():
+    import chess.pgn
+
+    rng = random.Random(6)
+    for is_960 in (False, True):
+        board = chess.Board.from_chess960_pos(rng.randrange(960)) if is_960 else chess.Board()
+        game = chess.pgn.Game()
+        game.setup(board)
+        node: chess.pgn.GameNode = game
+        while not board.is_game_over() and board.ply() < 150:
+            legal = list(board.legal_moves)
+            node.add_variation(rng.choice(legal), comment="side") if rng.random() < 0.1 else None
+            move = rng.choice(legal)
+            board.push(move)
+            node = node.add_main_variation(move, comment="so" if rng.random() < 0.2 else "")
+            if rng.random() < 0.1:
+                node.nags.add(chess.pgn.NAG_GOOD_MOVE)
+        (found,) = read(str(game))
+        assert not found.error
+        assert found.position.game.pieces.fen(found.position.state) == board.fen(en_passant="legal")

@@ -1,0 +1,1 @@
+"""Stand-ins and readers that several tests share."""

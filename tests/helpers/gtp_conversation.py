@@ -1,0 +1,157 @@
+"""A GTP conversation within one process, for tests: lines in, answers out, every byte checked."""
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine import engine
+from alphazero.engine import engine_cache as stock
+from alphazero.engine.engine import Engine
+from alphazero.game import Game
+from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
+from alphazero.protocols.gtp import front
+from alphazero.protocols.gtp.front import Front
+from alphazero.protocols.gtp.options import GtpOptions
+
+FRAME = re.compile(rb"([=?])([0-9]*)(?: ([^\n ][^\n]*))?\n((?:[^\n]+\n)*)\n")
+
+
+class Answer(str):
+    """The text of an answer, and whether the command was carried out."""
+
+    ok: bool
+    number: str
+
+    def __new__(cls, data: bytes) -> "Answer":
+        match = FRAME.fullmatch(data)
+        assert match is not None, f"not the frame of an answer: {data!r}"
+        sign, number, first, others = match.groups()
+        for line in others.split(b"\n"):
+            assert not line.startswith((b"=", b"?")) and line == line.rstrip(), line
+        first = first or b""
+        text = first + (b"\n" + others if others else b"")
+        made = super().__new__(cls, text.decode().removesuffix("\n"))
+        made.ok, made.number = sign == b"=", number.decode()
+        return made
+
+
+class Wire:
+    """What a command knows of the world outside: here, that nothing more has come yet."""
+
+    def __init__(self, follow_after: int | None = None) -> None:
+        """The next line comes after so many have been written, or never."""
+        self.arrived = time.perf_counter()
+        self.data = b""
+        self.cancelled = False
+        self._follow_after = follow_after
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def is_followed(self) -> bool:
+        return self._follow_after is not None and self.data.count(b"\n") > self._follow_after
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+
+class Conversation:
+    """An engine to talk to."""
+
+    def __init__(self, game: str = "go:size=9", **options) -> None:
+        limits = {"simulations": 20, "seed": 1}
+        presented = {}
+        for name, value in options.items():
+            (limits if name in EngineOptions.__annotations__ else presented)[name] = value
+        self.heard: list[str] = []
+        self.front = Front(
+            GtpOptions(EngineOptions(game, **limits), **presented), self.heard.append
+        )
+
+    def __call__(self, command: str | bytes, lines: int | None = None) -> Answer:
+        """The answer to a command; an analysis ends after so many lines."""
+        data = command if isinstance(command, bytes) else command.encode() + b"\n"
+        wire = Wire(lines)
+        self.front.answer(data, wire)
+        return Answer(wire.data)
+
+    def all(self, *commands: str) -> list[str]:
+        """The answers to commands, none of which may fail."""
+        answers = []
+        for command in commands:
+            answers.append(answer := self(command))
+            assert answer.ok, f"{command}: {answer}"
+        return [str(answer) for answer in answers]
+
+
+def transcript(path: Path, regenerate: bool, make: Callable[[], Conversation]) -> tuple[str, str]:
+    """A golden conversation as it is kept and as it goes now: `> ` begins a command."""
+    kept = path.read_text()
+    conversation = make()
+    now = ""
+    for line in kept.split("\n"):
+        if line.startswith("#"):
+            now += line + "\n"
+        elif line.startswith("> "):
+            wire = Wire()
+            conversation.front.answer(line[2:].encode() + b"\n", wire)
+            if wire.data:
+                Answer(wire.data)
+            now += f"{line}\n{wire.data.decode() or chr(10)}"
+    if regenerate:
+        path.write_text(now)
+        print(f"written: {path}", file=sys.stderr)
+        return now, now
+    return kept, now
+
+
+class Knowing(UniformEvaluator):
+    """Stands in for a network that knows score and ownership: it expects the player to move to own
+    the upper half of the board, and to be five points ahead."""
+
+    name = "knowing"
+    uses_states = True
+    for_black = 0.0  # the value of every position
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        logits, *_ = super().evaluate(leaves)
+        signs = np.where(leaves.states["to_play"] == 0, 1, -1)
+        return Evaluation(logits, (self.for_black * signs).astype(np.float32))
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        rows, _, height, width = planes.shape
+        ownership = np.zeros((rows, height, width), np.float32)
+        ownership[:, : height // 2] = 0.5
+        return {"ownership": ownership, "score": np.full((rows, 1), 5 / 81, np.float32)}
+
+
+@pytest.fixture
+def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All engines have that evaluator."""
+
+    def make(game: Game, network: str, report: Callable, **options) -> Engine:
+        for name in ("device", "threads", "cache"):
+            options.pop(name)
+        options["simulations"] = options["simulations"] or 50
+        return Engine(game, Knowing(game), "a stand-in", **options)
+
+    monkeypatch.setattr(stock, "make_engine", make)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if the package came without networks: the engine plays with rollouts."""
+    monkeypatch.setattr(engine, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(front, "PRETRAINED", tmp_path / "none.safetensors")
+
+
+@pytest.fixture
+def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines are made when they are needed, and in tests of the board they seldom are."""
+    monkeypatch.setattr(stock.Stock, "prepare", lambda stock, game: None)

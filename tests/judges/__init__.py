@@ -1,0 +1,1 @@
+"""Independent programs that judge ours."""

@@ -1,0 +1,335 @@
+"""KataGo's analysis protocol, as KaTrain speaks it: questions, answers, and how they line up."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from alphazero.cli.engine_options import EngineOptions
+from alphazero.protocols.kata_analysis.query import QueryError, read_query
+from alphazero.protocols.kata_analysis.server import AnalysisServer
+from tests.helpers.gtp_conversation import knowing  # noqa: F401  (a fixture)
+
+ROOT = Path(__file__).resolve().parents[2]
+QUESTION = {
+    "id": "a",
+    "moves": [["B", "D4"], ["W", "F6"]],
+    "rules": "chinese",
+    "komi": 7,
+    "boardXSize": 9,
+    "boardYSize": 9,
+    "maxVisits": 30,
+}
+
+
+def ask(*questions: dict | bytes) -> list[dict]:
+    """All answers to these questions."""
+    answers: list[dict] = []
+    options = EngineOptions("go:size=9", network="stand-in", simulations=20)
+    server = AnalysisServer(options, answers.append, lambda text: None)
+    server.run(
+        line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in questions
+    )
+    return [json.loads(json.dumps(answer)) for answer in answers]
+
+
+def ask_one(**changes) -> dict:
+    (answer,) = ask(QUESTION | changes)
+    return answer
+
+
+# -- questions -------------------------------------------------------------------------------------
+
+
+def test_a_question_is_read_with_its_defaults() -> None:
+    query = read_query(QUESTION | {"maxVisits": 5.0})
+    assert query.moves == ((0, "D4"), (1, "F6")) and query.turns == (2,) and query.visits == 5
+    assert (query.size, query.komi, query.view, query.priorities) == (9, 7.0, "BLACK", (0,))
+    del_komi = {name: value for name, value in QUESTION.items() if name != "komi"}
+    assert read_query(del_komi).komi == 7.5
+    several = read_query(QUESTION | {"analyzeTurns": [0, 2], "priorities": [3, -1]})
+    assert several.turns == (0, 2) and several.priorities == (3, -1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("moves", None),
+        ("moves", "D4"),
+        ("moves", [["B"]]),
+        ("moves", [["B", 4]]),
+        ("moves", [["X", "D4"]]),
+        ("initialStones", [["B", "D4", "D5"]]),
+        ("initialPlayer", 1),
+        ("boardXSize", None),
+        ("boardXSize", 9.5),
+        ("boardXSize", True),
+        ("boardYSize", 13),
+        ("komi", "7"),
+        ("komi", float("nan")),
+        ("analyzeTurns", 3),
+        ("analyzeTurns", [3]),
+        ("analyzeTurns", [-1]),
+        ("maxVisits", 0),
+        ("priority", "high"),
+        ("priorities", [1, 2]),
+        ("includePolicy", 1),
+        ("overrideSettings", []),
+        ("overrideSettings", {"reportAnalysisWinratesAs": "GREEN"}),
+        ("reportDuringSearchEvery", -1),
+        ("avoidMoves", [{"player": "B"}]),
+    ],
+)
+def test_what_makes_no_sense_is_named(field: str, value: object) -> None:
+    fields = QUESTION | {field: value}
+    if value is None:
+        del fields[field]
+    with pytest.raises(QueryError) as raised:
+        read_query(fields)
+    assert raised.value.field in (
+        field,
+        "boardXSize",
+        "boardYSize",
+        "overrideSettings",
+        "priorities",
+    )
+
+
+@pytest.mark.usefixtures("knowing")
+def test_errors_are_answers() -> None:
+    answers = ask(
+        b"\n",
+        b"not json\n",
+        b"[" * 10**5 + b"\n",
+        b"[1]\n",
+        {"moves": []},
+        {"id": 3},
+        QUESTION | {"id": "size", "boardXSize": 26, "boardYSize": 26},
+        QUESTION | {"id": "illegal", "moves": [["B", "D4"], ["W", "D4"]]},
+        QUESTION | {"id": "point", "moves": [["B", "Z4"]]},
+        QUESTION | {"id": "stones", "initialStones": [["B", "pass"]]},
+        QUESTION | {"id": "komi", "komi": 1e6},
+        {"id": "action", "action": "dance"},
+    )
+    assert [answer.get("id") for answer in answers] == [
+        None, None, None, None, None, "size", "illegal", "point", "stones", "komi", "action",
+    ]  # fmt: skip
+    fields = [answer.get("field") for answer in answers[5:]]
+    assert fields == ["boardXSize", "moves", "moves", "initialStones", "komi", "action"]
+    assert all("error" in answer and "\n" not in answer["error"] for answer in answers)
+    assert answers[6]["error"] == "move 1 (D4): illegal move"
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("knowing")
+def test_an_answer_has_what_katrain_reads() -> None:
+    answer = ask_one(
+        includePolicy=True, includeOwnership=True, includeMovesOwnership=True, includePVVisits=True
+    )
+    assert (answer["id"], answer["turnNumber"], answer["isDuringSearch"]) == ("a", 2, False)
+    root, best = answer["rootInfo"], answer["moveInfos"][0]
+    assert root["visits"] == 30 and root["currentPlayer"] == "B" and root["winrate"] == 0.5
+    # In the stand-in's eyes whoever is to move leads by five points.
+    assert root["scoreLead"] == best["scoreLead"] == -5.0
+    assert best["pv"][0] == best["move"] and best["order"] == 0
+    assert best["pvVisits"][0] == best["visits"] and len(best["pvVisits"]) == len(best["pv"])
+    names = {"move", "visits", "winrate", "scoreLead", "scoreMean", "prior", "lcb", "utility", "pv"}
+    assert names <= set(best)
+    policy = answer["policy"]
+    assert len(policy) == 82 and policy.count(-1) == 2
+    assert policy[5 * 9 + 3] == policy[3 * 9 + 5] == -1  # D4 and F6, row by row from the top
+    assert sum(share for share in policy if share > 0) == pytest.approx(1, abs=1e-4)
+    assert answer["ownership"] == [0.5] * 36 + [0.0] * 45
+    assert best["ownership"] == [-0.5] * 36 + [0.0] * 45
+
+
+@pytest.mark.usefixtures("knowing")
+def test_values_are_told_for_black_unless_it_is_said_otherwise() -> None:
+    leads, owners = {}, {}
+    for view in ("BLACK", "WHITE", "SIDETOMOVE"):
+        for turn in (1, 2):  # White's, Black's
+            answer = ask_one(
+                analyzeTurns=[turn],
+                includeOwnership=True,
+                overrideSettings={"reportAnalysisWinratesAs": view, "wideRootNoise": 0.04},
+            )
+            leads[view, turn] = answer["rootInfo"]["scoreLead"]
+            owners[view, turn] = answer["ownership"][0]
+    assert leads == {
+        ("BLACK", 1): 5, ("BLACK", 2): -5, ("WHITE", 1): -5, ("WHITE", 2): 5,
+        ("SIDETOMOVE", 1): -5, ("SIDETOMOVE", 2): -5,
+    }  # fmt: skip
+    assert owners == {
+        ("BLACK", 1): -0.5, ("BLACK", 2): 0.5, ("WHITE", 1): 0.5, ("WHITE", 2): -0.5,
+        ("SIDETOMOVE", 1): 0.5, ("SIDETOMOVE", 2): 0.5,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("knowing")
+def test_every_turn_is_answered_once() -> None:
+    answers = ask(QUESTION | {"analyzeTurns": [0, 1, 2]}, QUESTION | {"id": "b"})
+    assert [(answer["id"], answer["turnNumber"]) for answer in answers] == [
+        ("a", 0), ("a", 1), ("a", 2), ("b", 2),
+    ]  # fmt: skip
+    assert [answer["rootInfo"]["currentPlayer"] for answer in answers] == list("BWBB")
+
+
+@pytest.mark.usefixtures("knowing")
+def test_whose_move_it_is() -> None:
+    def to_move(**changes) -> str:
+        return ask_one(moves=[], **changes)["rootInfo"]["currentPlayer"]
+
+    handicap = [["B", "C3"], ["B", "G7"]]
+    assert to_move() == "B" and to_move(initialPlayer="W") == "W"
+    assert to_move(initialStones=handicap) == "W"
+    assert to_move(initialStones=handicap, initialPlayer="B") == "B"
+    assert to_move(initialStones=[*handicap, ["W", "E5"]]) == "B"
+    after = ask_one(moves=[["B", "C3"], ["B", "G7"]], analyzeTurns=[1])
+    assert after["rootInfo"]["currentPlayer"] == "B"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_moves_may_be_restricted() -> None:
+    only = {"player": "B", "moves": ["C3", "pass"], "untilDepth": 1}
+    moves = {info["move"] for info in ask_one(allowMoves=[only])["moveInfos"]}
+    assert moves == {"C3", "pass"}
+    others = {info["move"] for info in ask_one(avoidMoves=[only], maxVisits=200)["moveInfos"]}
+    assert others and not moves & others
+    white = only | {"player": "W"}
+    assert len(ask_one(allowMoves=[white], maxVisits=200)["moveInfos"]) > 2
+
+
+@pytest.mark.usefixtures("knowing")
+def test_rules_that_are_not_known_are_replaced_with_a_warning() -> None:
+    katago = {"ko": "SITUATIONAL", "scoring": "AREA", "suicide": True, "tax": "NONE"}
+    answers = ask(
+        QUESTION | {"rules": "japanese"},
+        QUESTION | {"id": "b", "rules": "japanese"},
+        QUESTION | {"id": "c", "rules": katago, "whiteHandicapBonus": "N-1"},
+        QUESTION | {"id": "d", "rules": {"scoring": "TERRITORY"}},
+        QUESTION | {"id": "e", "rules": 5},
+    )
+    warnings = [answer for answer in answers if "warning" in answer]
+    assert [warning["id"] for warning in warnings] == ["a", "d", "e"]  # each once
+    assert all(warning["field"] == "rules" for warning in warnings)
+    assert {answer["id"] for answer in answers if "moveInfos" in answer} == set("abcde")
+
+
+def test_without_a_score_one_is_made_up_and_that_is_said(knowing, monkeypatch) -> None:  # noqa: F811
+    from tests.helpers.gtp_conversation import Knowing
+
+    monkeypatch.setattr(Knowing, "auxiliary", lambda self, planes: {})
+    monkeypatch.setattr(Knowing, "for_black", 0.5)
+    answers = ask(QUESTION, QUESTION | {"id": "b"})
+    warning, first, second = answers
+    assert warning["field"] == "scoreLead" and warning["id"] == "a"
+    for answer in (first, second):
+        assert answer["rootInfo"]["winrate"] == 0.75 and answer["rootInfo"]["scoreLead"] == 10
+
+
+# -- while it goes on ------------------------------------------------------------------------------
+
+
+class Live:
+    """A server that is asked while it searches."""
+
+    def __init__(self) -> None:
+        self.answers: list[dict] = []
+        self.arrived = threading.Condition()
+        options = EngineOptions("go:size=9", network="stand-in", simulations=20)
+        self.server = AnalysisServer(options, self._take, lambda text: None)
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self.server.run, args=[self._nothing()])
+        self.thread.start()
+
+    def _nothing(self):
+        self.closed.wait()
+        yield from ()
+
+    def _take(self, answer: dict) -> None:
+        with self.arrived:
+            self.answers.append(answer)
+            self.arrived.notify()
+
+    def wait_for(self, condition) -> None:
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: condition(self.answers), 300)
+
+    def ask(self, **fields) -> None:
+        self.server.receive(json.dumps(fields).encode())
+
+    def close(self) -> list[dict]:
+        self.closed.set()
+        self.thread.join()
+        return self.answers
+
+
+@pytest.mark.usefixtures("knowing")
+def test_a_search_reports_and_can_be_terminated() -> None:
+    live = Live()
+    endless = QUESTION | {"maxVisits": 10**9, "reportDuringSearchEvery": 0.01}
+    live.ask(**endless)
+    live.ask(**endless | {"id": "b", "analyzeTurns": [0, 1, 2]})
+    live.wait_for(lambda answers: len(answers) >= 3)
+    assert all(answer["isDuringSearch"] and answer["id"] == "a" for answer in live.answers[:3])
+    live.ask(id="t", action="terminate", terminateId="b", turnNumbers=[0, 2])
+    live.ask(id="u", action="terminate", terminateId="a")
+    live.wait_for(lambda answers: any(one["id"] == "b" and one["turnNumber"] == 1 for one in
+                                      answers if "turnNumber" in one))  # fmt: skip
+    live.ask(id="v", action="terminate_all")
+    answers = live.close()
+    assert {"id": "t", "action": "terminate", "terminateId": "b", "turnNumbers": [0, 2]} in answers
+    final = [answer for answer in answers if answer.get("isDuringSearch") is False]
+    assert sorted((answer["id"], answer["turnNumber"]) for answer in final) == [
+        ("a", 2), ("b", 0), ("b", 1), ("b", 2),
+    ]  # fmt: skip
+    for answer in final:
+        unsearched = (answer["id"], answer["turnNumber"]) in (("b", 0), ("b", 2))
+        assert answer.get("noResults", False) == unsearched
+        assert ("moveInfos" in answer) != unsearched
+
+
+@pytest.mark.usefixtures("knowing")
+def test_the_most_urgent_comes_first() -> None:
+    live = Live()
+    live.ask(**QUESTION | {"id": "now", "maxVisits": 10**9, "reportDuringSearchEvery": 0.01})
+    live.wait_for(lambda answers: answers)
+    for name, priority in (("low", -1), ("usual", 0), ("high", 5), ("usual too", 0)):
+        live.ask(**QUESTION | {"id": name, "priority": priority})
+    live.ask(id="t", action="terminate", terminateId="now")
+    final = [answer["id"] for answer in live.close() if answer.get("isDuringSearch") is False]
+    assert final == ["now", "high", "usual", "usual too", "low"]
+
+
+def test_what_needs_no_search_is_answered_at_once() -> None:
+    version, cleared, ended = ask(
+        {"id": "v", "action": "query_version"},
+        {"id": "c", "action": "clear_cache", "more": 1},
+        {"id": "t", "action": "terminate", "terminateId": "nobody"},
+    )
+    assert version["action"] == "query_version" and version["id"] == "v" and version["version"]
+    assert cleared == {"id": "c", "action": "clear_cache", "more": 1}
+    assert ended["terminateId"] == "nobody"
+
+
+def test_the_command_line_speaks_it() -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    questions = [{"id": "v", "action": "query_version"}, QUESTION | {"rules": "tromp-taylor"}]
+    done = subprocess.run(
+        [sys.executable, "-m", "alphazero", "analysis", "--game", "go:size=9", "--seed", "1"],
+        input="".join(json.dumps(question) + "\n" for question in questions),
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answers[0]["action"] == "query_version"
+    assert answers[-1]["moveInfos"] and answers[-1]["rootInfo"]["visits"] >= 29

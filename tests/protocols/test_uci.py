@@ -1,0 +1,395 @@
+"""UCI: conversations that are kept as golden files, and what they cannot show."""
+
+import itertools
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from alphazero.arena.reference import Ending, Reference
+from alphazero.cli.engine_options import require_game
+from alphazero.config import PuctConfig
+from alphazero.engine.analysis import LEVELS, Limit
+from alphazero.errors import UserError
+from alphazero.network.evaluator import UniformEvaluator
+from alphazero.protocols.uci import thinking
+from alphazero.protocols.uci.lines import centipawns
+from alphazero.protocols.uci.options import OPTIONS
+from tests.helpers.uci_conversation import (
+    Conversation,
+    fields,
+    quiet,  # noqa: F401  (a fixture)
+    transcript,
+    uniform,  # noqa: F401
+    use_evaluator,
+)
+
+pytestmark = pytest.mark.usefixtures("uniform", "quiet")
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).parents[1] / "golden"
+MATE_IN_ONE = "position fen 6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1"
+RUY_LOPEZ = "position startpos moves e2e4 e7e5 g1f3 b8c6 f1b5"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.uci")), ids=lambda path: path.stem)
+def test_a_conversation_goes_as_it_went(path: Path, regen_golden: bool) -> None:
+    kept, now = transcript(path, regen_golden, Conversation)
+    assert now == kept, f"{path.name} differs; if meant: pytest --regen-golden"
+
+
+# -- what there is ---------------------------------------------------------------------------------
+
+
+def test_options_are_such_as_programs_can_read() -> None:
+    names = [option.name for option in OPTIONS]
+    assert len({name.lower() for name in names}) == len(names)
+    assert {"Move Overhead", "Threads", "Hash", "SyzygyPath", "UCI_ShowWDL"} <= set(names)
+    for option in OPTIONS:
+        words = set(option.name.lower().split())
+        assert not words & {"name", "value", "type", "default", "min", "max", "var"}
+        if option.kind != "button":
+            assert option.read(option.default) == option.default
+    default = {option.name: option.default for option in OPTIONS}
+    assert default["UCI_ShowWDL"] == "false" and default["Move Overhead"] == "100"
+    assert float(default["CPuct"]) == PuctConfig().c_init
+    assert float(default["FpuValue"]) == PuctConfig().fpu_reduction
+
+
+def test_the_command_line_sets_what_options_begin_with() -> None:
+    lines = Conversation(level=3, simulations=77, network="some file").ask("uci")
+    assert "option name Level type spin default 3 min 0 max 10" in lines
+    assert any(line.startswith("option name MaxNodes type spin default 77 ") for line in lines)
+    assert "option name WeightsFile type string default some file" in lines
+    lines = Conversation(device="cuda:1", threads=3).ask("uci")
+    assert "option name Threads type spin default 3 min 1 max 1024" in lines
+    device = "option name Device type combo default cuda:1 var auto var cpu var cuda var mps"
+    assert f"{device} var cuda:1" in lines
+
+
+def test_options_are_listed_before_anything_large_is_loaded() -> None:
+    program = (
+        "import sys\nfrom alphazero.cli.engine_options import EngineOptions\n"
+        "from alphazero.protocols.uci.front import Front\n"
+        "front = Front(EngineOptions('chess'), lambda data: None)\n"
+        "front._later = lambda task: None\n"
+        "front.take(b'uci\\n'), front.take(b'setoption name Hash value 1\\n')\n"
+        "loaded = [name for name in ('numpy', 'numba', 'torch') if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["play.py", "--game", "chess", "--uci"], ["-m", "alphazero", "uci"]]
+)
+def test_it_leaves_when_told_to_and_when_the_input_ends(command: list[str]) -> None:
+    for text in ("uci\nquit\nuci\n", "uci"):
+        done = subprocess.run(
+            [sys.executable, *command], input=text, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and done.stderr == ""
+        assert done.stdout.startswith("id name AlphaZero")
+        assert done.stdout.endswith("\nuciok\n") and done.stdout.count("uciok") == 1
+
+
+def test_options_for_people_do_not_go_with_it() -> None:
+    for arguments in (["--moves", "e4"], ["--quiet"], ["--gtp"]):
+        done = subprocess.run(
+            [sys.executable, "play.py", "--uci", *arguments],
+            cwd=ROOT, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_the_games_of_the_package_are_known_by_their_names_alone() -> None:
+    for spec in ("chess", "Chess:draws=automatic", "./go.py", "C:\\go.py", "a-plugin"):
+        require_game(spec, "chess", "UCI")
+    for spec in ("go", "GO:size=9", "tic-tac-toe", "connect4:rows=5"):
+        with pytest.raises(UserError, match="UCI is for chess, not for "):
+            require_game(spec, "chess", "UCI")
+
+
+def test_another_game_is_refused_but_the_conversation_goes_on() -> None:
+    lines = Conversation("connect4").ask("isready", "position startpos", "go nodes 5")
+    problem = "info string programs that speak UCI play chess, not Connect Four"
+    assert lines == [problem, "readyok", problem, problem, "bestmove (none)"]
+
+
+def test_a_network_that_is_not_there_is_told_and_no_reason_to_lose(monkeypatch) -> None:
+    monkeypatch.undo()  # the stand-in for networks
+    lines = Conversation().ask(
+        "setoption name WeightsFile value nowhere.safetensors", "isready", RUY_LOPEZ, "go nodes 5"
+    )
+    assert lines[1] == "readyok" and "nowhere.safetensors" in lines[0]
+    assert lines[2:] == [lines[0], "bestmove c6d4"]  # some legal move
+
+
+# -- searching -------------------------------------------------------------------------------------
+
+
+def test_a_search_is_answered_once_and_not_before_it_is_stopped() -> None:
+    conversation = Conversation()
+    conversation.send(MATE_IN_ONE, "go infinite", "isready")
+    assert conversation.until("readyok")[-1] == "readyok"
+    time.sleep(0.2)  # the mate is found at once
+    conversation.send("isready")
+    assert not any(line.startswith("bestmove") for line in conversation.until("readyok"))
+    lines = conversation.ask("stop", "stop")
+    assert lines[-1] == "bestmove a1a8" and "mate 1" in lines[-2]
+    assert sum(line.startswith("bestmove") for line in lines) == 1
+    assert conversation.ask("stop", "ponderhit") == []
+
+
+def test_every_search_has_its_answer_whatever_comes_next() -> None:
+    conversation = Conversation()
+    conversation.send("position startpos", "go infinite", MATE_IN_ONE, "go infinite")
+    conversation.send("position startpos", "go ponder nodes 5", "ucinewgame", "isready")
+    conversation.send("go nodes 3", "stop")
+    answers = [line for line in conversation.rest() if line.startswith("bestmove")]
+    assert len(answers) == 4 and answers[1] == "bestmove a1a8"
+
+
+def test_pondering_waits_for_the_move_and_keeps_what_it_has_found() -> None:
+    conversation = Conversation()
+    conversation.ask("isready", RUY_LOPEZ)
+    conversation.send("go ponder wtime 1000 btime 1000", "isready")
+    conversation.until("readyok")
+    time.sleep(0.3)
+    conversation.send("isready")
+    assert conversation.until("readyok") == ["readyok"]
+    lines = conversation.ask("ponderhit")
+    assert lines[-1].startswith("bestmove ") and " ponder " in lines[-1]
+    before, after = (int(fields(line)["nodes"]) for line in lines[-3:-1])
+    assert after > before > 16
+    # Another move was made than that expected: `stop`, and the answer is thrown away.
+    conversation.send("go ponder wtime 1000 btime 1000")
+    lines = conversation.ask("stop")
+    assert sum(line.startswith("bestmove") for line in lines) == 1
+    conversation.send("go ponder infinite", "ponderhit", "isready")  # nonsense, but not the end
+    assert conversation.until("readyok")[-1] == "readyok"
+    assert conversation.ask("stop")[-1].startswith("bestmove")
+
+
+def test_what_is_known_of_a_position_is_kept_when_the_game_goes_on() -> None:
+    conversation = Conversation()
+    conversation.ask("setoption name VerboseMoveStats value true")
+
+    reply: list[str] = []
+
+    def visits(*commands: str) -> int:
+        lines = conversation.ask(*commands)
+        reply[:] = lines[-1].split()[1::2]
+        return sum(int(n) for n in re.findall(r" N: +(\d+)", "\n".join(lines)))
+
+    assert visits("position startpos", "go nodes 700") == 700
+    moves = " ".join(reply)
+    assert visits(f"position startpos moves {moves}", "go nodes 700") > 700
+    assert visits(f"position startpos moves {moves}", "go nodes 700") > 1400
+    assert visits("position startpos moves a2a3", "go nodes 700") == 700  # something else
+    conversation.ask("ucinewgame")
+    assert visits("position startpos moves a2a3", "go nodes 700") == 700
+
+
+def test_depth_ends_a_search() -> None:
+    conversation = Conversation()
+    line = conversation.ask("position startpos", "go depth 2")[-2]
+    assert fields(line)["depth"] == "2" and int(fields(line)["seldepth"]) >= 2
+    assert int(fields(line)["nodes"]) > 20
+
+
+def test_levels_and_limits_of_the_command_line() -> None:
+    conversation = Conversation(level=2)
+    nodes = [fields(conversation.ask("position startpos", "go")[-2])["nodes"]]
+    conversation = Conversation(simulations=33)
+    nodes.append(fields(conversation.ask("position startpos", "go")[-2])["nodes"])
+    nodes.append(fields(conversation.ask("go nodes 12")[-2])["nodes"])
+    assert nodes == [str(LEVELS[2].simulations), "33", "12"]
+
+
+def test_long_games_are_told_again_and_again() -> None:
+    conversation = Conversation()
+    moves: list[str] = []
+    for number in range(120):  # knights out and back, pawns now and then
+        pawn = f"{'abcdefgh'[number // 12 % 8]}{2 + number // 96}"
+        shuffle = [["b1c3", "b8c6"], ["c3b1", "c6b8"]][number % 2]
+        if number % 12 == 11:
+            shuffle = [f"{pawn}{pawn[0]}{int(pawn[1]) + 1}", "c6b8"]
+            shuffle = [shuffle[0], "b8c6"] if number % 2 == 0 else ["c3b1", "c6b8"]
+        moves += shuffle
+        lines = conversation.ask(f"position startpos moves {' '.join(moves)}")
+        assert lines == [], (number, lines)
+    assert conversation.best("go nodes 4") != "(none)"
+    shown = conversation.ask("d")[-2]
+    assert shown.endswith(" 121"), shown
+
+
+class Broken(UniformEvaluator):
+    """Stands in for a network that fails while it is asked."""
+
+    asked: ClassVar[list] = []
+
+    def evaluate(self, leaves):
+        if len(self.asked) > 30:
+            raise RuntimeError("out of memory")
+        self.asked.append(leaves)
+        return super().evaluate(leaves)
+
+
+def test_an_error_while_it_thinks_loses_no_game(monkeypatch, capfd) -> None:
+    Broken.asked.clear()
+    use_evaluator(monkeypatch, Broken)
+    conversation = Conversation()
+    problem = "info string internal error: RuntimeError: out of memory"
+    assert conversation.ask("isready", RUY_LOPEZ, "go nodes 100")[1:] == [problem, "bestmove c6d4"]
+    assert conversation.ask("isready", "go infinite", "stop")[1:] == [problem, "bestmove c6d4"]
+    assert "Traceback" in capfd.readouterr().err
+
+
+class FirstMove:
+    """Stands in for a book: it knows the first move."""
+
+    def choose(self, position, rng):
+        return None if position.moves else position.action("g2g4")
+
+
+class RookPawn:
+    """Stands in for tables: by them only two moves are good."""
+
+    men = 0  # of none of its positions it knows the result
+
+    def ending(self, position):
+        return Ending(0, [position.action("h7h5"), position.action("h7h6")])
+
+
+def test_book_and_tables(monkeypatch) -> None:
+    def open_files(game, book: str | None, tables: str | None) -> Reference:
+        if "nothing" in (book, tables):
+            raise UserError(f"cannot read {book or tables}")
+        found = Reference.__new__(Reference)
+        found.book, found.tables = book and FirstMove(), tables and RookPawn()  # type: ignore
+        return found
+
+    monkeypatch.setattr(Reference, "open", staticmethod(open_files))
+    conversation = Conversation()
+    names = ("BookFile", "SyzygyPath")
+    lines = conversation.ask(*(f"setoption name {name} value nothing" for name in names), "isready")
+    assert lines == ["info string cannot read nothing"] * 2 + ["readyok"]
+    assert conversation.best("position startpos", "go nodes 3") != "g2g4"
+    conversation.ask("setoption name BookFile value a book")
+    assert conversation.ask("go nodes 3")[-1] == "bestmove g2g4"  # and that there are no tables
+    conversation.ask("setoption name SyzygyPath value some:folders")
+    assert conversation.ask("go nodes 3") == ["bestmove g2g4"]
+    lines = conversation.ask("position startpos moves g2g4", "go nodes 30")
+    assert lines[-1].split()[1] in ("h7h5", "h7h6") and fields(lines[-2])["tbhits"] == "1"
+    lines = conversation.ask("go nodes 30 searchmoves h7h6 e7e5")
+    assert lines[-1].split()[1] == "h7h6"
+    assert conversation.best("go nodes 30 searchmoves e7e5") == "e7e5"
+    conversation.ask(*(f"setoption name {name} value <empty>" for name in names))
+    assert fields(conversation.ask("go nodes 30")[-2])["tbhits"] == "0"
+
+
+# -- time ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("go", "overhead", "least", "most"),
+    [
+        ("movetime 1000", 100, 0.9, 0.9),
+        ("movetime 50", 100, 0.01, 0.01),
+        ("wtime 60000 btime 1000", 100, 1.0, 2.0),
+        ("btime 60000 wtime 1000", 0, 0.01, 0.05),
+        ("btime 60000", 100, 1.0, 2.0),  # the other's clock is better than none
+        ("wtime 60000 winc 2000 btime 1", 100, 2.5, 4.0),
+        ("wtime 60000 movestogo 2", 100, 10.0, 30.0),
+        ("wtime 60000 movestogo 1", 100, 30.0, 50.0),
+        ("wtime 1000 winc 100 binc 100 btime 1000", 100, 0.01, 0.1),
+        ("wtime 50 winc 100", 100, 0.0, 0.001),  # less left than is lost on the way
+        ("wtime -20 btime 100", 100, 0.0, 0.001),
+    ],
+)
+def test_time_is_spent_within_the_clock(monkeypatch, go, overhead, least, most) -> None:
+    limits: list[Limit] = []
+
+    def remember(*arguments) -> Limit:
+        limits.append(limit_of(*arguments))
+        return limits[-1]._replace(simulations=1)
+
+    limit_of = thinking.limit_of
+    monkeypatch.setattr(thinking, "limit_of", remember)
+    # Nothing takes any time; what it takes from `go` to the search is not the test's.
+    monkeypatch.setattr(thinking.time, "perf_counter", lambda: 0.0)
+    conversation = Conversation()
+    conversation.ask(f"setoption name Move Overhead value {overhead}", "isready")
+    conversation.ask("position startpos", f"go {go}")
+    (limit,) = limits
+    assert limit.seconds is not None
+    assert least - 1e-9 <= limit.seconds <= most + 1e-9
+    assert (limit.settle > 0) == ("movetime" not in go)
+
+
+def test_a_whole_game_stays_within_the_clock() -> None:
+    from alphazero.protocols.uci.timing import seconds_to_think
+    from alphazero.protocols.uci.words import read_go
+
+    for main, gain, overhead in itertools.product((1000, 60000), (0, 100), (0, 100)):
+        left = float(main)
+        for made in range(200):
+            go = read_go(f"wtime {int(left)} btime 1 winc {gain} binc {gain}".split())
+            seconds = seconds_to_think(go, 0, made, overhead / 1000)
+            assert seconds is not None
+            left -= 1000 * seconds + overhead * (seconds > 0.001) * 0.9
+            assert left > 0, (main, gain, overhead, made)
+            left += gain
+
+
+# -- what it says ----------------------------------------------------------------------------------
+
+
+def test_values_as_centipawns() -> None:
+    assert [centipawns(value) for value in (-1.0, 0.0, 0.5, 1.0)] == [-12780, 0, 89, 12780]
+    values = [centipawns(n / 100) for n in range(-100, 101)]
+    assert values == sorted(values) and values[10] == -values[190]
+
+
+def test_lines_tell_whole_numbers_and_legal_moves() -> None:
+    conversation = Conversation()
+    conversation.ask("setoption name MultiPV value 500", "setoption name UCI_ShowWDL value true")
+    lines = conversation.ask(RUY_LOPEZ, "go nodes 300")[:-1]
+    assert [fields(line)["multipv"] for line in lines] == [str(n) for n in range(1, 31)]
+    for line in lines:
+        found = fields(line)
+        assert sum(map(int, found["wdl"].split())) == 1000
+        for name in ("depth", "seldepth", "nodes", "nps", "hashfull", "tbhits", "time", "cp"):
+            assert re.fullmatch(r"-?\d+", found[name]), (name, line)
+        assert conversation.ask(f"{RUY_LOPEZ} {found['pv']}") == []
+
+
+def test_scores_of_other_kinds() -> None:
+    conversation = Conversation()
+    kinds = ("centipawn", "win_percentage", "Q")
+    even = [
+        fields(
+            conversation.ask(
+                f"setoption name ScoreType value {kind}", "position startpos", "go nodes 5"
+            )[-2]
+        )["cp"]
+        for kind in kinds
+    ]
+    assert even == ["0", "5000", "0"]
+
+
+def test_a_log_of_everything(tmp_path: Path) -> None:
+    conversation = Conversation()
+    path = tmp_path / "log of it"
+    conversation.ask(f"setoption name LogFile value {path}", "position startpos", "go nodes 2")
+    lines = path.read_text().splitlines()
+    assert lines[0] == "> go nodes 2" or lines[-1].startswith("< bestmove")
+    assert lines[-1].startswith("< bestmove") and any(line.startswith("< info") for line in lines)
+    conversation.ask(f"setoption name LogFile value {tmp_path}")  # a folder: no log
+    assert conversation.best("go nodes 2")

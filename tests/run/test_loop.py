@@ -1,0 +1,498 @@
+"""The loop and its parts: what is counted when, how much is learned, who may train where."""
+
+import dataclasses
+import io
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alphazero.config import Config, load_config
+from alphazero.data.replay_ratio import Pace
+from alphazero.data.store import Store
+from alphazero.errors import UserError
+from alphazero.game import load
+from alphazero.learning import checkpoint
+from alphazero.run import trainer
+from alphazero.run.evaluation import elo_for_curve
+from alphazero.run.loop import Interrupt, train
+from alphazero.run.metrics.events import METRICS, require_known
+from alphazero.run.metrics.meter import Meter, search_quality
+from alphazero.run.run_directory import RunDirectory, choose_directory, locked
+from alphazero.run.trainer import Trainer
+from alphazero.selfplay.workers.inline import Call, Chunk, InlineExecutor, SelfPlayWorker, calls
+
+SETTINGS = """
+game = "tic-tac-toe"
+network.size = "b1c8"
+search.simulations = 6
+self_play = {parallel_games = 8, games_per_call = 8}
+replay = {min_positions = 100, window = 500, holdout = 0.1}
+learner = {batch_size = 32, samples_per_position = 2}
+run = {games = 48, publish_every_steps = 4, checkpoint_steps = 5, report_seconds = 0.01}
+evaluation = {every_games = 24, games = 2, opponents = ["random"], simulations = 4}
+"""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.toml").write_text(SETTINGS)
+    return load_config(tmp_path / "settings.toml")
+
+
+def changed(config: Config, section: str, **values) -> Config:
+    part = dataclasses.replace(getattr(config, section), **values)
+    return dataclasses.replace(config, **{section: part})
+
+
+def quietly(config: Config, **options):
+    return train(config, stream=io.StringIO(), **options)
+
+
+# -- pace ------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 500), st.just("step")), max_size=60),
+    st.floats(1, 16),
+    st.integers(1, 300),
+)
+def test_never_more_samples_than_earned_and_never_more_waiting_than_the_bucket_holds(
+    events, per_position, batch_size
+):
+    pace = Pace(per_position, most=1000.0)
+    earned = spent = 0.0
+    for event in events:
+        if event == "step":
+            if pace.allows(batch_size):
+                pace.spend(batch_size)
+                spent += batch_size
+        else:
+            pace.earn(event)
+            earned += per_position * event
+        assert 0 <= pace.samples <= 1000
+        assert earned == pytest.approx(spent + pace.samples + pace.skipped)
+
+
+def test_a_step_needs_a_whole_batch_of_samples():
+    pace = Pace(4.0, most=1000)
+    pace.earn(7)
+    assert pace.allows(28) and not pace.allows(29)
+    pace.spend(28)
+    assert not pace.allows(1)
+
+
+# -- executors -------------------------------------------------------------------------------------
+
+
+class StandIn:
+    def __init__(self):
+        self.loaded = []
+
+    def load(self, version, weights):
+        self.loaded.append(version)
+
+    def play(self, call):
+        return Chunk(call, self.loaded[-1], [], {})
+
+
+def test_inline_executor_plays_only_when_the_learner_waits_and_with_the_newest_weights():
+    executor = InlineExecutor(StandIn, calls(16, 8))
+    executor.start(3, {})
+    assert executor.collect(wait=False) is None
+    assert executor.collect(wait=True) == Chunk(Call(16, 8), 3, [], {})
+    executor.publish(4, {})
+    assert executor.collect(wait=True) == Chunk(Call(24, 8), 4, [], {})
+
+
+def test_a_chunk_is_played_again_the_same_by_another_worker(config):
+    weights = _weights(config)
+    chunks = []
+    for earlier_calls in ([], [Call(0, 8), Call(40, 8)]):
+        worker = SelfPlayWorker(config, "cpu")
+        worker.load(1, weights)
+        for call in earlier_calls:
+            worker.play(call)
+        chunks.append(worker.play(Call(16, 8)))
+    assert chunks[0].records == chunks[1].records
+    assert [record.game_id for record in chunks[0].records] == list(range(16, 24))
+    assert {record.version for record in chunks[0].records} == {1}
+    assert chunks[0].stats["games"] == chunks[1].stats["games"] == 8, "stats are of this call"
+
+
+def _weights(config):
+    from alphazero.learning.learner import Learner
+
+    return Learner(load(config.game), config.network, config.learner, "cpu", 0).weights()
+
+
+# -- the run as a whole ----------------------------------------------------------------------------
+
+
+def test_a_run_plays_learns_measures_and_leaves_everything_behind(config, tmp_path):
+    summary = quietly(config, directory="here")
+    run = RunDirectory(tmp_path / "here")
+    assert summary.directory == run.path and summary.finished
+    assert summary.progress.games == len(Store(run.records)) == 48
+    # All that may be learned is, and no more: 2 samples per training position, 32 at a time.
+    final = checkpoint.load(checkpoint.latest(run.checkpoints))
+    training_positions = final.state["replay"]["training_positions"]
+    assert 0 <= 2 * training_positions - 32 * summary.progress.steps < 32
+    assert final.state["version"] == summary.progress.steps // 4
+    assert load_config(run.config) == dataclasses.replace(config, game="tic-tac-toe")
+    assert json.loads(run.result.read_text())["games"] == 48
+    assert "train --resume ." in (run.path / "README.txt").read_text()
+    assert len(list(run.games.glob("game-*.txt"))) == 2, "one sample game per examination"
+    assert list((run.path / "tensorboard").iterdir())
+
+    reports = [json.loads(line) for line in (run.path / "metrics.jsonl").open()]
+    values = [report["values"] for report in reports]
+    assert [report["step"] for report in reports] == sorted(report["step"] for report in reports)
+    names = {name for report in values for name in report}
+    for name in names:
+        require_known(name, METRICS)
+    missing = {
+        name.partition("<")[0]
+        for name in METRICS
+        if not any(found.startswith(name.partition("<")[0]) for found in names)
+    }
+    # What this run cannot have: a limit of time, enough held-out games, auxiliary targets, a proof.
+    assert all(
+        re.match(
+            "validation/|learner/auxiliary_loss/|strength/lost_lines|system/device_memory", name
+        )
+        for name in missing
+    ), missing
+    examined = [report["step"] for report in reports if "strength/elo/random" in report["values"]]
+    assert examined == [24, 48, 48], "every 24 games, and at the end"
+
+
+def test_learning_begins_when_enough_was_played(config):
+    config = changed(config, "replay", min_positions=10_000, window=10_000)
+    summary = quietly(config)
+    assert summary.progress.games == 48 and summary.progress.steps == 0
+
+
+def test_the_seed_decides_everything(config, tmp_path):
+    runs = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        quietly(changed(config, "run", seed=seed), directory=name)
+        newest = checkpoint.latest(tmp_path / name / "checkpoints")
+        moves = b"".join(r.moves.tobytes() for r in Store(tmp_path / name / "records"))
+        runs[name] = (newest / "weights.safetensors").read_bytes(), moves
+    assert runs["a"] == runs["b"]
+    assert runs["a"][0] != runs["c"][0] and runs["a"][1] != runs["c"][1]
+
+
+def test_reports_and_checkpoints_change_nothing_that_is_learned(config, tmp_path):
+    quietly(config, directory="often")
+    rarely = changed(
+        config, "run", report_seconds=1e6, checkpoint_steps=10**6, checkpoint_seconds=1e6
+    )
+    rarely = changed(rarely, "evaluation", every_games=0)
+    quietly(rarely, directory="rarely")
+    weights = [
+        (checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors").read_bytes()
+        for name in ("often", "rarely")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_games_that_cannot_be_stored_do_not_count(config, tmp_path, monkeypatch):
+    append = Store.append
+
+    def full_disk(store, records):
+        if len(store) == 16:
+            raise UserError("cannot write records: No space left on device")
+        return append(store, records)
+
+    monkeypatch.setattr(Store, "append", full_disk)
+    counted = []
+    count = Trainer._count
+    monkeypatch.setattr(
+        Trainer, "_count", lambda self, records: (count(self, records), counted.extend(records))
+    )
+    with pytest.raises(UserError, match="No space left"):
+        quietly(config, directory="here")
+    assert len(counted) == 16
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert quietly(config, directory="here").progress.games == 48
+    ids = [record.game_id for record in Store(tmp_path / "here" / "records")]
+    assert ids == list(range(48))
+
+
+def test_games_that_come_twice_count_once(config, tmp_path):
+    run = RunDirectory(tmp_path / "here")
+    run.create(config)
+    game = load(config.game)
+    state = Trainer(game, config, run)
+    state.start(_NoReporter())
+    worker = SelfPlayWorker(config, "cpu")
+    worker.load(0, state.players)
+
+    for _ in range(3):
+        state.collect(lambda wait: worker.play(Call(8, 8)))
+    assert state.replay.games == len(state.store) == 8
+    assert state.next_game == 16
+
+
+class _NoReporter:
+    def report(self, step, values): ...
+    def text(self, step, name, text): ...
+    def picture(self, step, name, pixels): ...
+
+
+def test_a_finished_run_goes_on_with_a_higher_limit(config, tmp_path):
+    quietly(config, directory="here")
+    more = changed(config, "run", games=64)
+    summary = quietly(more, directory="here")
+    assert summary.progress.games == 64
+    ids = [record.game_id for record in Store(tmp_path / "here" / "records")]
+    assert ids == list(range(64))
+
+
+def test_a_limit_of_minutes_counts_all_starts(config, tmp_path):
+    quietly(changed(config, "run", games=16), directory="here")
+    minutes = changed(config, "run", games=0, minutes=1e-4)
+    summary = quietly(minutes, directory="here")
+    assert summary.finished and summary.progress.games == 16, "the time was over already"
+    assert summary.progress.seconds > 1e-4 * 60
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(config, tmp_path, caplog):
+    quietly(config, directory="whole")
+    quietly(changed(config, "run", games=32), directory="damaged")
+    newest = checkpoint.latest(tmp_path / "damaged" / "checkpoints")
+    state = newest / "state.pt"
+    state.write_bytes(state.read_bytes()[:-100])
+    with caplog.at_level(logging.WARNING):
+        quietly(config, directory="damaged")
+    assert "is damaged" in caplog.text and newest.name in caplog.text
+    weights = [
+        (checkpoint.latest(tmp_path / name / "checkpoints") / "weights.safetensors").read_bytes()
+        for name in ("whole", "damaged")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_damaged_shard_costs_its_own_games_only(config, tmp_path, caplog):
+    """Twice, for the games after it must be found again under their old numbers."""
+    quietly(changed(config, "run", games=24), directory="here")
+    for path in (tmp_path / "here" / "checkpoints").iterdir():
+        checkpoint.delete(path)
+    shard = sorted((tmp_path / "here" / "records").glob("shard-*"))[1]
+    shard.write_bytes(shard.read_bytes()[:-100] + bytes(100))
+    for games in (40, 56):
+        quietly(changed(config, "run", games=games), directory="here")
+    ids = [record.game_id for record in Store(tmp_path / "here" / "records")]
+    assert ids == [*range(8), *range(16, 56)]
+    final = checkpoint.load(checkpoint.latest(tmp_path / "here" / "checkpoints"))
+    assert final.state["replay"]["games"] == len(Store(tmp_path / "here" / "records"))
+
+
+# -- the folder ------------------------------------------------------------------------------------
+
+
+def test_folders_are_numbered_and_an_unfinished_run_is_gone_on_with(config, tmp_path):
+    base = config.directory
+
+    def choose(settings, **options):
+        return choose_directory(settings, base, **options)
+
+    first = choose(config)
+    assert re.fullmatch(r"tic-tac-toe-\d{4}-\d\d-\d\d-01", first.path.name)
+    assert first.path.parent == tmp_path / "runs"
+    first.create(config)
+    assert choose(config).path == first.path
+    assert choose(changed(config, "run", games=99, workers=2)).path == first.path
+    second = choose(config, fresh=True)
+    assert second.path.name.endswith("-02")
+    other = changed(config, "search", simulations=7)
+    assert choose(other).path.name.endswith("-02"), "another run, not this one"
+    first.finish({})
+    assert choose(config).path.name.endswith("-02"), "what is finished stays as it is"
+    assert choose(config, directory=first.path).path == first.path
+    first.create(config)
+    assert not first.is_finished
+
+
+def test_a_folder_of_another_run_is_refused_by_naming_the_difference(config, tmp_path):
+    run = RunDirectory(tmp_path / "here")
+    run.create(config)
+    base = config.directory
+    for other, message in [
+        (changed(config, "search", simulations=7), "search.simulations = 6, not 7"),
+        (dataclasses.replace(config, game="connect4"), "game = tic-tac-toe, not connect4"),
+        (changed(config, "run", seed=5), "run.seed = 0, not 5"),
+        (
+            changed(changed(config, "run", seed=5), "search", simulations=7),
+            r"search.simulations = 6, not 7 \(and 1 more",
+        ),
+    ]:
+        with pytest.raises(UserError, match=message):
+            choose_directory(other, base, run.path)
+    assert choose_directory(changed(config, "run", minutes=1.0), base, run.path).path == run.path
+    with pytest.raises(UserError, match="holds a run already"):
+        choose_directory(config, base, run.path, fresh=True)
+    run.config.unlink()
+    run.records.mkdir()
+    with pytest.raises(UserError, match=r"games but no config\.toml"):
+        choose_directory(config, base, run.path)
+
+
+def test_only_one_process_trains_in_a_folder_and_a_dead_one_holds_nothing(tmp_path):
+    run = RunDirectory(tmp_path / "here")
+    holder = (
+        "import sys, pathlib; from alphazero.run.run_directory import RunDirectory, locked\n"
+        "with locked(RunDirectory(pathlib.Path(sys.argv[1]))):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(run.path)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"here is in use by process {process.pid}"), locked(run):
+        pass
+    process.kill()
+    process.communicate()
+    assert run.lock.exists(), "a killed process leaves its file"
+    with locked(run):
+        assert str(os.getpid()) in run.lock.read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write in .*file/run"):
+        quietly(config, directory=tmp_path / "file" / "run")
+
+
+# -- small parts -----------------------------------------------------------------------------------
+
+
+def test_the_first_signal_asks_and_the_second_kills():
+    script = (
+        "import os, signal; from alphazero.run.loop import Interrupt\n"
+        "with Interrupt() as interrupt:\n"
+        "    assert not interrupt.requested\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    assert interrupt.requested; print('asked', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('still here')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "asked\n" and done.returncode == -2
+
+
+def test_a_signal_ends_the_playing_of_games_but_nothing_else():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt() as interrupt:
+        chunk = Chunk(Call(0, 8), 0, [], {})
+        assert interrupt.giving_up(lambda wait: chunk)(True) is chunk
+
+        def play_for_ever(wait):
+            os.kill(os.getpid(), signal.SIGTERM)
+            while True:
+                time.sleep(0.01)
+
+        assert interrupt.giving_up(play_for_ever)(True) is None
+        assert interrupt.requested
+    with Interrupt() as interrupt:
+        interrupt.giving_up(lambda wait: None)(True)
+        os.kill(os.getpid(), signal.SIGTERM)  # what is not the playing of games goes on
+        assert interrupt.requested
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_handlers_of_signals_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_meter_reports_rates_of_the_time_since_the_last_report(config):
+    now = [100.0]
+    game = load(config.game)
+    meter = Meter(game, config, clock=lambda: now[0])
+    worker = SelfPlayWorker(config, "cpu")
+    worker.load(2, _weights(config))
+    chunk = worker.play(Call(0, 8))
+    meter.add_chunk(chunk, 5)
+    for loss in (1.0, 3.0):
+        meter.add_step(dict.fromkeys(trainer_metrics(), loss))
+    now[0] = 104.0
+    report = meter.report()
+    assert report["selfplay/games_per_second"] == 2.0
+    assert report["selfplay/positions_per_second"] == chunk.stats["plies"] / 4
+    assert report["selfplay/simulations_per_second"] == chunk.stats["simulations"] / 4
+    results = [record.result for record in chunk.records]
+    assert report["selfplay/first_wins"] == results.count(1.0) / 8
+    assert report["selfplay/second_wins"] == results.count(-1.0) / 8
+    assert report["selfplay/draws"] == results.count(0.0) / 8
+    assert report["selfplay/version_lag"] == 3
+    assert 0 < report["selfplay/batch_fill"] <= 1
+    assert report["selfplay/plies"] == np.mean([len(record.moves) for record in chunk.records])
+    assert report["learner/loss"] == 2.0
+    assert report["learner/samples_per_second"] == 2 * 32 / 4
+    now[0] = 106.0
+    assert meter.report() == {}, "the next report begins anew"
+    meter.add_chunk(chunk, 5)
+    now[0] = 108.0
+    assert meter.report()["selfplay/games_per_second"] == 2.0, "games took all of the four seconds"
+
+
+def trainer_metrics():
+    from alphazero.run.metrics.meter import LEARNER
+
+    return list(LEARNER)
+
+
+def test_search_quality_against_sums_by_hand(config):
+    game = load(config.game)
+    worker = SelfPlayWorker(config, "cpu")
+    worker.load(0, _weights(config))
+    records = worker.play(Call(0, 8)).records
+    entropies, errors = [], []
+    for record in records:
+        for ply, value in enumerate(record.root_values):
+            weights = record.policy(ply)[1]
+            entropies.append(-sum(w * np.log(w) for w in weights.tolist()))
+            result = record.result if ply % 2 == 0 else -record.result
+            errors.append((value - result) ** 2)
+    entropy, error = search_quality(game, records)
+    assert entropy == pytest.approx(np.mean(entropies), rel=1e-4)
+    assert error == pytest.approx(np.mean(errors), rel=1e-4)
+
+
+def test_elo_of_a_clean_sweep_is_its_sure_end():
+    from alphazero.arena.rating import elo_difference
+
+    assert elo_for_curve(elo_difference(10, 0, 10)) == 0
+    assert 0 < elo_for_curve(elo_difference(40, 0, 0)) < 1000
+    assert -1000 < elo_for_curve(elo_difference(0, 0, 40)) < 0
+
+
+def test_packed_weights_come_back_equal():
+    for array in (np.arange(6, dtype=np.float32).reshape(2, 3), np.float32(2.5).reshape(())):
+        back = trainer.unpack(trainer.pack(array))
+        assert back.shape == array.shape and np.array_equal(back, array)

@@ -1,0 +1,426 @@
+"""A run's volunteers, who see nothing of it but a folder: every acknowledged game counts once."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alphazero import __main__ as cli
+from alphazero import storage as remote
+from alphazero.config import Config, load_config
+from alphazero.data.record import pack_shard
+from alphazero.errors import UserError
+from alphazero.game import load
+from alphazero.learning.learner import Learner
+from alphazero.run import contribute as joining
+from alphazero.run.contribute import Joined, Outbox, Volunteer, volunteered_calls
+from alphazero.selfplay.workers import contribute as volunteering
+from alphazero.selfplay.workers.contribute import Together, Volunteers
+from alphazero.selfplay.workers.inline import Call, Chunk
+from alphazero.selfplay.workers.shared_folder import (
+    FIRST_VOLUNTEERED,
+    Invitation,
+    Share,
+    version_of,
+)
+from alphazero.storage import Unreachable, open_folder
+from tests.helpers.random_records import random_record
+
+TICTACTOE = load("tic-tac-toe")
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = """
+game = "tic-tac-toe"
+network.size = "b1c8"
+search.simulations = 8
+self_play = {parallel_games = 8, games_per_call = 16}
+replay = {min_positions = 100, window = 2000}
+learner = {batch_size = 64, samples_per_position = 2}
+evaluation = {every_games = 0}
+run = {workers = "none", share = "SHARE", publish_every_steps = 5}
+"""
+FACTS = {"run": "this-run", "worker": "host:1", "stats": {"games": 2, "plies": 14}}
+
+
+@pytest.fixture(params=["path", "file", "memory"])
+def location(request, tmp_path) -> str:
+    """A folder of each kind."""
+    if request.param != "path":
+        pytest.importorskip("fsspec", reason="fsspec is not installed")
+    if request.param == "memory":
+        return f"memory://{tmp_path.name}/share"
+    return f"file://{tmp_path}/share" if request.param == "file" else str(tmp_path / "share")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No waiting."""
+    monkeypatch.setattr(volunteering, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(volunteering, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(joining, "CONTACT_SECONDS", 0.05)
+
+
+def settings(tmp_path, *changes: str) -> Config:
+    path = tmp_path / "settings.toml"
+    path.write_text(SETTINGS.replace("SHARE", str(tmp_path / "share")))
+    return load_config(path, changes)
+
+
+def records(count: int, first: int = 0, version: int = 4):
+    """Games as a volunteer plays them."""
+    made = (random_record(TICTACTOE, FIRST_VOLUNTEERED + first + i) for i in range(count))
+    return [made_with(record, version=version) for record in made]
+
+
+def made_with(record, **changes):
+    return type(record)(**{**vars(record), **changes})
+
+
+def weights(config: Config) -> dict[str, np.ndarray]:
+    return Learner(TICTACTOE, config.network, config.learner, "cpu").weights()
+
+
+def ids(chunk: Chunk | None) -> list[int]:
+    assert chunk is not None
+    return [record.game_id - FIRST_VOLUNTEERED for record in chunk.records]
+
+
+# -- the folder ------------------------------------------------------------------------------------
+
+
+def test_a_folder_holds_whole_files(location):
+    folder = open_folder(location)
+    assert folder.names("a") == []
+    folder.write("a/two", b"old")
+    folder.write("a/two", b"new")
+    folder.write("a/one", b"1")
+    folder.write("top", b"")
+    assert open_folder(location).names("a") == ["one", "two"]
+    assert folder.names("") == ["a", "top"]
+    assert folder.read("a/two") == b"new"
+    folder.delete("a/two")
+    folder.delete("a/two")
+    assert folder.names("a") == ["one"]
+    with pytest.raises(Unreachable, match=r"cannot read .*a/two: "):
+        folder.read("a/two")
+
+
+def test_what_a_killed_writer_left_is_no_file_and_is_swept_away(tmp_path):
+    for location in (str(tmp_path), f"file://{tmp_path}"):
+        (tmp_path / "games").mkdir(exist_ok=True)
+        (tmp_path / "games" / ".tmp-a-1").write_bytes(b"half")
+        if "://" in location:
+            pytest.importorskip("fsspec", reason="fsspec is not installed")
+        folder = open_folder(location)
+        assert folder.names("games") == []
+        folder.sweep("games")
+        folder.sweep("nowhere")
+        assert list((tmp_path / "games").iterdir()) == []
+
+
+def test_locations_that_cannot_be_used_are_one_clear_line(monkeypatch):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    with pytest.raises(UserError, match=r"nope://x cannot be used: Protocol not known: nope"):
+        open_folder("nope://x")
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(UserError, match=r"s3://bucket needs fsspec: pip install fsspec"):
+        open_folder("s3://bucket")
+    assert isinstance(open_folder("relative/path"), remote.LocalFolder)
+
+
+# -- what lies in it -------------------------------------------------------------------------------
+
+
+def test_an_invitation_comes_back_and_a_newer_ones_format_is_refused(location):
+    share = Share(location)
+    assert share.invitation() is None
+    invitation = Invitation("abc", "tic-tac-toe", 'game = "tic-tac-toe"\n')
+    share.invite(invitation)
+    assert Share(location).invitation() == invitation
+    share.folder.write("run.json", share.folder.read("run.json").replace(b"1", b"9", 1))
+    with pytest.raises(UserError, match="has format 9, this program reads 1"):
+        share.invitation()
+    share.folder.write("run.json", b"{}")
+    with pytest.raises(UserError, match=r"run.json is not of a run"):
+        share.invitation()
+
+
+def test_the_newest_weights_are_those_written_last_even_after_a_crash_went_back(location):
+    share = Share(location)
+    assert share.newest_weights() is None
+    for version in (1, 2, 3):
+        share.publish(version, b"weights %d" % version)
+    kept = share.folder.names("weights")
+    assert [version_of(name) for name in kept] == [2, 3], "somebody may be reading the one before"
+    share.publish(2, b"other weights")  # the learner went on from a checkpoint of version 1
+    newest = share.newest_weights()
+    assert newest is not None and version_of(newest) == 2 and newest not in kept
+    assert share.read_weights(newest) == b"other weights"
+    assert share.folder.names("weights") == [newest]
+
+
+# -- the learner's side ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def players(tmp_path, quick) -> Volunteers:
+    config = settings(tmp_path, "run.share_lag=3")
+    made = Volunteers(TICTACTOE, config, Share(config.run.share), "this-run")
+    made.start(5, weights(config))
+    return made
+
+
+def test_a_file_is_handed_out_once_and_gone_when_its_games_are_stored(players):
+    share = players.share
+    share.hand_in("aa-000000.npz", records(2), FACTS)
+    share.hand_in("bb-000000.npz", records(3, first=2, version=5), FACTS)
+    assert players.workers == 0
+    one, two = players.collect(False), players.collect(False)
+    assert ids(one) == [0, 1] and ids(two) == [2, 3, 4]
+    assert one.worker == "host:1 (share)" and one.stats == {"games": 2, "plies": 14}
+    assert (one.version, two.version, players.workers) == (4, 5, 1)
+    assert players.collect(False) is None, "they are in hand"
+    assert len(share.games()) == 2, "not acknowledged before they are on the disk"
+    two.stored()
+    assert share.games() == ["aa-000000.npz"]
+    one.stored()
+    assert share.games() == [] and players.collect(False) is None
+
+
+def test_a_learner_killed_before_it_acknowledged_finds_the_file_again(tmp_path, players):
+    players.share.hand_in("aa-000000.npz", records(2), FACTS)
+    players.collect(False)
+    after = Volunteers(TICTACTOE, players.config, players.share, "this-run")
+    after.start(5, weights(players.config))
+    assert ids(after.collect(False)) == [0, 1]
+
+
+BAD = {
+    "damaged": lambda: pack_shard(records(1), FACTS)[:-50],
+    "of another run": lambda: pack_shard(records(1), {**FACTS, "run": "other"}),
+    "are none": lambda: pack_shard([], FACTS),
+    "a number or a seed": lambda: pack_shard([random_record(TICTACTOE, 5)], FACTS),
+    "seed of another run": lambda: pack_shard([made_with(records(1)[0], seed=1)], FACTS),
+    "game of connect4": lambda: pack_shard([made_with(records(1)[0], game="connect4")], FACTS),
+    "illegal": lambda: (
+        pack_shard([made_with(records(1)[0], moves=[0] * 9)], FACTS)
+        if len(records(1)[0].moves) == 9
+        else pack_shard([made_with(records(1)[0], moves=[0] * len(records(1)[0].moves))], FACTS)
+    ),
+    r"version 1 of the weights, 4 behind \(run.share_lag = 3\)": lambda: pack_shard(
+        records(1, version=1), FACTS
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_a_bad_file_is_reported_once_and_set_aside_with_the_reason(players, caplog, reason):
+    content = BAD[reason]()
+    players.share.folder.write("games/aa-000000.npz", content)
+    players.share.hand_in("bb-000000.npz", records(1, first=9, version=5), FACTS)
+    assert ids(players.collect(False)) == [9], "the one after it is not held up"
+    (line,) = caplog.messages
+    assert re.search(reason, line) and "set aside" in line
+    assert players.share.games() == ["bb-000000.npz"]
+    assert players.share.folder.read("refused/aa-000000.npz") == content
+    (found,) = players.share.refusals(["aa-000000.npz", "cc-000000.npz"]).values()
+    assert re.search(reason, found)
+    assert players.collect(False) is None and len(caplog.messages) == 1
+
+
+def test_games_of_weights_that_a_crash_has_undone_are_taken(players):
+    players.share.hand_in("aa-000000.npz", records(1, version=8), FACTS)
+    assert ids(players.collect(False)) == [0]
+
+
+def test_a_share_that_cannot_be_reached_is_tried_again(players, monkeypatch, caplog):
+    players.share.hand_in("aa-000000.npz", records(2, version=5), FACTS)
+    with monkeypatch.context() as patch:
+        patch.setattr(players.share, "games", unreachable)
+        assert players.collect(True) is None
+    chunk = players.collect(False)
+    with monkeypatch.context() as patch:
+        patch.setattr(players.share, "acknowledge", unreachable)
+        chunk.stored()
+        assert players.collect(False) is None, "it is not read again"
+    assert players.share.games() == ["aa-000000.npz"]
+    assert players.collect(False) is None
+    assert players.share.games() == [], "acknowledged at the next look"
+    assert "the network is down" in caplog.text
+
+
+def unreachable(*_):
+    raise Unreachable("the network is down")
+
+
+def test_a_folder_serves_one_run(tmp_path, players):
+    other = Volunteers(TICTACTOE, players.config, players.share, "another-run")
+    with pytest.raises(UserError, match=r"is of another run, of tic-tac-toe: name an empty folder"):
+        other.start(0, weights(players.config))
+
+
+def test_weights_are_written_now_and_then_and_at_the_end(players, monkeypatch):
+    first = players.share.newest_weights()
+    assert first is not None and version_of(first) == 5
+    players.publish(6, weights(players.config))
+    players.publish(7, weights(players.config))
+    players.collect(False)
+    assert players.share.newest_weights() == first
+    monkeypatch.setattr(volunteering, "PUBLISH_SECONDS", 0.0)
+    players.collect(False)
+    assert version_of(players.share.newest_weights()) == 7
+    players.publish(8, weights(players.config))
+    players.close(for_good=True)
+    assert version_of(players.share.newest_weights()) == 8
+    invitation = players.share.invitation()
+    assert invitation is not None and invitation.finished
+    players.share.hand_in("aa-000000.npz", records(1), FACTS)
+    assert players.collect(False) is None, "closed"
+
+
+def test_workers_and_volunteers_take_turns(players):
+    class Own:
+        workers, replaced, plays_in_collect = 2, 1, False
+
+        def __init__(self):
+            self.asked = []
+
+        def collect(self, wait):
+            self.asked.append(wait)
+            return Chunk(Call(0, 1), 5, [random_record(TICTACTOE, 0)])
+
+        def close(self):
+            self.asked.append(True)
+
+    own = Own()
+    both = Together(own, players)
+    assert (both.workers, both.replaced, both.plays_in_collect) == (2, 1, False)
+    for number in range(3):
+        players.share.hand_in(f"aa-00000{number}.npz", records(1, number, version=5), FACTS)
+    workers = [both.collect(True).worker for _ in range(8)]
+    assert workers.count("host:1 (share)") == 3 and both.workers == 3
+    assert workers[:6:2] == ["this process"] * 3, "neither holds up the other"
+    own.collect = lambda wait: own.asked.append(wait)
+    assert both.collect(True) is None and own.asked[-1], "waiting is the workers'"
+
+
+# -- the volunteer's side --------------------------------------------------------------------------
+
+
+def test_games_of_volunteers_have_numbers_that_no_worker_and_no_other_has():
+    calls = list(itertools.islice(volunteered_calls(16), 1000))
+    numbers = {number for call in calls for number in call.ids}
+    assert len(numbers) == 16_000
+    assert min(numbers) >= FIRST_VOLUNTEERED and max(numbers) < 2**63
+
+
+def test_an_outbox_hands_in_what_is_due_and_counts_what_was_taken(tmp_path, monkeypatch, caplog):
+    now = itertools.count()
+    share, joined = Share(str(tmp_path)), Joined()
+    outbox = Outbox(share, "this-run", joined, clock=lambda: next(now))
+    monkeypatch.setattr(joining, "HAND_IN_SECONDS", 3)
+    monkeypatch.setattr(joining, "MOST_WAITING", 2)
+    outbox.add(Chunk(Call(0, 2), 0, records(2), {"plies": 9.0}))
+    assert not outbox.is_due and not outbox.is_due and outbox.is_due, "by the third second"
+    with monkeypatch.context() as patch:
+        patch.setattr(share, "hand_in", unreachable)
+        with pytest.raises(Unreachable):
+            outbox.hand_in()
+    outbox.add(Chunk(Call(0, 1), 0, records(1, first=2), {"plies": 4.0}))
+    outbox.hand_in()
+    outbox.hand_in()
+    outbox.add(Chunk(Call(0, 1), 0, records(1, first=3)))
+    outbox.hand_in()
+    assert outbox.is_full
+    one, two = share.games()
+    share.refuse(two, b"", "it is stale")
+    share.acknowledge(one)
+    outbox.settle()
+    assert not outbox.is_full
+    assert joined == Joined(games=4, handed_in=4, accepted=3, refused=1)
+    assert f"{two} was refused: it is stale" in caplog.text
+
+
+def test_a_volunteer_waits_for_a_run_and_refuses_another_game(tmp_path, quick, players):
+    said: list[str] = []
+    volunteer = Volunteer(str(tmp_path / "share"), game="connect4", say=said.append)
+    with pytest.raises(UserError, match=r"the run plays tic-tac-toe, not connect4"):
+        volunteer.play()
+    players.share.invite(Invitation("this-run", "x.py", 'game = "/nowhere/x.py"'))
+    with pytest.raises(UserError, match=r"--game says where it is"):
+        Volunteer(str(tmp_path / "share"), say=said.append).play()
+
+
+def test_join_plays_with_the_newest_weights_until_the_run_is_over(tmp_path, quick, players, capsys):
+    share = players.share
+    monitor = Volunteer(str(tmp_path / "share"), device="cpu", say=lambda text: None)
+    seen = []
+    hand_in = monitor.share.hand_in
+
+    def told(name, games, extra):
+        seen.append((players.version, {record.version for record in games}))
+        hand_in(name, games, extra)
+        if len(seen) == 1:
+            players.publish(9, weights(players.config))
+            players._publish()
+        elif len(seen) > 3 and 9 in seen[-1][1]:
+            players.close(for_good=True)
+
+    monitor.share.hand_in = told
+    joined = monitor.play()
+    assert joined.ended == "the run is finished" and joined.version == 9
+    assert seen[0] == (5, {5}) and 9 in seen[-1][1]
+    files = [share.read_games(name) for name in share.games()]
+    assert len(files) == len(seen) and joined.handed_in <= joined.games
+    share.invite(Invitation("this-run", "tic-tac-toe", share.invitation().settings))
+    assert cli.main(["join", str(tmp_path / "share"), "--games", "20", "--device", "cpu"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"stopped: 32 games, 32 handed in, 0 accepted so far\n", out)
+    assert "playing tic-tac-toe for the run this-run" in err
+    assert len(share.games()) > len(files)
+
+
+# -- both sides ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_killed_on_either_side_every_acknowledged_game_is_counted_once(tmp_path):
+    """More kills with ALPHAZERO_FAULTS=10."""
+    kills = 12 * int(os.environ.get("ALPHAZERO_FAULTS", "1"))
+    script = Path(__file__).parents[1] / "helpers" / "share_killer.py"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(tmp_path), str(kills), "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    print(counts)
+    for name in ("lost", "twice", "corrupt"):
+        assert counts[name] == 0, counts
+    assert counts["kills of learners"] + counts["kills of volunteers"] == kills
+    assert counts["kills of learners"] > 0 and counts["kills of volunteers"] > 0
+    assert counts["refused"] == counts["bad files"] > 0 and counts["copies"] > 0
+    assert counts["games"] > 100 and counts["versions"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_volunteer_well(tmp_path, players, number):
+    command = [sys.executable, "-m", "alphazero", "join", players.share.location, "--device", "cpu"]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 900
+    while not players.share.games():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=900)
+    assert process.returncode == 0 and out.startswith("stopped: ")
