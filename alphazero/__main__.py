@@ -1,4 +1,4 @@
-"""The command line: `python -m alphazero COMMAND --help`.
+"""The command line of the engine.
 
 Every command imports what it needs when it runs, so that help and mistyped options answer at once.
 """

@@ -1,1 +1,1 @@
-"""Monte Carlo tree search over many trees at once. Start reading in `mcts.py`."""
+"""Monte Carlo tree search over many trees at once. Start reading in `search.py`."""

@@ -7,7 +7,6 @@ depth of an entry ignored; the table trusted with `uses_keys`; `complete` always
 one ply off; killers or the table's move tried twice or left out.
 """
 
-import connect4_solver as solver
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from alphazero.arena.alphabeta import WIN, AlphaBeta
 from alphazero.game import Position, load
 from alphazero.game.jit import PURE_PYTHON, kernel
 from tests.helpers.toy_games import RANDOM, RING, position_of
+from tests.judges import connect4_solver as solver
 
 TICTACTOE = load("tic-tac-toe")
 CONNECT4 = load("connect4")

@@ -1,10 +1,10 @@
 """The perfect Connect Four solver against brute force, published scores and symmetry."""
 
-import connect4_solver as solver
 import numpy as np
 import pytest
 
 from alphazero.game.jit import PURE_PYTHON
+from tests.judges import connect4_solver as solver
 
 LINES = [
     [(column + i * right, row + i * up) for i in range(4)]
