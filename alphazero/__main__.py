@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import alphazero
-from alphazero.cli.command_line import Parser, count, natural, run, seed
 from alphazero.cli.engine_options import add_engine_options, engine_options
 from alphazero.cli.train import (
     add_join,
@@ -23,6 +22,7 @@ from alphazero.cli.train import (
     status,
     train,
 )
+from alphazero.command_line import Parser, count, natural, run, seed
 from alphazero.errors import UserError
 from alphazero.protocols.gtp.options import add_gtp_options, gtp_options
 

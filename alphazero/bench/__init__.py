@@ -21,7 +21,7 @@ from alphazero.bench.go import go_suite
 from alphazero.bench.measure import Effort, Measurement, machine, table
 from alphazero.bench.search import search_suite
 from alphazero.bench.selfplay import Workload, selfplay_suite
-from alphazero.cli.command_line import Parser, count
+from alphazero.command_line import Parser, count
 from alphazero.errors import UserError, closest
 from alphazero.files import atomic_write, writable
 

@@ -1,32 +1,13 @@
-"""What a person says about the engine on a command line, whatever protocol it speaks."""
+"""The engine's options on a command line, the same for every front end."""
 
 import argparse
 import os
 import re
-from dataclasses import dataclass
 
-from alphazero.cli.command_line import count, seconds, seed
-from alphazero.errors import UserError
+from alphazero.command_line import count, seconds, seed
+from alphazero.engine.options import NETWORK_SIMULATIONS, ROLLOUT_SIMULATIONS, EngineOptions
 
-NETWORK_SIMULATIONS = 800  # AlphaZero's; a fraction of a second for the package's networks
-ROLLOUT_SIMULATIONS = 4000
 DEVICE = re.compile("auto|cpu|mps|cuda(:[0-9]+)?")
-TITLES = {"go": "Go", "chess": "chess", "connect4": "Connect Four", "tictactoe": "tic-tac-toe"}
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """None where nothing was said."""
-
-    game: str = "go"
-    network: str | None = None
-    simulations: int | None = None
-    seconds: float | None = None
-    level: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    threads: int = 1  # of the network on a processor
-    cache: int = 0  # bytes of the network's answers that are remembered
 
 
 def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> None:
@@ -103,15 +84,6 @@ def engine_options(options: argparse.Namespace) -> EngineOptions:
         device=options.device,
         threads=options.threads,
     )
-
-
-def require_game(spec: str, wanted: str, what: str) -> None:
-    """Raise UserError if the spec names a game of the package's other than the one that `what` is
-    for. Nothing is loaded for it: a program must answer at once. A game that is not known here may
-    be right, and is asked once it is loaded."""
-    name = spec.partition(":")[0].replace("-", "").replace("_", "").lower()
-    if name in TITLES and name != wanted:
-        raise UserError(f"{what} is for {TITLES[wanted]}, not for {TITLES[name]}")
 
 
 def fresh_seed() -> int:

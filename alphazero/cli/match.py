@@ -9,7 +9,7 @@ from alphazero.arena.match import play_match, round_robin
 from alphazero.arena.players import make_player
 from alphazero.arena.rating import Sprt
 from alphazero.arena.timed import timed
-from alphazero.cli.command_line import report
+from alphazero.command_line import report
 from alphazero.errors import UserError
 from alphazero.files import writable
 from alphazero.game import Position, load

@@ -7,8 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from alphazero.cli.command_line import Parser, count, natural, number, run
-from alphazero.cli.engine_options import add_thinking, engine_options, require_game
+from alphazero.cli.engine_options import add_thinking, engine_options
+from alphazero.command_line import Parser, count, natural, number, run
+from alphazero.engine.options import require_game
 from alphazero.errors import UserError, closest
 from alphazero.files import writable
 from alphazero.protocols.gtp.options import add_gtp_options, gtp_options

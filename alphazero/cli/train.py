@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alphazero.cli.command_line import count, natural, report
+from alphazero.command_line import count, natural, report
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import alphazero
 from alphazero.arena.players import find_weights
 from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
-from alphazero.cli.engine_options import NETWORK_SIMULATIONS, ROLLOUT_SIMULATIONS
 from alphazero.config import SearchConfig
 from alphazero.engine.analysis import LEVELS, Level, Limit, Line, Thought
 from alphazero.engine.limits import Enough
+from alphazero.engine.options import NETWORK_SIMULATIONS, ROLLOUT_SIMULATIONS
 from alphazero.engine.reading import read_lines
 from alphazero.engine.search_options import UNTUNED, Tuning, search_config
 from alphazero.errors import UserError

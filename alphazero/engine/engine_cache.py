@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from alphazero.cli.engine_options import EngineOptions
 from alphazero.engine.engine import Engine, make_engine
+from alphazero.engine.options import EngineOptions
 from alphazero.game import Game, load
 
 

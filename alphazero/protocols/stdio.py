@@ -5,9 +5,8 @@ Imported before anything is known to be needed, so it imports nothing heavy.
 
 import os
 import select
+import sys
 from collections.abc import Callable, Iterator
-
-from alphazero.cli.command_line import take_stdout
 
 CHUNK = 1 << 16
 
@@ -31,6 +30,17 @@ class Streams:
     def is_gone(self) -> bool:
         """Whether nobody reads the answers any more."""
         return has_no_reader(self._answers)
+
+
+def take_stdout() -> int:
+    """A descriptor for the answers alone: what else is printed goes to stderr from now on."""
+    sys.stdout.flush()
+    answers = os.dup(1)
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return answers
 
 
 def split_lines(read: Callable[[], bytes]) -> Iterator[bytes]:

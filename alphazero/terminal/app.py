@@ -11,7 +11,7 @@ import numpy as np
 
 from alphazero.arena.player import RESIGN, Player
 from alphazero.arena.reference import Reference
-from alphazero.cli.command_line import INTERRUPTED
+from alphazero.command_line import INTERRUPTED
 from alphazero.engine.engine import Engine, Thought
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Note

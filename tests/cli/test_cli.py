@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from alphazero import __main__ as cli
+from alphazero import command_line as commandline
 from alphazero.arena.players import KINDS, make_player
-from alphazero.cli import command_line as commandline
 from alphazero.config import load_config
 from alphazero.data.record import GameRecord
 from alphazero.data.store import Store

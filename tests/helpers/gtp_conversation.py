@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.cli.engine_options import EngineOptions
 from alphazero.engine import engine
 from alphazero.engine import engine_cache as stock
 from alphazero.engine.engine import Engine
+from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
 from alphazero.protocols.gtp import front

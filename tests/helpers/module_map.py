@@ -19,7 +19,7 @@ BEGIN, END = "<!-- modules: generated -->", "<!-- modules: end -->"
 
 ROOMS = [
     ["errors"],
-    ["files", "settings", "cores"],
+    ["files", "settings", "cores", "command_line"],
     ["storage", "config"],
     ["game"],
     ["network"],

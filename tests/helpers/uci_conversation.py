@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from alphazero.cli.engine_options import EngineOptions
 from alphazero.engine import engine_cache as stock
 from alphazero.engine.engine import Engine
+from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network.evaluator import Evaluator, UniformEvaluator
 from alphazero.protocols.uci import thinking

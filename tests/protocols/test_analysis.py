@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine.options import EngineOptions
 from alphazero.protocols.kata_analysis.query import QueryError, read_query
 from alphazero.protocols.kata_analysis.server import AnalysisServer
 from tests.helpers.gtp_conversation import knowing  # noqa: F401  (a fixture)

@@ -283,7 +283,7 @@ def test_loading_begins_once_nothing_is_asked(monkeypatch) -> None:
 
 
 def test_a_game_that_cannot_be_loaded_fails_the_commands_that_need_it() -> None:
-    from alphazero.cli.engine_options import EngineOptions
+    from alphazero.engine.options import EngineOptions
 
     heard: list[str] = []
     front = Front(GtpOptions(EngineOptions("go:size=99")), heard.append)

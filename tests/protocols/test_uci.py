@@ -11,13 +11,12 @@ from typing import ClassVar
 import pytest
 
 from alphazero.arena.reference import Ending, Reference
-from alphazero.cli.engine_options import require_game
 from alphazero.config import PuctConfig
 from alphazero.engine.analysis import LEVELS, Limit
+from alphazero.engine.options import require_game
 from alphazero.errors import UserError
 from alphazero.network.evaluator import UniformEvaluator
 from alphazero.protocols.uci import thinking
-from alphazero.protocols.uci.lines import centipawns
 from alphazero.protocols.uci.options import OPTIONS
 from tests.helpers.uci_conversation import (
     Conversation,
@@ -73,7 +72,7 @@ def test_the_command_line_sets_what_options_begin_with() -> None:
 
 def test_options_are_listed_before_anything_large_is_loaded() -> None:
     program = (
-        "import sys\nfrom alphazero.cli.engine_options import EngineOptions\n"
+        "import sys\nfrom alphazero.engine.options import EngineOptions\n"
         "from alphazero.protocols.uci.front import Front\n"
         "front = Front(EngineOptions('chess'), lambda data: None)\n"
         "front._later = lambda task: None\n"
@@ -349,12 +348,6 @@ def test_a_whole_game_stays_within_the_clock() -> None:
 
 
 # -- what it says ----------------------------------------------------------------------------------
-
-
-def test_values_as_centipawns() -> None:
-    assert [centipawns(value) for value in (-1.0, 0.0, 0.5, 1.0)] == [-12780, 0, 89, 12780]
-    values = [centipawns(n / 100) for n in range(-100, 101)]
-    assert values == sorted(values) and values[10] == -values[190]
 
 
 def test_lines_tell_whole_numbers_and_legal_moves() -> None:

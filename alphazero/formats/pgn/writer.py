@@ -6,14 +6,12 @@ tags and comments). `pgn_reader.py` reads them.
 A value is written as GUIs and lichess do, `{[%eval 0.31]}`: in pawns, for White.
 """
 
-import math
 import textwrap
 from collections.abc import Iterator, Mapping
 
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
+from alphazero.formats.annotation import Note, centipawns, value_of_pawns
 from alphazero.game import Game, Pieces, Position
-from alphazero.protocols.uci.lines import CENTIPAWN_CURVE, CENTIPAWN_SCALE, centipawns
 
 RESULTS = {"1-0": 1.0, "0-1": -1.0, "1/2-1/2": 0.0, "*": None}  # for White
 UNFINISHED = "*"
@@ -76,7 +74,7 @@ def pawns(share: float) -> float:
 
 def share_of(advantage: float) -> float:
     """The inverse of `pawns`."""
-    return (1 + math.atan(100 * advantage / CENTIPAWN_SCALE) / CENTIPAWN_CURVE) / 2
+    return (1 + value_of_pawns(advantage)) / 2
 
 
 def clock_text(seconds: float) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
-from alphazero.cli.command_line import INTERRUPTED, report
+from alphazero.command_line import INTERRUPTED, report
 from alphazero.protocols.gtp.front import Front
 from alphazero.protocols.gtp.options import GtpOptions
 from alphazero.protocols.gtp.server import Server

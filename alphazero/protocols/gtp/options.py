@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass, field
 
 import alphazero
-from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine.options import EngineOptions
 
 NAME = "AlphaZero"
 

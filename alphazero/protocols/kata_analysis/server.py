@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import alphazero
-from alphazero.cli.command_line import INTERRUPTED, report, take_stdout
-from alphazero.cli.engine_options import EngineOptions, require_game
+from alphazero.command_line import INTERRUPTED, report
 from alphazero.engine.engine_cache import Stock
+from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
 from alphazero.protocols.kata_analysis.query import QueryError, read_query
 from alphazero.protocols.kata_analysis.study import Study, studies
+from alphazero.protocols.stdio import take_stdout
 
 Send = Callable[[dict[str, Any]], None]
 PROXY_WARNING = "without a network that knows the score, scoreLead only stands for the win rate"

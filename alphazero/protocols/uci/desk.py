@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.protocols.uci.control import Control
 from alphazero.protocols.uci.options import Settings

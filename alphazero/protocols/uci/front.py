@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 import alphazero
-from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine.options import EngineOptions
 from alphazero.protocols.uci.control import Control
 from alphazero.protocols.uci.desk import Desk
 from alphazero.protocols.uci.options import Settings

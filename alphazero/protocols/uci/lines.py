@@ -6,17 +6,15 @@ Scores are for the engine's side. A network knows what a position is worth, not 
 drawn: for win, draw and loss the two halves of the point are taken to be decided independently.
 """
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from alphazero.formats.annotation import centipawns
 
 if TYPE_CHECKING:
     from alphazero.engine.analysis import Line, Thought
     from alphazero.game import Position
 
-# lc0's: 90 tan(1.5637541897 q) is 100 for an expected result of about 0.54 of the point each way.
-CENTIPAWN_SCALE, CENTIPAWN_CURVE = 90.0, 1.5637541897
-MOST_CENTIPAWNS = 12800
 PERMILLE = 1000
 LONGEST_PV = 40  # moves that are told
 
@@ -77,13 +75,6 @@ def score(line: "Line", kind: str = "centipawn") -> str:
     if kind == "Q":
         return f"cp {round(10000 * value)}"
     return f"cp {centipawns(value)}"
-
-
-def centipawns(value: float) -> int:
-    """A value in [-1, 1] in hundredths of a pawn."""
-    most = math.tan(CENTIPAWN_CURVE)
-    pawns = CENTIPAWN_SCALE * min(max(math.tan(CENTIPAWN_CURVE * value), -most), most)
-    return round(min(max(pawns, -MOST_CENTIPAWNS), MOST_CENTIPAWNS))
 
 
 def wdl(line: "Line") -> str:

@@ -4,8 +4,8 @@ import os
 import sys
 from typing import NoReturn
 
-from alphazero.cli.command_line import INTERRUPTED
-from alphazero.cli.engine_options import EngineOptions, require_game
+from alphazero.command_line import INTERRUPTED
+from alphazero.engine.options import EngineOptions, require_game
 from alphazero.protocols.stdio import Streams, split_lines
 from alphazero.protocols.uci.front import Front
 

@@ -7,7 +7,7 @@ people look for them. Names are found whatever their case.
 import math
 from dataclasses import dataclass, replace
 
-from alphazero.cli.engine_options import EngineOptions
+from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError, closest
 
 EMPTY = "<empty>"

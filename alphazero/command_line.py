@@ -1,6 +1,6 @@
-"""What the command lines share: errors as one line, exit codes, checked numbers.
+"""Shared by all command lines: errors on one line, exit codes, checks of numbers.
 
-Imported before anything is known to be needed, so it imports nothing heavy.
+Imports nothing heavy, so that `--help` and a mistyped option answer at once.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from typing import NoReturn
 from alphazero.errors import UserError
 
 BAD_INPUT = 2
-SEEDS = 2**63  # as many as fit what games are numbered and recorded with
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C has ended
+SEEDS = 2**63  # number of seeds: game ids and records hold 63 bits
+INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(program: str, command: Callable[[], int]) -> int:
-    """The exit code of a command; what a person can mend becomes one line on stderr."""
+    """Run a command and return its exit code; a UserError becomes one line on stderr."""
     try:
         code = command()
         sys.stdout.flush()  # here, so that a closed pipe shows now and not at exit
@@ -84,17 +84,6 @@ def seconds(text: str) -> float:
     return value
 
 
-def take_stdout() -> int:
-    """A descriptor for the answers alone: what else is printed goes to stderr from now on."""
-    sys.stdout.flush()
-    answers = os.dup(1)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # there is no stderr
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return answers
-
-
 def report(text: str) -> None:
-    """Tell the person at the other end something that is no answer, where answers go to stdout."""
+    """Print a line on stderr, for a person; stdout is for answers."""
     print(text, file=sys.stderr, flush=True)
