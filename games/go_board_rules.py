@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from alphazero.game import Stones
+from alphazero.game import Ruleset, Stones
 from alphazero.game.jit import kernel
 from games.go_life_rules import fill_final_area, mark_settled, white_points
 from games.go_rules import (
@@ -31,12 +31,13 @@ from games.go_rules import (
 )
 
 COLUMNS = "ABCDEFGHJKLMNOPQRST"  # there is no I
-RULES = {  # ko rule, suicide, points for handicap
-    "tromp-taylor": (POSITIONAL, True, NOTHING),
-    "chinese": (POSITIONAL, False, ALL),
-    "aga": (SITUATIONAL, False, ALL_BUT_ONE),
-    "new-zealand": (SITUATIONAL, True, NOTHING),
+RULES = {
+    "tromp-taylor": Ruleset("positional", True, "0"),
+    "chinese": Ruleset("positional", False, "N"),
+    "aga": Ruleset("situational", False, "N-1"),
+    "new-zealand": Ruleset("situational", True, "0"),
 }
+HANDICAP_RULES = {"0": NOTHING, "N": ALL, "N-1": ALL_BUT_ONE}
 KO_RULES = {"simple": SIMPLE, "positional": POSITIONAL, "situational": SITUATIONAL}
 MAX_KOMI = 1000.0
 
@@ -85,7 +86,7 @@ class Board:
             captures=lambda state: (int(state["captures"][0]), int(state["captures"][1])),
             komi=lambda state: float(state["komi"]),
             set_komi=self.set_komi,
-            rules=tuple(RULES),
+            rules=RULES,
             set_rules=self.set_rules,
             set_up=self.set_up,
             set_handicap=self.set_handicap,
@@ -261,16 +262,14 @@ def find_rules(rules: str, ko: str, suicide: bool | str) -> tuple[int, int, int]
             f"unknown rules {rules!r}: those with area scoring are {', '.join(RULES)}"
             " (territory scoring, as in Japanese rules, is not supported)"
         )
-    ko_rule, suicide_allowed, handicap_rule = RULES[rules]
-    if ko:
-        if ko not in KO_RULES:
-            raise ValueError(f"unknown ko rule {ko!r}: choose {', '.join(KO_RULES)}")
-        ko_rule = KO_RULES[ko]
-    if suicide != "":
-        if not isinstance(suicide, bool):
-            raise ValueError(f"suicide must be true or false, not {suicide}")
-        suicide_allowed = suicide
-    return ko_rule, int(suicide_allowed), handicap_rule
+    ruleset = RULES[rules]
+    ko = ko or ruleset.ko
+    if ko not in KO_RULES:
+        raise ValueError(f"unknown ko rule {ko!r}: choose {', '.join(KO_RULES)}")
+    suicide = ruleset.suicide if suicide == "" else suicide
+    if not isinstance(suicide, bool):
+        raise ValueError(f"suicide must be true or false, not {suicide}")
+    return KO_RULES[ko], int(suicide), HANDICAP_RULES[ruleset.handicap]
 
 
 def star_points(size: int) -> set[tuple[int, int]]:

@@ -27,7 +27,7 @@ from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.formats.pgn.reader import read_pgn, start_from
 from alphazero.formats.pgn.writer import write_pgn
-from alphazero.formats.sgf.reader import read_sgf
+from alphazero.formats.sgf import read_sgf
 from alphazero.game import Game, Position, load
 
 FIRST_LINE = "alphazero game 1"

@@ -2,13 +2,13 @@
 
 from alphazero.game import Game, Position
 
-HANDICAP_KOMI = 0.5  # unless somebody says otherwise: it settles draws
+HANDICAP_KOMI = 0.5  # the default in a handicap game: it decides draws
 
 
 def most_handicap(size: int) -> int:
-    """How many stones have a usual point on a board of size x size; 0 where there is no handicap.
+    """The most handicap stones with usual points on a board of size x size, perhaps 0.
 
-    After the Go Text Protocol's specification, version 2, section 4.1.1.
+    After the specification of the Go Text Protocol, version 2, section 4.1.1.
     """
     if size < 7:
         return 0
@@ -16,15 +16,15 @@ def most_handicap(size: int) -> int:
 
 
 def handicap_points(size: int, count: int) -> list[tuple[int, int]]:
-    """The usual points of so many handicap stones as (row, column), row 0 on top, in the order of
-    the Go Text Protocol. Raises ValueError where there are none."""
+    """The usual points of `count` stones as (row, column), row 0 on top, in the order of the Go
+    Text Protocol. Raises ValueError if there are none."""
     most = most_handicap(size)
     if not 2 <= count <= most:
         allowed = f"2 to {most}" if most else "no"
         raise ValueError(f"{allowed} handicap stones on a board of {size}x{size}, not {count}")
     low = 2 if size < 13 else 3
     middle, high = size // 2, size - 1 - low
-    # Line from below and column: the corners, then pairs, and the middle if the count is odd.
+    # (line from below, column): the corners, then pairs, and the middle if the count is odd.
     points = [(low, low), (high, high), (high, low), (low, high)][:count]
     if count >= 6:
         points += [(middle, low), (middle, high)]
@@ -36,8 +36,8 @@ def handicap_points(size: int, count: int) -> list[tuple[int, int]]:
 
 
 def handicap_position(game: Game, count: int) -> Position:
-    """The initial position with so many handicap stones of the first player's on the usual points,
-    the second player to move. Raises ValueError."""
+    """The initial position with `count` stones of the first player's on the usual points and the
+    second player to move. Raises ValueError."""
     stones = game.stones
     if stones is None:
         raise ValueError(f"there is no handicap in {game.title}")

@@ -21,7 +21,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -86,6 +86,14 @@ class Auxiliary:
     loss: str = "mse"  # or "bce" for targets in [0, 1], "tanh" for targets in [-1, 1]
 
 
+class Ruleset(NamedTuple):
+    """What rulesets of a game of stones differ in."""
+
+    ko: str  # the repetitions that are forbidden: "simple", "positional" or "situational"
+    suicide: bool  # a chain of several stones may take its own last liberty
+    handicap: str  # points for the second player: "N" for N handicap stones, "N-1" or "0"
+
+
 @dataclass(frozen=True)
 class Stones:
     """What a game of stones on a grid, as Go, tells programs that know such games (GTP, SGF, the
@@ -99,7 +107,7 @@ class Stones:
     captures: Callable[[State], tuple[int, int]]  # stones that each player has taken
     komi: Callable[[State], float]  # points for the second player, without compensation of handicap
     set_komi: Callable[[State, float], None]
-    rules: tuple[str, ...]  # names of rulesets
+    rules: Mapping[str, Ruleset]  # by name
     # (state, name, ko="", suicide=""): a ruleset, whose rules on ko and suicide may be replaced as
     # in the game's parameters. Raises ValueError for what is unknown.
     set_rules: Callable[..., None]

@@ -16,7 +16,7 @@ from alphazero.config import Config
 from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
 from alphazero.formats.pgn.reader import read_written, replay
-from alphazero.formats.sgf.reader import read_sgf
+from alphazero.formats.sgf import read_sgf
 from alphazero.formats.sgf.tree import decode_sgf, format_sgf, parse_sgf
 from alphazero.game import Game, Position, load
 from alphazero.run.loop import Summary, train

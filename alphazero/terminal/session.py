@@ -23,7 +23,7 @@ from alphazero.formats.game_file import (
 )
 from alphazero.formats.pgn.reader import read_pgn
 from alphazero.formats.pgn.writer import write_pgn
-from alphazero.formats.sgf.reader import SgfInfo, read_sgf, result_text, write_sgf
+from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.game import Game, Position
 
 RESIGNATION = " by resignation"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Note
 from alphazero.formats.handicap import handicap_points, handicap_position, most_handicap
-from alphazero.formats.sgf.reader import SgfInfo, read_sgf, result_text, write_sgf
+from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.formats.sgf.tree import Node, decode_sgf, format_sgf, parse_sgf
 from alphazero.game import Game, Position, load
 
@@ -275,7 +275,7 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
     assert stones is not None
     handicap = rng.choice((0, 0, 2, 5, 9))
     position = handicap_position(game, handicap) if handicap else game.position()
-    rules = rng.choice(stones.rules)
+    rules = rng.choice(list(stones.rules))
     komi = rng.randint(-40, 40) / 2
     if not handicap and rng.random() < 0.3:
         size = game.planes[1]

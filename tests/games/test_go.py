@@ -215,7 +215,7 @@ def test_rules_can_be_set_in_a_game() -> None:
     assert not position.is_legal(position.action("B5"))
     position.amend(lambda state: stones_of(position).set_rules(state, "aga"))
     assert position.is_legal(position.action("B5"))
-    assert stones_of(position).rules == tuple(go_board_rules.RULES)
+    assert stones_of(position).rules == go_board_rules.RULES
     with pytest.raises(ValueError, match=r"japanese.*tromp-taylor, chinese, aga, new-zealand"):
         stones_of(position).set_rules(position.state, "japanese")
 

@@ -16,7 +16,7 @@ from alphazero.data.replay import play_moves
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.formats.pgn.writer import write_pgn
-from alphazero.formats.sgf.reader import SgfInfo, write_sgf
+from alphazero.formats.sgf import SgfInfo, write_sgf
 from alphazero.game import Position, load
 from alphazero.learning.checkpoint import latest
 from alphazero.network.weights import read_file, weights_file

@@ -18,7 +18,7 @@ from alphazero.engine.territory import Estimate, chains, estimate, mark_points
 from alphazero.errors import UserError
 from alphazero.formats.game_file import save_path, saved_game, saved_text
 from alphazero.formats.handicap import handicap_position
-from alphazero.formats.sgf.reader import read_sgf
+from alphazero.formats.sgf import read_sgf
 from alphazero.game import Position, load
 from alphazero.terminal.app import TerminalGame
 from alphazero.terminal.console import line_reader
@@ -380,7 +380,7 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
         ("(;GM[1]SZ[5]KM[7];B[aa])", "", "is a game of go:size=5,komi=7.5,rules=tromp-taylor, not"),
         ("(;GM[1]SZ[9]KM[7];B[aa])", " 2", "has 1 moves, so N cannot be 2"),
         ("(;GM[1]SZ[9]KM[7];B[aa];W[aa])", "", "move 2 (W[aa]): A9 is illegal: occupied"),
-        ("no game", "", "is no SGF file"),
+        ("no game", "", "is not an SGF file"),
     ],
 )
 def test_a_bad_file_is_one_line_and_changes_nothing(tmp_path, text, number, message):

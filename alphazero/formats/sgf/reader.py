@@ -1,17 +1,9 @@
-"""Games of Go as SGF files.
+"""Games of Go from SGF files.
 
-    game = read_sgf("game.sgf")             the end of the main line
-    game = read_sgf("game.sgf", move=12)    before its move 12
-    game.position, game.info                a Position; who played, rules, result …
-    text = write_sgf(position, info)        FF[4], to be encoded as UTF-8
-
-Also `read_sgf(bytes)`, and `read_sgf(path, game=game)` for a position of that game where the board
-has its size. The file's komi, rules and handicap are in the position's states, whatever the
-parameters of the game. `result_text(score)` is how SGF and GTP write a result.
-
-Stones that are set up in the middle of the main line make a new start: what came before is not in
-the position's history. So does a move that our rules forbid and other rules may allow, because of a
-repetition or after two passes.
+Komi, rules and handicap of the file are set in the position's states, whatever the parameters of
+its game. Stones set up in the middle of the main line begin a new start position: earlier moves are
+not in its history. So does a move that is illegal here and may be legal by other rules, because of
+a repetition or after two passes.
 """
 
 import functools
@@ -26,48 +18,26 @@ import numpy as np
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Note
 from alphazero.formats.handicap import HANDICAP_KOMI, handicap_points
+from alphazero.formats.rulesets import Rules, find_rules, sgf_text
 from alphazero.formats.sgf.tree import Node, decode_sgf, parse_sgf
-from alphazero.formats.sgf.writer import (
-    COLORS,
-    KATAGO_RULES,
-    LETTERS,
-    SgfInfo,
-    result_text,
-    stones_of,
-    write_sgf,
-    written_rules,
-)
+from alphazero.formats.sgf.writer import COLORS, LETTERS, SgfInfo, stones_of
 from alphazero.game import Game, Position, load
 
-__all__ = ["SgfGame", "SgfInfo", "read_sgf", "result_text", "write_sgf"]
-
-DEFAULT_SIZE = 19  # of a file that names none
+DEFAULT_SIZE = 19  # where property SZ is missing
 SETUP = {"AE": 0, "AB": 1, "AW": 2}
-
-# Our rulesets as files name them: letters and digits, lower case.
-RULES = {
-    "chinese": "chinese", "cn": "chinese", "china": "chinese", "chineseogs": "chinese",
-    "chinesekgs": "chinese", "中国": "chinese", "中国规则": "chinese",
-    "aga": "aga", "bga": "aga", "french": "aga", "american": "aga",
-    "nz": "new-zealand", "newzealand": "new-zealand",
-    "tromptaylor": "tromp-taylor", "tt": "tromp-taylor",
-    **{text.lower(): name for name, text in KATAGO_RULES.items()},
-}  # fmt: skip
+LARGEST_KOMI = 150  # beyond it, the number is hundredths: some servers write 375 for 3.75
 
 
 @dataclass
 class SgfGame:
-    """A file's game up to some move of its main line."""
+    """The main line of a file up to some move."""
 
     position: Position
     info: SgfInfo
-    notes: dict[int, Note]  # by the number of moves in `position.moves` before them
-    following: list[int]  # the moves after that, as far as no stones are set up
+    notes: dict[int, Note]  # by the number of moves in `position.moves` before each
+    following: list[int]  # the next moves, up to stones set up or an illegal move
     plies: int  # moves of the whole main line
-    remarks: list[str]  # what had to be assumed, a line each
-
-
-# -- reading ---------------------------------------------------------------------------------------
+    remarks: list[str]  # assumptions made, one line each
 
 
 def read_sgf(
@@ -78,17 +48,17 @@ def read_sgf(
     number: int = 1,
     strict: bool = False,
 ) -> SgfGame:
-    """The game of a file's main line: before its move `move`, counted from 1, or at its end.
+    """Read the main line of an SGF file, to its end or to before move number `move`, from 1.
 
-    `source` is a path, or the content as bytes; `number` counts the games of a collection. A board
-    of the size of `game` becomes a position of `game`, any other one of `go`. Rules that we do not
-    know, as Japanese ones, are replaced by the game's with a remark; if `strict`, that is an error.
-    Raises UserError for what cannot be read, with the source and the number of the move.
+    `source` is a path, or the file's content; `number`, from 1, selects a game of a collection. A
+    board of the size of `game` becomes a position of `game`, any other board one of `go`. Unknown
+    rules, such as Japanese ones, are replaced by the game's with a remark or, if `strict`, are an
+    error. Raises UserError, whose message names the source and the move.
     """
     name = "the SGF text" if isinstance(source, bytes) else str(source)
     roots = parse_sgf(decode_sgf(source if isinstance(source, bytes) else _read(source)))
     if not roots:
-        raise UserError(f"{name} is no SGF file: it holds no game, which begins with (;")
+        raise UserError(f"{name} is not an SGF file: it holds no game, which begins with (;")
     if not 1 <= number <= len(roots):
         raise UserError(f"{name} holds {len(roots)} games, so there is no game {number}")
     root = roots[number - 1]
@@ -112,34 +82,35 @@ def _read(path: Path | str) -> bytes:
 
 
 def _game_for(root: Node, game: Game | None) -> Game:
-    """The game given, if it is played on the root's board, else Go on that board."""
+    """`game` if its board has the root's size, else Go on a board of that size."""
     kind, size = root.value("GM", "1"), root.value("SZ", str(DEFAULT_SIZE))
     if kind != "1":
-        raise ValueError(f"it is no game of Go (GM[1]) but of another kind, GM[{kind}]")
+        raise ValueError(f"not a game of Go (GM[1]) but GM[{kind}]")
     sides = re.fullmatch(r"(\d+)(?:\s*[:xX*,]\s*(\d+))?", size)
     if sides is None:
-        raise ValueError(f"{size!r} is no size of a board (SZ)")
+        raise ValueError(f"invalid board size SZ[{size}]")
     width, height = int(sides[1]), int(sides[2] or sides[1])
     if width != height:
-        raise ValueError(f"the board has {width}x{height} points; only square boards are played")
+        raise ValueError(f"the board is {width}x{height}; only square boards are supported")
     if game is not None and game.stones is not None and game.planes[1] == width:
         return game
     return _go(width, root.value("RU"))
 
 
-def _go(size: int, rules: str) -> Game:
-    """Go on a board of this size, with a ko and suicide rule of KataGo's that no ruleset has."""
-    own = re.fullmatch(r"ko(simple|positional|situational)scoreareataxnonesui([01])", rules.lower())
-    if own is None or rules.lower() in RULES:
-        return _load(f"go:size={size}")
-    return _load(f"go:size={size},ko={own[1]},suicide={'true' if own[2] == '1' else 'false'}")
+def _go(size: int, written: str) -> Game:
+    """Go on a board of this size, with a ko or suicide rule of KataGo's that no ruleset has."""
+    game = _load(f"go:size={size}")
+    rules = find_rules(written, stones_of(game).rules)
+    if rules is None or not rules.ko:
+        return game
+    return _load(f"go:size={size},ko={rules.ko},suicide={str(rules.suicide).lower()}")
 
 
-_load = functools.cache(load)  # with its compiled rules, which take a while to load
+_load = functools.cache(load)  # its kernels take a while to load
 
 
 class _Reader:
-    """The walk along a main line."""
+    """Plays a main line move by move."""
 
     def __init__(self, root: Node, game: Game, strict: bool) -> None:
         self.remarks: list[str] = []
@@ -147,7 +118,9 @@ class _Reader:
         self.following: list[int] = []
         self._game = game
         self._stones = stones_of(game)
-        self._state = game.position().start_state.copy()  # a start with this file's komi and rules
+        self._state = (
+            game.position().start_state.copy()
+        )  # an empty board with the file's komi and rules
         self._size = game.planes[1]
         self._plies = 0
         self.info = self._read_info(root, strict)
@@ -155,7 +128,7 @@ class _Reader:
         self.position = Position(game, self._state)
 
     def read(self, nodes: list[Node], move: float) -> None:
-        """Walk to before this move, and note the moves that follow."""
+        """Play the nodes to before this move, and look ahead at the moves that follow."""
         for index, node in enumerate(nodes):
             self._set_up(nodes[index:], is_root=index == 0)
             for player, text in _moves(node):
@@ -169,26 +142,13 @@ class _Reader:
     # -- the root ----------------------------------------------------------------------------------
 
     def _read_info(self, root: Node, strict: bool) -> SgfInfo:
-        written = root.value("RU")
-        if written == written_rules(self._game):
-            written = ""  # the game's own, perhaps with a ko rule that no ruleset has
-        rules = RULES.get("".join(filter(str.isalnum, written)).lower(), "")
-        if rules in self._stones.rules:
-            self._stones.set_rules(self._state, rules)
-        else:
-            rules = str(self._game.parameters.get("rules", ""))
-            if written and strict:
-                known = ", ".join(self._stones.rules)
-                raise ValueError(f"its rules, {written}, are not known; known rules: {known}")
-            if written:
-                self.remarks.append(f"the file's rules, {written}, are not known: {rules} instead")
         return SgfInfo(
             black=root.value("PB"),
             white=root.value("PW"),
             black_rank=root.value("BR"),
             white_rank=root.value("WR"),
             result=root.value("RE"),
-            rules=rules,
+            rules=self._read_rules(root.value("RU"), strict),
             handicap=_handicap(root),
             date=root.value("DT"),
             event=root.value("EV"),
@@ -196,18 +156,34 @@ class _Reader:
             overtime=root.value("OT"),
         )
 
+    def _read_rules(self, written: str, strict: bool) -> str:
+        """Set the file's rules in the start state; returns the name of the ruleset."""
+        own, rulesets = Rules.of(self._game), self._stones.rules
+        found = find_rules(written, rulesets)
+        if written == sgf_text(own, rulesets):
+            pass
+        elif found is not None and not found.ko:
+            self._stones.set_rules(self._state, found.name)
+            return found.name
+        elif written and strict:
+            known = ", ".join(rulesets)
+            raise ValueError(f"its rules, {written}, are not known; known rules: {known}")
+        elif written:
+            self.remarks.append(f"the file's rules, {written}, are not known: {own.name} instead")
+        return own.name
+
     def _read_komi(self, root: Node) -> float:
         written = root.value("KM")
         komi = _number(written)
         if komi is None:
             is_handicap = self.info.handicap > 0
             komi = HANDICAP_KOMI if is_handicap else self._stones.komi(self._state)
-            what = f"the komi {written!r} is no number" if written else "the file names no komi"
+            what = f"the komi {written!r} is not a number" if written else "the file names no komi"
             self.remarks.append(f"{what}: {komi:g} assumed")
             return komi
-        points = komi / 100 if abs(komi) > 150 else komi  # a server writes 375 for 3.75
+        points = komi / 100 if abs(komi) > LARGEST_KOMI else komi
         if points % 1 in (0.25, 0.75):
-            points *= 2  # counted in stones, as in China: 3.75 stones are 7.5 points
+            points *= 2  # counted in stones, as in China: 3.75 stones for 7.5 points
         if points != komi:
             self.remarks.append(f"komi {written} read as {points:g} points")
         return points
@@ -215,7 +191,7 @@ class _Reader:
     # -- nodes -------------------------------------------------------------------------------------
 
     def _set_up(self, nodes: list[Node], is_root: bool) -> None:
-        """Apply what the first of these nodes sets up; the others tell who moves next."""
+        """Apply the setup stones of the first node; the others tell who moves next."""
         node = nodes[0]
         board = self._stones.board(self.position.state)
         before = board.copy()
@@ -240,7 +216,7 @@ class _Reader:
             self.position.set_to_play(to_play)
 
     def _begin(self, board: np.ndarray, to_play: int) -> None:
-        """Start anew from a board."""
+        """Begin a new start position from a board."""
         state = self._state.copy()
         try:
             self._stones.set_up(state, board, to_play)
@@ -269,7 +245,7 @@ class _Reader:
             self.remarks.append(f"history begins before {place}, impossible otherwise: {reason}")
 
     def _look_ahead(self, nodes: list[Node]) -> None:
-        """Collect the moves that follow in turn and by our rules."""
+        """Collect the moves that follow, while they alternate and are legal."""
         ahead = self.position.copy()
         for index, node in enumerate(nodes):
             if index and not node.properties.keys().isdisjoint({*SETUP, "PL"}):
@@ -299,7 +275,7 @@ class _Reader:
     # -- values ------------------------------------------------------------------------------------
 
     def _action(self, text: str) -> int:
-        """A move: a point, or a pass, which older versions write as the point tt."""
+        """The action of a move: a point, or a pass, which older versions write as the point tt."""
         text = text.strip().lower()
         if text in ("", "tt"):
             return self._size * self._size
@@ -320,19 +296,19 @@ class _Reader:
     def _point(self, text: str) -> tuple[int, int]:
         column, row = (LETTERS.find(letter) for letter in text) if len(text) == 2 else (-1, -1)
         if not (0 <= row < self._size and 0 <= column < self._size):
-            raise ValueError(f"{text!r} is no point of a board of {self._size}x{self._size}")
+            raise ValueError(f"{text!r} is not a point of a {self._size}x{self._size} board")
         return row, column
 
 
 def _moves(node: Node) -> Iterator[tuple[int, str]]:
-    """The moves of a node, at most one in a good file, as player and text."""
+    """The moves of a node, at most one in a valid file, as player and text."""
     for name, values in node.properties.items():
         if name in ("B", "W"):
             yield COLORS.index(name), values[0]
 
 
 def _handicap(root: Node) -> int:
-    """Stones of handicap; a single one is none."""
+    """The number of handicap stones; a single one does not count."""
     handicap = int(_number(root.value("HA")) or 0)
     return handicap if handicap >= 2 else 0
 
@@ -342,6 +318,6 @@ def _color(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """The first number in a text, where a comma may stand for the point."""
+    """The first number in a text, in which a comma may be the decimal point."""
     found = re.search(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+", text)
     return float(found[0].replace(",", ".")) if found else None

@@ -1,14 +1,13 @@
-"""SGF files as trees of nodes: reading what the world's programs have written, and writing FF[4].
+"""The syntax of SGF: files as trees of nodes with properties.
 
     (;FF[4]GM[1]SZ[9]C[text];B[ee];W[ec](;B[cd])(;B[dd]))
 
-A file is a collection of trees. A node has properties, each a name of capital letters with one
-value or more, and children, of which the first is the main line. This module knows no game; what
-properties mean in Go is the matter of `sgf.py`.
+A file is a collection of trees. A node has properties, each a name of capital letters with one or
+more values, and children, of which the first continues the main line. This module knows no game.
 
-After https://www.red-bean.com/sgf (FF[1] to FF[4]); what real files do beyond it is read too:
-text before the first tree and between trees, lower-case letters in names (`AddBlack` is AB), trees
-that are not closed, a first node without its semicolon, any kind of line break, a byte order mark.
+After https://www.red-bean.com/sgf (FF[1] to FF[4]), and tolerant of what real files hold: text
+before and between trees, lower-case letters in names (`AddBlack` is AB), trees that are not closed,
+a first node without its semicolon, any kind of line break, a byte order mark.
 """
 
 import codecs
@@ -17,8 +16,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-LINE_WIDTH = 78  # after which a new line begins, between two nodes
-CHARSETS = {  # the larger sets of characters that files with these names are written in
+LINE_WIDTH = 78  # a line is broken between two nodes beyond it
+CHARSETS = {  # supersets, which files that name the smaller charset often need
     "gb2312": "gb18030",
     "gbk": "gb18030",
     "shift_jis": "cp932",
@@ -45,18 +44,18 @@ LINE_BREAK = re.compile(r"\r\n|\n\r|\n|\r")
 
 @dataclass
 class Node:
-    """A node with its values as text: escapes resolved, line breaks as \\n."""
+    """A node. Values are unescaped, with line breaks as \\n."""
 
     properties: dict[str, list[str]] = field(default_factory=dict)
     children: list["Node"] = field(default_factory=list)
 
     def value(self, name: str, default: str = "") -> str:
-        """The first value of a property on one line, without blanks around it."""
+        """The first value of a property, with its white space normalised to single blanks."""
         values = self.properties.get(name)
         return " ".join(values[0].split()) if values else default
 
     def main_line(self) -> Iterator["Node"]:
-        """This node and those after it, always the first child."""
+        """Iterate over this node and its descendants by first children."""
         node = self
         yield node
         while node.children:
@@ -68,18 +67,17 @@ class Node:
 
 
 def decode_sgf(content: bytes) -> str:
-    """The text of a file in the encoding that its mark or its CA property names.
+    """Decode a file by its byte order mark or its CA property.
 
-    Without either it is UTF-8 or, where that is impossible, Chinese if the bytes beyond ASCII come
-    in pairs, and else Latin-1, as the format says. Bytes that make no sense in an encoding are
-    replaced, for they stand in comments and names.
+    Without either, try UTF-8, then GB18030 if all bytes beyond ASCII come in pairs, then Latin-1,
+    the default of the format. Invalid bytes are replaced: they are in comments and names.
     """
     for mark, charset in MARKS.items():
         if content.startswith(mark):
             return content[len(mark) :].decode(charset, errors="replace")
     named = CHARSET.search(content)
     if named is not None:
-        with contextlib.suppress(LookupError, ValueError):  # no encoding that anybody knows
+        with contextlib.suppress(LookupError, ValueError):  # unknown encoding
             name = codecs.lookup(named[1].decode("ascii")).name
             return content.decode(CHARSETS.get(name, name), errors="replace")
     with contextlib.suppress(UnicodeDecodeError):
@@ -90,7 +88,7 @@ def decode_sgf(content: bytes) -> str:
 
 
 def parse_sgf(text: str) -> list[Node]:
-    """The roots of all trees in a text, none if it holds no SGF."""
+    """Parse all trees of a text; returns their roots, an empty list for a text without SGF."""
     roots = _parse_trees(text, TREE)
     return roots or _parse_trees(text, BARE_TREE)
 
@@ -104,10 +102,10 @@ def _parse_trees(text: str, beginning: re.Pattern[str]) -> list[Node]:
 
 
 def _parse_tree(text: str, start: int, roots: list[Node]) -> int:
-    """Read the tree that begins here into `roots`; returns where it ends."""
-    node: Node | None = None  # the one under way; none before the first
-    branches: list[Node | None] = []  # the nodes to go back to, one for every open parenthesis
-    property_name = ""  # whose values come now; without one they are junk
+    """Parse the tree that begins at `start` and append its root; returns the end of the tree."""
+    node: Node | None = None  # the current node; None before the first
+    branches: list[Node | None] = []  # the node to return to for every open parenthesis
+    property_name = ""  # of the values that follow; values without a name are skipped
 
     for token in TOKEN.finditer(text, start):
         mark, name, value = token.groups()
@@ -131,12 +129,12 @@ def _parse_tree(text: str, start: int, roots: list[Node]) -> int:
 
 
 def _plain_name(name: str) -> str:
-    """A property's name without the lower-case letters that older versions allow."""
+    """Drop the lower-case letters that older versions allow in a property's name."""
     return "".join(letter for letter in name if not letter.islower()) or name.upper()
 
 
 def unescape(value: str) -> str:
-    """A value's text: any character after a backslash is itself, an escaped line break nothing."""
+    """Resolve the escapes of a value; an escaped line break is dropped."""
     if "\r" in value:
         value = LINE_BREAK.sub("\n", value)
     if "\\" not in value:
@@ -148,19 +146,19 @@ def unescape(value: str) -> str:
 
 
 def escape(text: str) -> str:
-    """A text as the value of a property."""
+    """Escape a text for use as a property value."""
     return text.replace("\\", "\\\\").replace("]", "\\]")
 
 
 def format_sgf(roots: Sequence[Node]) -> str:
-    """A collection as text; encode it as its CA property says."""
+    """Format a collection, to be encoded as its CA property says."""
     return "".join(_format_tree(root) + "\n" for root in roots)
 
 
 def _format_tree(root: Node) -> str:
     pieces: list[str] = []
     width = 0
-    # What is still to be written, the next last: nodes, and the marks around variations.
+    # A stack of nodes to write, with the parentheses around variations.
     waiting: list[Node | str] = [")", root, "("]
     while waiting:
         item = waiting.pop()
@@ -173,7 +171,7 @@ def _format_tree(root: Node) -> str:
                     waiting += [")", child, "("]
         else:
             piece = item
-        # No break within "(;", for there are readers that look for just that.
+        # No break within "(;": some readers search for it.
         if piece != ")" and pieces[-1:] != ["("] and width + len(piece) > LINE_WIDTH:
             pieces.append("\n")
             width = 0

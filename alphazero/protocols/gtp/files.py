@@ -14,7 +14,7 @@ CANNOT_LOAD = "cannot load file"
 
 def loadsgf(front: "Front", call: Call) -> str:
     """A file's main line to its end or, with a number, to before that move."""
-    from alphazero.formats.sgf.reader import read_sgf
+    from alphazero.formats.sgf import read_sgf
 
     table = front.table
     path, move = path_and_move(call)
@@ -78,7 +78,7 @@ def savesgf(front: "Front", call: Call) -> str:
 
 
 def sgf_text(front: "Front", said: dict[str, str] | None = None) -> str:
-    from alphazero.formats.sgf.reader import SgfInfo, write_sgf
+    from alphazero.formats.sgf import SgfInfo, write_sgf
 
     table, said = front.table, said or {}
     info = SgfInfo(

@@ -1,0 +1,137 @@
+"""Rulesets of Go by the names that files and other programs give them.
+
+The terms of each ruleset are the game's own (`game.stones.rules`), under names such as
+`new-zealand`. Here are the other spellings of these names, SGF's and KataGo's among them:
+
+    find_rules("NZ", stones.rules)             Rules("new-zealand")
+    Rules("aga").katago_text(stones.rules)     "koSITUATIONALscoreAREAtaxNONEsui0"
+    Rules("aga").katago_fields(stones.rules)   {"scoring": "AREA", …, "ko": "SITUATIONAL", …}
+
+Only area scoring is supported. Functions raise ValueError for rules beyond that.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from alphazero.game import Game, Ruleset
+
+Rulesets = Mapping[str, Ruleset]  # `Stones.rules`
+
+SGF_NAMES = {  # property RU
+    "tromp-taylor": "Tromp-Taylor",
+    "chinese": "Chinese",
+    "aga": "AGA",
+    "new-zealand": "NZ",
+}
+SPELLINGS = {  # compared by their letters and digits in lower case
+    "tromp-taylor": ("tromptaylor", "tt"),
+    "chinese": ("chinese", "cn", "china", "chineseogs", "chinesekgs", "中国", "中国规则"),
+    "aga": ("aga", "bga", "french", "american"),
+    "new-zealand": ("newzealand", "nz"),
+}
+_NAMES = {spelling: name for name, spellings in SPELLINGS.items() for spelling in spellings}
+
+KATAGO_TEXT = re.compile(r"ko(simple|positional|situational)scoreareataxnonesui([01])")
+KO_RULES = ("SIMPLE", "POSITIONAL", "SITUATIONAL")
+FIXED = {
+    "scoring": "AREA",
+    "tax": "NONE",
+    "hasButton": False,
+}  # KataGo's fields with one value here
+IGNORED = ("friendlyPassOk",)
+
+
+class Rules(NamedTuple):
+    """The rules of one game: a ruleset, and the ko and suicide rules that replace its own."""
+
+    name: str
+    ko: str = ""  # empty: the ruleset's
+    suicide: bool | str = ""  # likewise
+
+    @staticmethod
+    def of(game: Game) -> "Rules":
+        """The rules in a game's parameters; an empty name for a game without rulesets."""
+        parameters = game.parameters
+        name, ko = str(parameters.get("rules", "")), str(parameters.get("ko", ""))
+        return Rules(name, ko, parameters.get("suicide", ""))
+
+    def terms(self, rulesets: Rulesets) -> Ruleset:
+        """The terms in force."""
+        own = rulesets[self.name]
+        suicide = own.suicide if self.suicide == "" else bool(self.suicide)
+        return own._replace(ko=self.ko or own.ko, suicide=suicide)
+
+    def katago_text(self, rulesets: Rulesets) -> str:
+        """The terms in KataGo's shorthand, which leaves out the points for handicap."""
+        terms = self.terms(rulesets)
+        return f"ko{terms.ko.upper()}scoreAREAtaxNONEsui{int(terms.suicide)}"
+
+    def katago_fields(self, rulesets: Rulesets) -> dict[str, Any]:
+        """The terms as the fields of KataGo's JSON."""
+        ko, suicide, handicap = self.terms(rulesets)
+        return {**FIXED, "ko": ko.upper(), "suicide": suicide, "whiteHandicapBonus": handicap}
+
+
+def find_rules(text: str, rulesets: Rulesets) -> Rules | None:
+    """The rules for any spelling of a ruleset's name, or for KataGo's shorthand; None if unknown.
+
+    A shorthand with the terms of a ruleset becomes that ruleset.
+    """
+    plain = "".join(filter(str.isalnum, text)).lower()
+    if _NAMES.get(plain) in rulesets:
+        return Rules(_NAMES[plain])
+    match = KATAGO_TEXT.fullmatch(plain)
+    if match is None:
+        return None
+    ko, suicide = match[1], match[2] == "1"
+    for name, terms in rulesets.items():
+        if (terms.ko, terms.suicide) == (ko, suicide):
+            return Rules(name)
+    return Rules(next(iter(rulesets)), ko, suicide)
+
+
+def named_rules(text: str, rulesets: Rulesets) -> Rules:
+    """As `find_rules`, for a name that must be known."""
+    rules = find_rules(text, rulesets)
+    if rules is None:
+        known = ", ".join(rulesets)
+        raise ValueError(
+            f"unknown rules {text.strip().lower()}: choose {known} (area scoring only)"
+        )
+    return rules
+
+
+def read_katago(value: Any, rulesets: Rulesets) -> Rules:
+    """The rules for a value of KataGo's JSON: a name, or fields of which some may be missing."""
+    if isinstance(value, str):
+        return named_rules(value, rulesets)
+    if not isinstance(value, dict):
+        raise ValueError(f"rules must be a name or an object, not {json.dumps(value)}")
+    return read_katago_fields(Rules("tromp-taylor").katago_fields(rulesets) | value, rulesets)
+
+
+def read_katago_fields(fields: Mapping[str, Any], rulesets: Rulesets) -> Rules:
+    """The rules for all the fields of KataGo's JSON."""
+    for name, value in fields.items():
+        only = FIXED.get(name, value)
+        if name not in (*FIXED, *IGNORED, "ko", "suicide", "whiteHandicapBonus") or value != only:
+            raise ValueError(f"unsupported rules: {name} {json.dumps(value)}")
+    ko, suicide, handicap = fields["ko"], fields["suicide"], fields["whiteHandicapBonus"]
+    if ko not in KO_RULES or not isinstance(suicide, bool):
+        raise ValueError(f"unsupported rules: ko {json.dumps(ko)}, suicide {json.dumps(suicide)}")
+    names = [name for name, terms in rulesets.items() if terms.handicap == handicap]
+    if not names:
+        raise ValueError(f"unsupported rules: whiteHandicapBonus {json.dumps(handicap)}")
+    for name in names:
+        if rulesets[name] == (ko.lower(), suicide, handicap):
+            return Rules(name)
+    return Rules(names[0], ko.lower(), suicide)
+
+
+def sgf_text(rules: Rules, rulesets: Rulesets) -> str:
+    """The rules as property RU: the ruleset's name or, if it is changed, KataGo's shorthand."""
+    if not rules.ko and rules.suicide == "":
+        return SGF_NAMES.get(rules.name, rules.name)
+    return rules.katago_text(rulesets)
