@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from alphazero.cli.engine_options import add_thinking, engine_options
@@ -213,19 +214,8 @@ def ready_engine(
     """The engine, compiled, with the limits that are asked for. Raises UserError."""
     from alphazero.engine.engine import make_engine
 
-    engine = make_engine(
-        game,
-        options.network,
-        report,
-        simulations=options.simulations,
-        seconds=options.time,
-        level=options.level,
-        seed=seed,
-        device=options.device,
-        threads=options.threads,
-    )
-    engine.look_up(reference)
-    game.compile(report)
+    engine = make_engine(game, replace(engine_options(options), seed=seed), report)
+    engine.use_reference(reference)
     engine.warm_up(report)
     return engine
 

@@ -4,6 +4,7 @@ Imports nothing heavy: front ends answer before a game or a network is loaded.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from alphazero.errors import UserError
 
@@ -25,6 +26,15 @@ class EngineOptions:
     device: str = "auto"
     threads: int = 1  # of the network on a processor
     cache: int = 0  # bytes for remembered evaluations
+
+
+class SearchOptions(NamedTuple):
+    """Parameters of the search that people change; None: the engine's default."""
+
+    c_puct: float | None = None
+    fpu_reduction: float | None = None  # first-play urgency: how much worse a new move is taken for
+    leaves: int | None = None  # positions evaluated at once
+    memory: int | None = None  # bytes of a tree, after which it grows no more
 
 
 def require_game(spec: str, wanted: str, what: str) -> None:

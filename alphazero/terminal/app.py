@@ -12,7 +12,9 @@ import numpy as np
 from alphazero.arena.player import RESIGN, Player
 from alphazero.arena.reference import Reference
 from alphazero.command_line import INTERRUPTED
-from alphazero.engine.engine import Engine, Thought
+from alphazero.engine.analysis import Analysis
+from alphazero.engine.engine import Engine
+from alphazero.engine.limits import SearchRequest
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Note
 from alphazero.terminal.chess import PiecesTalk
@@ -184,16 +186,16 @@ class TerminalGame:
             line = f"{name} plays {self.session.text(known)} (from the book)"
             return self._make_move(known, line)
         thought = self._think(only=self._reference.only(position))
-        if self._stones is not None and self._stones.gives_up(thought.share(thought.to_play)):
+        if self._stones is not None and self._stones.gives_up(thought.winrate(thought.to_play)):
             self._give_up()
             return
-        if self._pieces is not None and self._pieces.takes_draw(thought.share(thought.to_play)):
+        if self._pieces is not None and self._pieces.takes_draw(thought.winrate(thought.to_play)):
             return self._draw("")
         line = f"{name} plays {self.session.text(thought.action)}"
         facts = self.display.facts(thought)
         if not self.display.quiet:
             line = f"{line} | {self.display.judgement(thought, facts)}"
-        note = Note(" | ".join(facts), thought.share(0))
+        note = Note(" | ".join(facts), thought.winrate(0))
         self._make_move(thought.action, line, note)
 
     def _give_up(self) -> None:
@@ -213,19 +215,21 @@ class TerminalGame:
 
     def _think(
         self, in_earnest: bool = False, lines: int = 1, only: list[int] | None = None
-    ) -> Thought:
+    ) -> Analysis:
         """Have the engine look at the position, with a progress line for people who wait; in
         earnest it leaves the level aside that it plays at."""
         self.session.require_unfinished()
         progress = self.display.show_progress if self.display.can_progress else None
         with Interrupt() as stop:
-            thought = self.engine.think(
-                self.session.position,
-                stop=stop,
-                progress=progress,
-                in_earnest=in_earnest,
-                lines=lines,
-                only=only,
+            thought = self.engine.analyze(
+                SearchRequest(
+                    self.session.position,
+                    full_strength=in_earnest,
+                    continuations=lines,
+                    only=only,
+                ),
+                stop,
+                progress,
             )
         if progress is not None:
             self.display.wipe_progress()
@@ -252,7 +256,7 @@ class TerminalGame:
 
     def _hint(self, _: str) -> None:
         thought = self._think(in_earnest=True, lines=HINTS)
-        for number in range(min(HINTS, len(thought.lines))):
+        for number in range(min(HINTS, len(thought.moves))):
             self.display.hint(number, thought)
 
     def _eval(self, _: str) -> None:

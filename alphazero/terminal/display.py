@@ -5,7 +5,7 @@ from typing import TextIO
 
 import numpy as np
 
-from alphazero.engine.analysis import Thought
+from alphazero.engine.analysis import Analysis
 from alphazero.terminal.chess import PiecesTalk, paint_pieces
 from alphazero.terminal.go import LEGEND, SIDES, StonesTalk
 from alphazero.terminal.session import PASS, Session
@@ -116,26 +116,26 @@ class Display:
         result = "The game is a draw" if session.winner is None else session.result
         self.say(f"{result}{how}{you}.")
 
-    def judgement(self, thought: Thought, facts: Sequence[str]) -> str:
+    def judgement(self, thought: Analysis, facts: Sequence[str]) -> str:
         """The facts with the chances of the person before them, and a picture of these below."""
         human = self._session.human
         you = self._person or "you"
-        chances = f"{you} ({self._players[human]}) {percent(thought.share(human))}"
-        bar = win_bar(thought.share(0), self._players[0])
+        chances = f"{you} ({self._players[human]}) {percent(thought.winrate(human))}"
+        bar = win_bar(thought.winrate(0), self._players[0])
         return " | ".join([chances, *facts]) + "\n" + bar
 
-    def facts(self, thought: Thought) -> list[str]:
+    def facts(self, thought: Analysis) -> list[str]:
         """A thought about the position in words."""
         lead = "" if self._stones is None else self._stones.lead()
-        line = self._session.texts(thought.lines[0].pv[:LINE_MOVES])
+        line = self._session.texts(thought.moves[0].pv[:LINE_MOVES])
         return in_words(thought, self._players, lead, line)
 
-    def hint(self, number: int, thought: Thought) -> None:
+    def hint(self, number: int, thought: Analysis) -> None:
         """One of the best moves, and what would follow."""
-        line = thought.lines[number]
+        line = thought.moves[number]
         moves = self._session.texts(line.pv[:LINE_MOVES])
         self.say(
-            f"{number + 1}. {moves[0]:6}{percent(line.share):>4}  {line.visits:>6} visits   "
+            f"{number + 1}. {moves[0]:6}{percent(line.winrate):>4}  {line.visits:>6} visits   "
             + " ".join(moves)
         )
 
@@ -144,12 +144,12 @@ class Display:
         """Whether somebody may look at a line that is written again and again."""
         return self._err.isatty()
 
-    def show_progress(self, thought: Thought) -> None:
+    def show_progress(self, thought: Analysis) -> None:
         """How far a long search is, on one line that is written again and again."""
-        best = thought.lines[0]
+        best = thought.moves[0]
         line = (
             f"thinking: {thought.seconds:.0f} s, {thought.simulations} simulations, "
-            f"{self._session.text(best.action)} {percent(best.share)} (Ctrl-C: move now)"
+            f"{self._session.text(best.action)} {percent(best.winrate)} (Ctrl-C: move now)"
         )
         self._err.write(f"\r{line[:LINE_WIDTH]:{LINE_WIDTH}}")
         self._err.flush()
@@ -160,18 +160,18 @@ class Display:
 
 
 def in_words(
-    thought: Thought, players: tuple[str, str], lead: str, line: Sequence[str]
+    thought: Analysis, players: tuple[str, str], lead: str, line: Sequence[str]
 ) -> list[str]:
     """A thought in words: the chances of both sides by name, who leads if that is known, effort,
     and what would follow."""
     first, second = players
-    words = [f"{first} {percent(thought.share(0))}, {second} {percent(thought.share(1))}"]
+    words = [f"{first} {percent(thought.winrate(0))}, {second} {percent(thought.winrate(1))}"]
     if lead:
         words.append(lead)
     if thought.proven is not None:
         winner = thought.to_play if thought.proven > 0 else 1 - thought.to_play
         words.append(f"{players[winner]} wins by force" if thought.proven else "a draw by force")
     words.append(
-        f"{thought.simulations} simulations, {thought.rate:.0f}/s, {thought.seconds:.2f} s"
+        f"{thought.simulations} simulations, {thought.speed:.0f}/s, {thought.seconds:.2f} s"
     )
     return [*words, "line: " + " ".join(line)]

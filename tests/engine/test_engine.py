@@ -9,15 +9,10 @@ import pytest
 
 from alphazero.config import NetworkConfig
 from alphazero.engine import engine as engines
-from alphazero.engine.engine import (
-    LEVELS,
-    Engine,
-    Limit,
-    Line,
-    find_evaluator,
-    make_engine,
-    search_config,
-)
+from alphazero.engine.analysis import Analysis, MoveInfo
+from alphazero.engine.engine import Engine, find_evaluator, make_engine, never, search_config
+from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest
+from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.network.evaluator import Evaluation, RolloutEvaluator
@@ -28,6 +23,10 @@ TICTACTOE = load("tic-tac-toe")
 
 def rollouts(game=CONNECT4, **limits) -> Engine:
     return Engine(game, RolloutEvaluator(game), "rollouts", **{"simulations": 200} | limits)
+
+
+def analyze(engine: Engine, at, stop=never, on_info=None, **how) -> Analysis:
+    return engine.analyze(SearchRequest(at, **how), stop, on_info)
 
 
 def position(moves: str, game=CONNECT4):
@@ -49,40 +48,40 @@ def tick(monkeypatch, seconds: float) -> None:
 
 def test_a_search_has_its_simulations_and_repeats_with_its_seed():
     start = position("d d")
-    one, same = (rollouts(seed=4).think(start) for _ in range(2))
+    one, same = (analyze(rollouts(seed=4), start) for _ in range(2))
     assert one.simulations == 200 and start.moves == [3, 3]
-    assert one.lines == same.lines and one.action == same.action
-    assert sum(line.visits for line in one.lines) in (199, 200)
-    assert any(rollouts(seed=seed).think(start).lines != one.lines for seed in (5, 6))
+    assert one.moves == same.moves and one.action == same.action
+    assert sum(line.visits for line in one.moves) in (199, 200)
+    assert any(analyze(rollouts(seed=seed), start).moves != one.moves for seed in (5, 6))
 
 
 def test_it_moves_when_told_to_but_not_without_a_thought():
-    thought = rollouts(simulations=10**6).think(position(""), stop=lambda: True)
+    thought = analyze(rollouts(simulations=10**6), position(""), stop=lambda: True)
     assert 1 <= thought.simulations < 100
-    assert thought.action == thought.lines[0].action
+    assert thought.action == thought.moves[0].action
 
 
 def test_a_clock_ends_a_search_that_has_no_other_limit(monkeypatch):
     tick(monkeypatch, 0.01)
-    thought = rollouts(seconds=10.0).think(position(""))
-    # 1000 looks at the clock, each after a step of eight leaves: several times CLOCK_SIMULATIONS.
+    thought = analyze(rollouts(seconds=10.0), position(""))
+    # 1000 looks at the clock, each after a step of eight leaves: several times CHUNK_SIMULATIONS.
     assert 7000 <= thought.simulations <= 8100
     assert 10.0 <= thought.seconds < 10.1
-    assert sum(line.visits for line in thought.lines) == pytest.approx(thought.simulations, abs=8)
+    assert sum(line.visits for line in thought.moves) == pytest.approx(thought.simulations, abs=8)
 
 
 def test_progress_is_reported_every_second(monkeypatch):
     tick(monkeypatch, 0.1)
     heard = []
-    rollouts(seconds=5.2).think(position(""), progress=heard.append)
+    analyze(rollouts(seconds=5.2), position(""), on_info=heard.append)
     assert [round(thought.seconds) for thought in heard] == [1, 2, 3, 4, 5]
     assert sorted(thought.simulations for thought in heard)[0] > 0
-    assert all(len(thought.lines) == 7 and thought.lines[0].pv for thought in heard)
+    assert all(len(thought.moves) == 7 and thought.moves[0].pv for thought in heard)
 
 
 def test_a_clock_does_not_wait_once_the_result_is_proven(monkeypatch):
     tick(monkeypatch, 1e-6)
-    thought = rollouts(seconds=1e9).think(position("a g a g a b"))
+    thought = analyze(rollouts(seconds=1e9), position("a g a g a b"))
     assert thought.proven == 1 and thought.value == 1.0 and thought.seconds < 1e9
 
 
@@ -96,19 +95,28 @@ def test_small_searches_take_their_leaves_one_by_one():
 def test_a_search_without_limits_goes_on_until_it_is_stopped(monkeypatch):
     tick(monkeypatch, 0.1)
     heard = []
-    thought = rollouts().think(
-        position(""), limit=Limit(), stop=lambda: len(heard) == 5, progress=heard.append, every=50.0
+    thought = analyze(
+        rollouts(),
+        position(""),
+        limits=SearchLimits(),
+        stop=lambda: len(heard) == 5,
+        on_info=heard.append,
+        report_every=50.0,
     )
     # 500 looks at the clock in each fifth of the time, each after a step of eight leaves.
-    assert thought.simulations > 4 * engines.CLOCK_SIMULATIONS
+    assert thought.simulations > 4 * engines.CHUNK_SIMULATIONS
     assert [round(one.seconds) for one in heard] == [50, 100, 150, 200, 250]
 
 
 def test_a_solved_position_is_told_of_once_and_then_waited_in():
     heard = []
     stops = iter([False] * 5 + [True] * 9)
-    thought = rollouts().think(
-        position("a g a g a b"), limit=Limit(), stop=lambda: next(stops), progress=heard.append
+    thought = analyze(
+        rollouts(),
+        position("a g a g a b"),
+        limits=SearchLimits(),
+        stop=lambda: next(stops),
+        on_info=heard.append,
     )
     assert thought.proven == 1 and len(heard) <= 1
 
@@ -116,29 +124,29 @@ def test_a_solved_position_is_told_of_once_and_then_waited_in():
 def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
     tick(monkeypatch, 0.01)
     nearly_won = position("d d d c e a")  # f and b both make an open three
-    early = rollouts().think(nearly_won, limit=Limit(seconds=100.0, settle=1.0))
+    early = analyze(rollouts(), nearly_won, limits=SearchLimits(seconds=100.0, settle=1.0))
     tick(monkeypatch, 0.01)
-    late = rollouts().think(nearly_won, limit=Limit(seconds=100.0))
+    late = analyze(rollouts(), nearly_won, limits=SearchLimits(seconds=100.0))
     assert early.action == late.action
     assert early.proven is not None or early.seconds < late.seconds
 
 
 def test_both_limits_hold(monkeypatch):
-    assert rollouts().think(position(""), limit=Limit(30, 1e9)).simulations == 30
+    assert analyze(rollouts(), position(""), limits=SearchLimits(30, 1e9)).simulations == 30
     tick(monkeypatch, 1.0)
-    assert rollouts().think(position(""), limit=Limit(10**6, 5.0)).simulations < 100
+    assert analyze(rollouts(), position(""), limits=SearchLimits(10**6, 5.0)).simulations < 100
 
 
 def test_only_some_moves_may_be_considered():
     start = position("d d")
-    thought = rollouts().think(start, only=[0, 6])
-    assert sorted(line.action for line in thought.lines) == [0, 6]
-    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
+    thought = analyze(rollouts(), start, only=[0, 6])
+    assert sorted(line.action for line in thought.moves) == [0, 6]
+    assert sum(line.prior for line in thought.moves) == pytest.approx(1)
     assert thought.simulations == 200 and thought.action in (0, 6)
     winning = position("a g a g a b")
-    assert rollouts().think(winning, only=[1]).action == 1
+    assert analyze(rollouts(), winning, only=[1]).action == 1
     with pytest.raises(ValueError, match="none of the moves"):
-        rollouts().think(position("d d d d d d"), only=[3])
+        analyze(rollouts(), position("d d d d d d"), only=[3])
 
 
 # -- going on --------------------------------------------------------------------------------------
@@ -150,21 +158,21 @@ def keeping(**limits) -> Engine:
 
 def test_a_kept_tree_goes_on_with_the_game():
     engine, game = keeping(), position("d d")
-    assert engine.think(game).visits == 600
-    assert engine.think(game).visits == 1200  # the same position again
-    reply = engine.think(game).lines[0].pv
+    assert analyze(engine, game).visits == 600
+    assert analyze(engine, game).visits == 1200  # the same position again
+    reply = analyze(engine, game).moves[0].pv
     for move in reply[:2]:
         game.play(move)
-    known = engine.think(game)
+    known = analyze(engine, game)
     assert known.visits > 600 and known.simulations == 600
-    fresh = rollouts(simulations=600).think(game)
+    fresh = analyze(rollouts(simulations=600), game)
     assert fresh.visits in (599, 600)
 
 
 @pytest.mark.parametrize("change", ["undo", "another game", "another player", "three moves"])
 def test_a_tree_is_not_kept_for_what_it_does_not_know(change):
     engine, game = keeping(), position("a d g")
-    engine.think(game)
+    analyze(engine, game)
     if change == "undo":
         game.undo()
     elif change == "another game":
@@ -174,26 +182,26 @@ def test_a_tree_is_not_kept_for_what_it_does_not_know(change):
     else:
         for move in "bfb":
             game.play(move)
-    assert engine.think(game).visits in (599, 600)
+    assert analyze(engine, game).visits in (599, 600)
 
 
 def test_levels_and_restricted_searches_leave_the_kept_tree_aside():
     engine, game = keeping(), position("d d")
-    engine.think(game)
-    assert engine.think(game, only=[0, 1]).visits in (599, 600)
-    assert engine.think(game, limit=Limit(600, fresh=True)).visits in (599, 600)
-    assert engine.think(game).visits == 1200
+    analyze(engine, game)
+    assert analyze(engine, game, only=[0, 1]).visits in (599, 600)
+    assert analyze(engine, game, limits=SearchLimits(600, fresh=True)).visits in (599, 600)
+    assert analyze(engine, game).visits == 1200
     engine.set_level(5)
-    assert engine.think(game).visits <= LEVELS[5].simulations
+    assert analyze(engine, game).visits <= LEVELS[5].simulations
     engine.forget()
-    assert engine.think(game, in_earnest=True).visits in (599, 600)
+    assert analyze(engine, game, full_strength=True).visits in (599, 600)
 
 
 def test_limits_may_be_set_anew():
     engine = rollouts(level=3)
-    engine.set_limit(simulations=70)
-    assert engine.limit() == Limit(70) and engine.think(position("")).simulations == 70
-    engine.set_limit(seconds=2.0)
+    engine.set_limits(simulations=70)
+    assert engine.limits() == SearchLimits(70) and analyze(engine, position("")).simulations == 70
+    engine.set_limits(seconds=2.0)
     assert engine.name == "rollouts, 2 s a move"
 
 
@@ -201,51 +209,51 @@ def test_limits_may_be_set_anew():
 
 
 def test_it_takes_a_win_and_stops_a_loss():
-    win = rollouts().think(position("a g a g a b"))
-    assert win.action == 0 and win.proven == 1 and win.lines[0].share == 1.0
-    assert (win.share(0), win.share(1)) == (1.0, 0.0)
-    stop = rollouts(simulations=2000).think(position("b g b g b"))
+    win = analyze(rollouts(), position("a g a g a b"))
+    assert win.action == 0 and win.proven == 1 and win.moves[0].winrate == 1.0
+    assert (win.winrate(0), win.winrate(1)) == (1.0, 0.0)
+    stop = analyze(rollouts(simulations=2000), position("b g b g b"))
     assert stop.action == 1 and stop.to_play == 1
 
 
 def test_a_lost_position_is_said_to_be_lost():
     # X threatens a1 and e1 at once, and O can stop one of them.
-    thought = rollouts(simulations=5000).think(position("c c d d b"))
+    thought = analyze(rollouts(simulations=5000), position("c c d d b"))
     assert thought.proven == -1
-    assert (thought.value, thought.share(1), thought.share(0)) == (-1.0, 0.0, 1.0)
+    assert (thought.value, thought.winrate(1), thought.winrate(0)) == (-1.0, 0.0, 1.0)
 
 
 def test_lines_are_legal_and_the_best_comes_first():
     start = position("d d c")
-    thought = rollouts(seed=1).think(start, lines=3)
-    assert sorted(line.action for line in thought.lines) == start.legal_actions()
-    assert thought.lines[0].visits == max(line.visits for line in thought.lines)
-    assert [line.visits for line in thought.lines] == sorted(
-        (line.visits for line in thought.lines), reverse=True
+    thought = analyze(rollouts(seed=1), start, continuations=3)
+    assert sorted(line.action for line in thought.moves) == start.legal_actions()
+    assert thought.moves[0].visits == max(line.visits for line in thought.moves)
+    assert [line.visits for line in thought.moves] == sorted(
+        (line.visits for line in thought.moves), reverse=True
     )
-    for line in thought.lines:
+    for line in thought.moves:
         after = start.copy()
         assert line.pv[0] == line.action
         for action in line.pv:
             after.play(action)
-    assert all(len(line.pv) > 1 for line in thought.lines[:3])
-    assert all(0 <= line.lower_bound <= line.share <= 1 for line in thought.lines)
-    assert sum(line.prior for line in thought.lines) == pytest.approx(1)
-    assert thought.share(0) + thought.share(1) == pytest.approx(1)
-    assert thought.share(1) == pytest.approx(thought.lines[0].share)
+    assert all(len(line.pv) > 1 for line in thought.moves[:3])
+    assert all(0 <= line.lcb <= line.winrate <= 1 for line in thought.moves)
+    assert sum(line.prior for line in thought.moves) == pytest.approx(1)
+    assert thought.winrate(0) + thought.winrate(1) == pytest.approx(1)
+    assert thought.winrate(1) == pytest.approx(thought.moves[0].winrate)
 
 
 def test_a_line_that_ends_the_game_ends_there():
-    thought = rollouts(TICTACTOE).think(position("a1 b2 a2 c3", TICTACTOE), lines=9)
-    winning = [line for line in thought.lines if line.action == TICTACTOE.position().action("a3")]
+    thought = analyze(rollouts(TICTACTOE), position("a1 b2 a2 c3", TICTACTOE), continuations=9)
+    winning = [line for line in thought.moves if line.action == TICTACTOE.position().action("a3")]
     assert winning[0].pv == (0,)
 
 
 def test_the_lower_bound_is_wilsons():
-    assert Line(0, 0.5, 10, (0,)).lower_bound == pytest.approx(0.2366, abs=1e-4)
-    assert Line(0, 1.0, 10, (0,)).lower_bound == pytest.approx(0.7225, abs=1e-4)
-    assert Line(0, 0.5, 10**6, (0,)).lower_bound == pytest.approx(0.499, abs=1e-4)
-    assert Line(0, 0.0, 3, (0,)).lower_bound == Line(0, 0.9, 0, (0,)).lower_bound == 0.0
+    assert MoveInfo(0, 0.5, 10, (0,)).lcb == pytest.approx(0.2366, abs=1e-4)
+    assert MoveInfo(0, 1.0, 10, (0,)).lcb == pytest.approx(0.7225, abs=1e-4)
+    assert MoveInfo(0, 0.5, 10**6, (0,)).lcb == pytest.approx(0.499, abs=1e-4)
+    assert MoveInfo(0, 0.0, 3, (0,)).lcb == MoveInfo(0, 0.9, 0, (0,)).lcb == 0.0
 
 
 def test_the_evaluator_can_be_asked_under_every_symmetry():
@@ -282,20 +290,20 @@ def test_levels_grow_from_1_to_10():
 
 def test_low_levels_vary_and_blunder_where_high_ones_do_not():
     winning = position("a g a g a b")
-    low = {rollouts(level=1, seed=seed).think(winning).action for seed in range(30)}
-    high = {rollouts(level=9, seed=seed).think(winning).action for seed in range(5)}
+    low = {analyze(rollouts(level=1, seed=seed), winning).action for seed in range(30)}
+    high = {analyze(rollouts(level=9, seed=seed), winning).action for seed in range(5)}
     assert len(low) > 3 and high == {0}
-    assert rollouts(level=1, seed=3).think(winning).action == (
-        rollouts(level=1, seed=3).think(winning).action
+    assert analyze(rollouts(level=1, seed=3), winning).action == (
+        analyze(rollouts(level=1, seed=3), winning).action
     )
 
 
 def test_a_level_limits_the_search_unless_in_earnest():
     engine = rollouts(level=3, simulations=150)
-    assert engine.think(position("")).simulations == LEVELS[3].simulations
-    assert engine.think(position(""), in_earnest=True).simulations == 150
+    assert analyze(engine, position("")).simulations == LEVELS[3].simulations
+    assert analyze(engine, position(""), full_strength=True).simulations == 150
     engine.set_level(4)
-    assert engine.think(position("")).simulations == LEVELS[4].simulations
+    assert analyze(engine, position("")).simulations == LEVELS[4].simulations
 
 
 def test_a_higher_level_wins():
@@ -304,7 +312,7 @@ def test_a_higher_level_wins():
         game = position("")
         engines = [rollouts(level=level, seed=number) for level in (7, 2)]
         while not game.is_over:
-            game.play(engines[(game.to_play + number) % 2].think(game).action)
+            game.play(analyze(engines[(game.to_play + number) % 2], game).action)
         outcome = game.outcome()
         won += outcome.winner is not None and (outcome.winner + number) % 2 == 0
     assert won >= 17
@@ -322,10 +330,10 @@ def test_the_name_says_how_it_is_limited():
 def test_without_a_network_it_plays_rollouts_and_says_so(monkeypatch):
     game = load("connect4:rows=4,cols=4")
     heard: list[str] = []
-    engine = make_engine(game, None, heard.append)
+    engine = make_engine(game, EngineOptions(), heard.append)
     assert engine.name == f"random rollouts, {engines.ROLLOUT_SIMULATIONS} simulations"
-    make_engine(game, None, heard.append, level=2)
-    make_engine(game, None, heard.append, seconds=1.0)
+    make_engine(game, EngineOptions(level=2), heard.append)
+    make_engine(game, EngineOptions(seconds=1.0), heard.append)
     line = "no trained network for Connect Four: playing with random rollouts"
     assert heard == [f"{line} (mcts:{engines.ROLLOUT_SIMULATIONS})", line, line]
 
@@ -334,9 +342,9 @@ def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
     heard: list[str] = []
     game = load("go:size=5")
-    engine = make_engine(game, None, heard.append, simulations=40)
+    engine = make_engine(game, EngineOptions(simulations=40), heard.append)
     assert heard == ["no trained network for Go: playing with RAVE and weighted rollouts (rave:40)"]
-    thought = engine.think(game.position())
+    thought = analyze(engine, game.position())
     assert thought.simulations == 40 and thought.action in game.position().legal_actions()
 
 
@@ -352,11 +360,13 @@ def weights(tmp_path):
 
 def test_a_network_is_named_and_used(weights):
     heard: list[str] = []
-    engine = make_engine(TICTACTOE, str(weights), heard.append, simulations=20)
+    engine = make_engine(
+        TICTACTOE, EngineOptions(network=str(weights), simulations=20), heard.append
+    )
     assert heard == [] and engine.name == f"the network {weights}, 20 simulations"
-    thought = engine.think(position("b2", TICTACTOE), lines=2)
-    assert thought.simulations == 20 and len(thought.lines) == 8
-    default = make_engine(TICTACTOE, str(weights), heard.append)
+    thought = analyze(engine, position("b2", TICTACTOE), continuations=2)
+    assert thought.simulations == 20 and len(thought.moves) == 8
+    default = make_engine(TICTACTOE, EngineOptions(network=str(weights)), heard.append)
     assert default.name.endswith(f"{engines.NETWORK_SIMULATIONS} simulations")
 
 
@@ -375,13 +385,13 @@ def test_the_packages_own_network_is_taken_where_there_is_one(weights, tmp_path,
 
 def test_a_network_of_another_game_is_refused(weights):
     with pytest.raises(UserError, match='not for "connect4"'):
-        make_engine(CONNECT4, str(weights), print)
+        make_engine(CONNECT4, EngineOptions(network=str(weights)), print)
 
 
 def test_the_run_without_a_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="has no checkpoint yet"):
-        make_engine(TICTACTOE, str(tmp_path), print)
+        make_engine(TICTACTOE, EngineOptions(network=str(tmp_path)), print)
 
 
 def test_warming_up_is_silent_when_it_is_quick(monkeypatch):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from alphazero.engine import engine
-from alphazero.engine import engine_cache as stock
 from alphazero.engine.engine import Engine
+from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
@@ -135,13 +135,19 @@ class Knowing(UniformEvaluator):
 def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     """All engines have that evaluator."""
 
-    def make(game: Game, network: str, report: Callable, **options) -> Engine:
-        for name in ("device", "threads", "cache"):
-            options.pop(name)
-        options["simulations"] = options["simulations"] or 50
-        return Engine(game, Knowing(game), "a stand-in", **options)
+    def make(game: Game, options: EngineOptions, report: Callable, keep_tree: bool) -> Engine:
+        return Engine(
+            game,
+            Knowing(game),
+            "a stand-in",
+            simulations=options.simulations or 50,
+            seconds=options.seconds,
+            level=options.level,
+            seed=options.seed,
+            keep_tree=keep_tree,
+        )
 
-    monkeypatch.setattr(stock, "make_engine", make)
+    monkeypatch.setattr(engine, "make_engine", make)
 
 
 @pytest.fixture
@@ -154,4 +160,4 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines are made when they are needed, and in tests of the board they seldom are."""
-    monkeypatch.setattr(stock.Stock, "prepare", lambda stock, game: None)
+    monkeypatch.setattr(EngineHost, "prepare", lambda host, game: None)

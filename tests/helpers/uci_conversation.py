@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alphazero.engine import engine_cache as stock
+from alphazero.engine import engine
 from alphazero.engine.engine import Engine
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
@@ -119,13 +119,19 @@ def use_evaluator(
 ) -> None:
     """All engines have this evaluator instead of a network."""
 
-    def make(game: Game, network: str, report: Callable, **options: Any) -> Engine:
-        for name in ("device", "threads", "cache"):
-            options.pop(name)
-        options["simulations"] = options["simulations"] or 50
-        return Engine(game, make_evaluator(game), "a stand-in", **options)
+    def make(game: Game, options: EngineOptions, report: Callable, keep_tree: bool) -> Engine:
+        return Engine(
+            game,
+            make_evaluator(game),
+            "a stand-in",
+            simulations=options.simulations or 50,
+            seconds=options.seconds,
+            level=options.level,
+            seed=options.seed,
+            keep_tree=keep_tree,
+        )
 
-    monkeypatch.setattr(stock, "make_engine", make)
+    monkeypatch.setattr(engine, "make_engine", make)
 
 
 @pytest.fixture

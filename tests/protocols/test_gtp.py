@@ -1,6 +1,7 @@
 """GTP: conversations that are kept as golden files, and what they cannot show."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,15 +135,13 @@ def test_clocks_limit_the_engine(monkeypatch) -> None:
     conversation.all("boardsize 9", "genmove b")
     table = conversation.front.table
     limits = []
-    think = table.engine.think
-    monkeypatch.setattr(
-        table.engine,
-        "think",
-        lambda position, **how: (
-            limits.append(how["limit"])
-            or think(position, **how | {"limit": how["limit"]._replace(seconds=0.01)})
-        ),
-    )
+    analyze = table.engine.analyze
+
+    def briefly(request, stop, on_info):
+        limits.append(request.limits)
+        return analyze(replace(request, limits=request.limits._replace(seconds=0.01)), stop)
+
+    monkeypatch.setattr(table.engine, "analyze", briefly)
     conversation.all("genmove b", "time_settings 0 5 1", "genmove b")
     conversation.all("time_left b 2 1", "genmove b", "time_settings 300 0 0", "genmove w")
     conversation.all("time_left w 30 0", "genmove w", "time_left w -5 0", "genmove w")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from alphazero.engine.analysis import Line
+from alphazero.engine.analysis import MoveInfo
 from alphazero.protocols.gtp import lines as dialects
 from alphazero.protocols.gtp.lines import Candidate, Report
 from tests.helpers.gtp_conversation import (
@@ -133,8 +133,8 @@ def test_no_score_is_told_where_none_is_known(conversation, monkeypatch) -> None
 
 
 def test_numbers_are_written_so_that_every_reader_takes_them() -> None:
-    sure = Candidate(Line(0, 1.0, 5, (0,), 1.0), ["A1"], score=-0.0)
-    empty = Candidate(Line(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
+    sure = Candidate(MoveInfo(0, 1.0, 5, (0,), 1.0), ["A1"], score=-0.0)
+    empty = Candidate(MoveInfo(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
     report = Report([sure, empty])
     for line in (dialects.katago(report), dialects.sabaki(report)):
         assert not re.search(r"\d[eE]", line) and " 1.000000 " in line
@@ -257,16 +257,12 @@ def test_intervals_are_kept(conversation, monkeypatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(engine.time, "perf_counter", lambda: next(ticks) * 0.01)
     looked = []
-    think = conversation.front.table.engine.think
+    analyze = conversation.front.table.engine.analyze
 
-    def spy(position, **how):
-        report = how["progress"]
-        return think(
-            position,
-            **how | {"progress": lambda thought: looked.append(thought.seconds) or report(thought)},
-        )
+    def spy(request, stop, on_info):
+        return analyze(request, stop, lambda found: looked.append(found.seconds) or on_info(found))
 
-    monkeypatch.setattr(conversation.front.table.engine, "think", spy)
+    monkeypatch.setattr(conversation.front.table.engine, "analyze", spy)
     analyse(conversation, "lz-analyze w 25", 4)
     gaps = [after - before for before, after in itertools.pairwise(looked)]
     assert gaps == pytest.approx([0.25] * 3, abs=0.03)

@@ -12,7 +12,7 @@ import pytest
 
 from alphazero.arena.reference import Ending, Reference
 from alphazero.config import PuctConfig
-from alphazero.engine.analysis import LEVELS, Limit
+from alphazero.engine.limits import LEVELS, SearchLimits
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError
 from alphazero.network.evaluator import UniformEvaluator
@@ -313,9 +313,9 @@ def test_book_and_tables(monkeypatch) -> None:
     ],
 )
 def test_time_is_spent_within_the_clock(monkeypatch, go, overhead, least, most) -> None:
-    limits: list[Limit] = []
+    limits: list[SearchLimits] = []
 
-    def remember(*arguments) -> Limit:
+    def remember(*arguments) -> SearchLimits:
         limits.append(limit_of(*arguments))
         return limits[-1]._replace(simulations=1)
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.config import SearchConfig
-from alphazero.engine.engine import Engine, Limit
+from alphazero.engine.engine import Engine
+from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.game import Position, load
 from alphazero.network.evaluator import RolloutEvaluator, UniformEvaluator
 from alphazero.search.search import Search
@@ -68,8 +69,8 @@ def test_proven_lines_end_as_they_say(seed: int) -> None:
 def test_a_win_at_once_is_played() -> None:
     engine = Engine(CONNECT4, RolloutEvaluator(CONNECT4), "rollouts", simulations=500)
     winning = after("d c d c d c", CONNECT4)
-    thought = engine.think(winning)
-    assert thought.proven == 1 and thought.lines[0].plies == 1
+    thought = engine.analyze(SearchRequest(winning))
+    assert thought.proven == 1 and thought.moves[0].plies_to_end == 1
     assert winning.text(thought.action) == "d"
 
 
@@ -86,12 +87,12 @@ def test_depth() -> None:
 @pytest.mark.parametrize(("depth", "most"), [(1, 30), (2, 300)])
 def test_depth_is_a_limit(depth: int, most: int) -> None:
     engine = Engine(CONNECT4, UniformEvaluator(CONNECT4), "uniform", simulations=10**5)
-    thought = engine.think(CONNECT4.position(), limit=Limit(depth=depth))
+    thought = engine.analyze(SearchRequest(CONNECT4.position(), SearchLimits(depth=depth)))
     assert depth <= thought.depth < depth + 1 and thought.simulations <= most
-    assert thought.deepest >= thought.depth and 0 < thought.filled < 0.01
+    assert thought.max_depth >= thought.depth and 0 < thought.memory_used < 0.01
 
 
 def test_a_search_that_is_to_solve_ends_when_it_has() -> None:
     engine = Engine(GAME, UniformEvaluator(GAME), "uniform", simulations=1)
-    thought = engine.think(after("a1 b2 a2"), limit=Limit(solve=True))
+    thought = engine.analyze(SearchRequest(after("a1 b2 a2"), SearchLimits(solve=True)))
     assert thought.proven is not None and thought.simulations > 1

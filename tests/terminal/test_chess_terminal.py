@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alphazero.engine.engine import Line, Thought
+from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.errors import UserError
 from alphazero.formats.game_file import saved_game, saved_text
 from alphazero.formats.pgn.reader import read_pgn, start_from
@@ -39,13 +39,14 @@ class ScriptedEngine:
     def set_level(self, level: int) -> None:
         pass
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
+    def analyze(self, request, stop, on_info=None):
+        position, in_earnest = request.position, request.full_strength
         legal = position.legal_actions()
         action = legal[0]
         if self.moves and not in_earnest:
             action = position.action(self.moves.pop(0))
-        found = [Line(action, self.share, 60, (action,))]
-        return Thought(position.to_play, 2 * self.share - 1, None, action, found, 100, 0.5)
+        found = [MoveInfo(action, self.share, 60, (action,))]
+        return Analysis(position.to_play, 2 * self.share - 1, None, action, found, 100, 0.5)
 
 
 def play(

@@ -13,7 +13,7 @@ import pytest
 
 from alphazero.arena.player import RESIGN, Player
 from alphazero.cli.play import main
-from alphazero.engine.engine import Line, Thought
+from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.engine.territory import Estimate, chains, estimate, mark_points
 from alphazero.errors import UserError
 from alphazero.formats.game_file import save_path, saved_game, saved_text
@@ -52,12 +52,13 @@ class ScriptedEngine:
     def auxiliary(self, positions):
         return self.heads(positions[0])
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
+    def analyze(self, request, stop, on_info=None):
+        position, in_earnest = request.position, request.full_strength
         self.thoughts += 1
         wanted = "pass" if in_earnest or not self.moves else self.moves.pop(0)
         action = position.action(wanted)
-        line = Line(action, self.share, 60, (action,))
-        return Thought(position.to_play, 2 * self.share - 1, None, action, [line], 100, 0.5)
+        line = MoveInfo(action, self.share, 60, (action,))
+        return Analysis(position.to_play, 2 * self.share - 1, None, action, [line], 100, 0.5)
 
 
 def halves(position: Position):

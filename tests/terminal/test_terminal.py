@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alphazero.engine.engine import Line, Thought
+from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.errors import UserError
 from alphazero.formats import game_file as gamefile
 from alphazero.formats.game_file import GameFile, free_path, save_folder, save_path
@@ -44,18 +44,19 @@ class ScriptedEngine:
             raise UserError("the level must be a whole number from 1 to 10")
         self.levels.append(level)
 
-    def think(self, position, *, stop, progress=None, in_earnest=False, lines=1, only=None):
+    def analyze(self, request, stop, on_info=None):
+        position, in_earnest = request.position, request.full_strength
         self.earnest.append(in_earnest)
         legal = position.legal_actions()
         wanted = position.action(self.moves[0]) if self.moves and not in_earnest else legal[0]
         if self.moves and not in_earnest:
             self.moves.pop(0)
-        lines = [Line(wanted, 0.8, 60, (wanted,))]
+        lines = [MoveInfo(wanted, 0.8, 60, (wanted,))]
         for action in [action for action in legal if action != wanted]:
-            lines.append(Line(action, 0.3, 10, (action, wanted)))
-        thought = Thought(position.to_play, 0.6, self.proven, wanted, lines, 100, 0.5)
-        if progress is not None:
-            progress(thought)
+            lines.append(MoveInfo(action, 0.3, 10, (action, wanted)))
+        thought = Analysis(position.to_play, 0.6, self.proven, wanted, lines, 100, 0.5)
+        if on_info is not None:
+            on_info(thought)
         return thought
 
 
@@ -289,15 +290,13 @@ def test_hint_shows_three_moves_in_earnest_and_plays_none(tmp_path):
 
 def test_long_lines_are_cut(tmp_path):
     engine = ScriptedEngine()
-    think = engine.think
+    analyze = engine.analyze
 
-    def think_far(position, **options):
-        thought = think(position, **options)
-        return replace(
-            thought, lines=[replace(thought.lines[0], pv=(0, 1, 2, 3, 4, 5, 6, 0, 1, 2))]
-        )
+    def analyze_far(request, stop, on_info=None):
+        found = analyze(request, stop, on_info)
+        return replace(found, moves=[replace(found.moves[0], pv=(0, 1, 2, 3, 4, 5, 6, 0, 1, 2))])
 
-    engine.think = think_far  # type: ignore[method-assign]
+    engine.analyze = analyze_far  # type: ignore[method-assign]
     out, _ = play("hint eval", tmp_path, engine=engine, game=CONNECT4)
     assert "visits   a b c d e f g a\n" in out and "line: a b c d e f g a\n" in out
 

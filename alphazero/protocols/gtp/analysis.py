@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.protocols.gtp import lines
 from alphazero.protocols.gtp.call import (
     BOOLEANS,
@@ -21,7 +22,7 @@ from alphazero.protocols.gtp.lines import Candidate, Report
 from alphazero.protocols.gtp.moves import NEVER, generate
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import Thought
+    from alphazero.engine.analysis import Analysis
     from alphazero.engine.ownership import Outlook
     from alphazero.game import Position
     from alphazero.protocols.gtp.front import Front
@@ -114,16 +115,16 @@ def wanted_moves(table: "Table", wish: Wish, position: "Position") -> list[int] 
 
 
 def make_report(
-    table: "Table", thought: "Thought", position: "Position", wish: Wish, outlook: "Outlook | None"
+    table: "Table", thought: "Analysis", position: "Position", wish: Wish, outlook: "Outlook | None"
 ) -> Report:
     """What is said of a thought; scores and ownership where there is an outlook that knows them."""
-    shown = [line for line in thought.lines if line.visits]
-    shown += [line for line in thought.lines if not line.visits][: max(wish.least - len(shown), 0)]
+    shown = [line for line in thought.moves if line.visits]
+    shown += [line for line in thought.moves if not line.visits][: max(wish.least - len(shown), 0)]
     shown = shown[: wish.most]
     candidates = [Candidate(line, table.points.texts(position, line.pv)) for line in shown]
     report = Report(
         candidates,
-        thought.share(thought.to_play),
+        thought.winrate(thought.to_play),
         thought.visits,
         has_root=wish.switches.get("rootInfo", False),
         moves_ownership=wish.switches.get("movesOwnership", False),
@@ -134,7 +135,7 @@ def make_report(
     afterwards = outlook.after([line.action for line in shown])
     for candidate, after in zip(candidates, afterwards, strict=True):
         candidate.score, candidate.ownership = after.score, after.ownership
-    report.score = outlook.after([thought.lines[0].action])[0].score
+    report.score = outlook.after([thought.moves[0].action])[0].score
     if wish.switches.get("ownership"):
         report.ownership = outlook.now.ownership
     return report
@@ -154,10 +155,10 @@ class Reporter:
 
             self._outlook = outlook(front.table.engine, position)
 
-    def report(self, thought: "Thought") -> Report:
+    def report(self, thought: "Analysis") -> Report:
         return make_report(self._table, thought, self._position, self._wish, self._outlook)
 
-    def __call__(self, thought: "Thought") -> None:
+    def __call__(self, thought: "Analysis") -> None:
         text = self._style(self.report(thought))
         if text:
             self._call.line(text)
@@ -168,8 +169,6 @@ class Reporter:
 
 def analyze(front: "Front", call: Call, style: Format) -> str:
     """Think about the position until another line comes."""
-    from alphazero.engine.analysis import Limit
-
     wish = read_wish(front, call)
     position = front.table.turn(wish.player)
     only = wanted_moves(front.table, wish, position)
@@ -179,14 +178,8 @@ def analyze(front: "Front", call: Call, style: Format) -> str:
         wait(call)
         return ""
     reporter = Reporter(front, call, wish, position, style)
-    engine.think(
-        position,
-        limit=Limit(),
-        stop=call.is_followed,
-        progress=None if wish.every >= NEVER else reporter,
-        every=wish.every,
-        only=only,
-    )
+    request = SearchRequest(position, SearchLimits(), only=only, report_every=wish.every)
+    engine.analyze(request, call.is_followed, None if wish.every >= NEVER else reporter)
     return ""
 
 

@@ -148,11 +148,11 @@ class Front:
 
     def _load(self) -> None:
         try:
-            from alphazero.engine.engine_cache import Stock
+            from alphazero.engine.host import EngineHost
             from alphazero.protocols.gtp.table import Table
 
             options = self.options.engine
-            self._table = Table(Stock(options, self.report), options.game)
+            self._table = Table(EngineHost(options, self.report), options.game)
             self._table.prepare()
         except UserError as error:
             self._problem = " ".join(str(error).split())

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from alphazero.engine.limits import SearchRequest
 from alphazero.protocols.gtp.call import SYNTAX_ERROR, Call, GtpError, Handler, read_integer
 from alphazero.protocols.gtp.moves import Memory, stones
 
@@ -57,10 +58,10 @@ def policy(front: "Front", call: Call) -> str:
 def search(front: "Front", call: Call) -> str:
     """The shares of the visits, in percent, and what the engine expects."""
     position, table = to_move(front), front.table
-    thought = table.engine.think(position, in_earnest=True, stop=call.is_cancelled)
+    thought = table.engine.analyze(SearchRequest(position, full_strength=True), call.is_cancelled)
     total = max(thought.visits, 1)
-    moves = [(line.action, line.visits / total) for line in thought.lines]
-    pv = table.points.texts(position, thought.lines[0].pv[:LINE_MOVES])
+    moves = [(line.action, line.visits / total) for line in thought.moves]
+    pv = table.points.texts(position, thought.moves[0].pv[:LINE_MOVES])
     first = position.to_play
     sides = ["bw"[(first + number) % 2] for number in range(len(pv))]
     variation = " ".join(f"{side} {point}" for side, point in zip(sides, pv, strict=True))
@@ -109,7 +110,7 @@ def param(front: "Front", call: Call) -> str:
     """All settings with their types or, with a name and a value, a new value for one."""
     engine = front.table.engine
     if not call.has_more:
-        limit = engine.limit(in_earnest=True)
+        limit = engine.limits(full_strength=True)
         return "\n".join(
             [
                 f"[string] simulations {limit.simulations or 0}",
@@ -119,9 +120,9 @@ def param(front: "Front", call: Call) -> str:
         )
     name, word = call.word(), call.word()
     if name == "simulations":
-        front.table.stock.set_limit(simulations=max(read_integer(word), 1))
+        front.table.host.set_limits(simulations=max(read_integer(word), 1))
     elif name == "seconds" and read_integer(word) > 0:
-        front.table.stock.set_limit(seconds=float(read_integer(word)))
+        front.table.host.set_limits(seconds=float(read_integer(word)))
     elif name == "resign" and word in ("0", "1"):
         front.may_resign = word == "1"
     elif name != "seconds":

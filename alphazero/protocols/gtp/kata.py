@@ -67,7 +67,7 @@ def get_params(front: "Front", call: Call) -> str:
 
 
 def parameters(front: "Front") -> dict[str, str]:
-    limit = front.table.engine.limit(in_earnest=True)
+    limit = front.table.engine.limits(full_strength=True)
     values = (
         f"{limit.simulations or 0}",
         f"{limit.seconds or 0:g}",
@@ -88,12 +88,12 @@ def set_param(front: "Front", call: Call) -> str:
             raise GtpError(SYNTAX_ERROR)
         front.may_resign = BOOLEANS[word]
     elif name == "maxVisits":
-        front.table.stock.set_limit(simulations=max(read_integer(word), 1))
+        front.table.host.set_limits(simulations=max(read_integer(word), 1))
     elif name == "maxTime":
         seconds = read_number(word)
         if seconds <= 0:
             raise GtpError(SYNTAX_ERROR)
-        front.table.stock.set_limit(seconds=seconds)
+        front.table.host.set_limits(seconds=seconds)
     elif read_number(word) != 0:
         raise GtpError(f"{name} is always 0 here")
     return ""

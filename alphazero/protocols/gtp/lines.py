@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import Line
+    from alphazero.engine.analysis import MoveInfo
 
 LEELA_SCALE = 10000
 OWNERSHIP_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+"
@@ -23,7 +23,7 @@ OWNERSHIP_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 class Candidate:
     """A move with all that is known of it; score and ownership after it where a network tells."""
 
-    line: "Line"
+    line: "MoveInfo"
     pv: list[str]
     score: float | None = None  # in points
     ownership: Sequence[float] = ()  # point by point from the top left
@@ -46,8 +46,8 @@ class Report:
 def leela(report: Report) -> str:
     """Leela Zero's line."""
     return " ".join(
-        f"info move {one.pv[0]} visits {one.line.visits} winrate {scaled(one.line.share)}"
-        f" prior {scaled(one.line.prior)} lcb {scaled(one.line.lower_bound)} order {order}"
+        f"info move {one.pv[0]} visits {one.line.visits} winrate {scaled(one.line.winrate)}"
+        f" prior {scaled(one.line.prior)} lcb {scaled(one.line.lcb)} order {order}"
         f" pv {' '.join(one.pv)}"
         for order, one in enumerate(report.candidates)
     )
@@ -82,9 +82,9 @@ def segment(one: Candidate, order: int) -> str:
     line = one.line
     return (
         f"info move {one.pv[0]} visits {line.visits} edgeVisits {line.visits}"
-        f" utility {2 * line.share - 1:.6f} winrate {line.share:.6f}{written_score(one.score)}"
-        f" prior {line.prior:.6f} lcb {line.lower_bound:.6f}"
-        f" utilityLcb {2 * line.lower_bound - 1:.6f} weight {line.visits:.1f}"
+        f" utility {2 * line.winrate - 1:.6f} winrate {line.winrate:.6f}{written_score(one.score)}"
+        f" prior {line.prior:.6f} lcb {line.lcb:.6f}"
+        f" utilityLcb {2 * line.lcb - 1:.6f} weight {line.visits:.1f}"
         f" order {order} pv {' '.join(one.pv)}"
     )
 
@@ -98,7 +98,7 @@ def cgos(report: Report) -> str:
     for one in report.candidates:
         move: dict[str, object] = {
             "move": one.pv[0],
-            "winrate": round(one.line.share, 4),
+            "winrate": round(one.line.winrate, 4),
             "prior": round(one.line.prior, 4),
             "pv": " ".join(one.pv[1:]),
             "visits": one.line.visits,

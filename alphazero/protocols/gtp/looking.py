@@ -99,11 +99,11 @@ def explain_last_move(front: "Front", call: Call) -> str:
     if memory.thought is None or memory.position is None:
         return ""
     thought = memory.thought
-    share = thought.share(thought.to_play)
-    pv = table.points.texts(memory.position, thought.lines[0].pv[:LINE_MOVES])
+    share = thought.winrate(thought.to_play)
+    pv = table.points.texts(memory.position, thought.moves[0].pv[:LINE_MOVES])
     return (
         f"{side(front, thought.to_play)} wins {100 * share:.1f} % of "
-        f"{thought.simulations} simulations, {thought.rate:.0f}/s; line: {' '.join(pv)}"
+        f"{thought.simulations} simulations, {thought.speed:.0f}/s; line: {' '.join(pv)}"
     )
 
 

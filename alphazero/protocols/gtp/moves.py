@@ -1,13 +1,14 @@
 """GTP's commands that change the board, and those by which the engine moves."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alphazero.engine.limits import SearchRequest
 from alphazero.protocols.gtp.call import SYNTAX_ERROR, Call, GtpError, Handler
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import Thought
+    from alphazero.engine.analysis import Analysis
     from alphazero.game import Position
     from alphazero.protocols.gtp.front import Front
     from alphazero.protocols.gtp.table import Table
@@ -24,7 +25,7 @@ class Memory:
     """What is remembered from one move of the engine's to the next."""
 
     position: "Position | None" = None  # the last one that it has thought about
-    thought: "Thought | None" = None
+    thought: "Analysis | None" = None
     hopeless: list[int] = field(default_factory=lambda: [0, 0])  # moves in a row, by player
 
 
@@ -130,8 +131,8 @@ def reg_genmove(front: "Front", call: Call) -> str:
     position = table.turn(player)
     if position.is_over:
         return "pass"
-    limit = table.engine.limit()._replace(temperature=0.0, fresh=True)
-    thought = table.engine.think(position, limit=limit, stop=call.is_cancelled, seed=0)
+    limits = table.engine.limits()._replace(temperature=0.0, fresh=True)
+    thought = table.engine.analyze(SearchRequest(position, limits, seed=0), call.is_cancelled)
     return table.points.text(position, thought.action)
 
 
@@ -140,9 +141,9 @@ def generate(
     call: Call,
     player: int,
     *,
-    progress: "Callable[[Thought], None] | None" = None,
+    progress: "Callable[[Analysis], None] | None" = None,
     every: float = NEVER,
-    only: Iterable[int] | None = None,
+    only: Sequence[int] | None = None,
     makes_move: bool = True,
     stop: Callable[[], bool] | None = None,
 ) -> str:
@@ -154,14 +155,10 @@ def generate(
         if makes_move and table.is_go:
             table.play(player, table.pass_action)
         return "pass"
-    thought = table.engine.think(
-        position,
-        limit=table.limit(player, call.arrived),
-        stop=stop or call.is_cancelled,
-        progress=progress,
-        every=every,
-        only=only,
+    request = SearchRequest(
+        position, table.limit(player, call.arrived), only=only, report_every=every
     )
+    thought = table.engine.analyze(request, stop or call.is_cancelled, progress)
     if progress is not None:
         progress(thought)
     front.memory.position, front.memory.thought = position, thought
@@ -175,11 +172,11 @@ def generate(
     return text
 
 
-def gives_up(front: "Front", player: int, thought: "Thought") -> bool:
+def gives_up(front: "Front", player: int, thought: "Analysis") -> bool:
     """Whether the engine resigns: when it has seen no hope for some moves, but never early in a
     game or in one with handicap."""
     table, hopeless = front.table, front.memory.hopeless
-    hopeless[player] = hopeless[player] + 1 if thought.share(player) < RESIGN_SHARE else 0
+    hopeless[player] = hopeless[player] + 1 if thought.winrate(player) < RESIGN_SHARE else 0
     points = table.points.rows * table.points.columns
     is_late = len(table.moves) * RESIGN_AFTER >= points
     can = front.may_resign and table.is_go and is_late and not table.handicap

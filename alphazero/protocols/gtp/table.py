@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.engine.clock import Clock, TimeControl, moves_to_go
-from alphazero.engine.engine import Engine, Limit
-from alphazero.engine.engine_cache import Stock
+from alphazero.engine.engine import Engine
+from alphazero.engine.host import EngineHost
+from alphazero.engine.limits import SearchLimits
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 from alphazero.protocols.gtp.call import GtpError
@@ -36,10 +37,10 @@ class RuleSet(NamedTuple):
 class Table:
     """One game at a time, of one kind."""
 
-    def __init__(self, stock: Stock, spec: str) -> None:
+    def __init__(self, host: EngineHost, spec: str) -> None:
         """Raises UserError when there is no such game."""
-        self.stock = stock
-        self._set_game(stock.game(spec))
+        self.host = host
+        self._set_game(host.game(spec))
         parameters = self.game.parameters
         self.komi = float(parameters.get("komi", 0.0))
         self.rules = RuleSet(
@@ -75,11 +76,11 @@ class Table:
     @property
     def engine(self) -> Engine:
         """The engine for the board, once it is there. Raises UserError."""
-        return self.stock.engine(self.game)
+        return self.host.engine(self.game)
 
     def prepare(self) -> None:
         """Make the engine for the board in the background."""
-        self.stock.prepare(self.game)
+        self.host.prepare(self.game)
 
     def resize(self, size: int) -> None:
         """An empty board of another size; komi and rules stay. Raises GtpError."""
@@ -89,7 +90,7 @@ class Table:
                     raise GtpError("unacceptable size")
             else:
                 try:
-                    self._set_game(self.stock.variant(self.game, size=size))
+                    self._set_game(self.host.variant(self.game, size=size))
                 except UserError as error:
                     raise GtpError("unacceptable size") from error
         self.clear()
@@ -265,17 +266,17 @@ class Table:
         self.control = control
         self.clocks = [] if control is None else [Clock(control), Clock(control)]
 
-    def limit(self, player: int, arrived: float) -> Limit:
+    def limit(self, player: int, arrived: float) -> SearchLimits:
         """What the engine may spend on a move that was asked for when time.perf_counter() was
         `arrived`."""
-        limit = self.engine.limit()
+        limit = self.engine.limits()
         if not self.clocks:
             return limit
         points = math.prod(self.game.planes[1:])
         seconds = self.clocks[player].seconds(moves_to_go(points, len(self.moves)))
         if limit.seconds is not None:
             seconds = min(seconds, limit.seconds)
-        options = self.stock.options
+        options = self.host.options
         if options.simulations is None and options.level is None:
             limit = limit._replace(simulations=None)  # it was meant for games without clocks
         seconds -= time.perf_counter() - arrived

@@ -14,7 +14,7 @@ from typing import Any
 
 import alphazero
 from alphazero.command_line import INTERRUPTED, report
-from alphazero.engine.engine_cache import Stock
+from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
 from alphazero.protocols.kata_analysis.query import QueryError, read_query
@@ -42,7 +42,7 @@ class AnalysisServer:
     def __init__(self, options: EngineOptions, send: Send, report: Callable[[str], None]) -> None:
         """`send` gets the answers, one at a time; `report` what a person should know."""
         self._options = options
-        self._stock = Stock(options, report)
+        self._stock = EngineHost(options, report)
         self._send_one = send
         self._sending = threading.Lock()
         self._tasks: list[Task] = []

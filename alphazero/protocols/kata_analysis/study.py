@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.engine.engine import Engine, Limit, Line, Thought
-from alphazero.engine.engine_cache import Stock
+from alphazero.engine.analysis import Analysis, MoveInfo
+from alphazero.engine.engine import Engine
+from alphazero.engine.host import EngineHost
+from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.ownership import Outlook, outlook
 from alphazero.engine.territory import estimate
 from alphazero.game import Position
@@ -44,24 +46,23 @@ class Study:
         """Search, and report what was found, in between too if the question wants it."""
         query, position = self.query, self.position
         known = outlook(self.engine, position)
-        limit = self.engine.limit(in_earnest=True)
+        limit = self.engine.limits(full_strength=True)
         if query.visits is not None:
-            limit = Limit(simulations=query.visits, seconds=query.seconds)
+            limit = SearchLimits(simulations=query.visits, seconds=query.seconds)
         elif query.seconds is not None:
-            limit = Limit(seconds=query.seconds)
+            limit = SearchLimits(seconds=query.seconds)
 
-        def tell(thought: Thought) -> None:
+        def tell(thought: Analysis) -> None:
             report(self.answer(thought, known, True))
 
-        thought = self.engine.think(
+        request = SearchRequest(
             position,
-            limit=limit._replace(fresh=True),
-            stop=stop,
-            progress=None if query.every is None else tell,
-            every=max(query.every or 1.0, 0.01),
+            limit._replace(fresh=True),
             only=self._only(),
             seed=0,
+            report_every=max(query.every or 1.0, 0.01),
         )
+        thought = self.engine.analyze(request, stop, None if query.every is None else tell)
         report(self.answer(thought, known, False))
 
     def _only(self) -> list[int] | None:
@@ -80,20 +81,20 @@ class Study:
 
     # -- as JSON -----------------------------------------------------------------------------------
 
-    def answer(self, thought: Thought, known: Outlook | None, is_during: bool) -> dict[str, Any]:
-        lines = [line for line in thought.lines if line.visits] or thought.lines[:1]
+    def answer(self, thought: Analysis, known: Outlook | None, is_during: bool) -> dict[str, Any]:
+        lines = [line for line in thought.moves if line.visits] or thought.moves[:1]
         after = known.after([line.action for line in lines]) if known else None
         sign = self._sign()
         infos = []
         for order, line in enumerate(lines):
-            score = after[order].score if after else proxy(line.share)
+            score = after[order].score if after else proxy(line.winrate)
             info = self._info(line, order, sign, score)
             if self.query.include_pv_visits:
                 info["pvVisits"] = list(line.pv_visits)
             if after and self.query.include_moves_ownership:
                 info["ownership"] = signed(after[order].ownership, sign)
             infos.append(info)
-        share = thought.share(self.position.to_play)
+        share = thought.winrate(self.position.to_play)
         score = after[0].score if after else proxy(share)
         answer: dict[str, Any] = {
             "id": self.query.id,
@@ -121,7 +122,7 @@ class Study:
         views = {"BLACK": 0, "WHITE": 1, "SIDETOMOVE": self.position.to_play}
         return 1 if views[self.query.view] == self.position.to_play else -1
 
-    def _info(self, line: Line, order: int, sign: int, score: float) -> dict[str, Any]:
+    def _info(self, line: MoveInfo, order: int, sign: int, score: float) -> dict[str, Any]:
         pv = self.table.points.texts(self.position, line.pv)
         return {
             "move": pv[0],
@@ -130,7 +131,7 @@ class Study:
             "edgeVisits": line.visits,
             "weight": float(line.visits),
             "prior": shortened(line.prior),
-            **values(line.share, line.lower_bound, score, sign),
+            **values(line.winrate, line.lcb, score, sign),
             "pv": pv,
         }
 
@@ -174,7 +175,9 @@ def proxy(share: float) -> float:
 # -- positions -------------------------------------------------------------------------------------
 
 
-def studies(stock: Stock, spec: str, query: Query) -> tuple[list[Study], list[tuple[str, str]]]:
+def studies(
+    stock: EngineHost, spec: str, query: Query
+) -> tuple[list[Study], list[tuple[str, str]]]:
     """The turns that are to be analysed, and warnings as (field, text). Raises QueryError."""
     table = Table(stock, spec)
     warnings = []

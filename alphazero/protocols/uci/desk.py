@@ -20,7 +20,7 @@ from alphazero.protocols.uci.words import Go, Setup, read_option, read_position
 if TYPE_CHECKING:
     from alphazero.arena.reference import Reference
     from alphazero.engine.engine import Engine
-    from alphazero.engine.engine_cache import Stock
+    from alphazero.engine.host import EngineHost
     from alphazero.game import Game
     from alphazero.protocols.uci.board import Board
 
@@ -34,7 +34,7 @@ class Desk:
         self, options: EngineOptions, settings: Settings, send: Callable[[str], None]
     ) -> None:
         self._options, self._settings, self._send = options, settings, send
-        self._stock: Stock | None = None
+        self._stock: EngineHost | None = None
         self._board: Board | None = None
         self._setup = Setup(None, ())  # the last position that was told
         self._wanted = ("", "")  # files of the book and of the tables
@@ -57,8 +57,8 @@ class Desk:
     # -- what is there -----------------------------------------------------------------------------
 
     @property
-    def stock(self) -> "Stock":
-        from alphazero.engine.engine_cache import Stock
+    def stock(self) -> "EngineHost":
+        from alphazero.engine.host import EngineHost
 
         settings = self._settings
         options = replace(
@@ -69,8 +69,8 @@ class Desk:
             cache=settings.integer("Hash") * MEGABYTE,
         )
         if self._stock is None:
-            self._stock = Stock(options, self.say)
-        self._stock.set_options(options)
+            self._stock = EngineHost(options, self.say)
+        self._stock.configure(options)
         return self._stock
 
     @property
@@ -87,7 +87,7 @@ class Desk:
     def engine(self) -> "Engine":
         """The engine, ready to think. Raises UserError."""
         engine = self.stock.engine(self.game)
-        engine.look_up(self.reference)
+        engine.use_reference(self.reference)
         return engine
 
     @property

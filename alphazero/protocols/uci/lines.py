@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from alphazero.formats.annotation import centipawns
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import Line, Thought
+    from alphazero.engine.analysis import Analysis, MoveInfo
     from alphazero.game import Position
 
 PERMILLE = 1000
@@ -38,7 +38,7 @@ NOTHING = Earlier()
 
 
 def info_lines(
-    thought: "Thought",
+    thought: "Analysis",
     position: "Position",
     telling: Telling,
     earlier: Earlier = NOTHING,
@@ -47,49 +47,49 @@ def info_lines(
     """One line for each of the best moves that have been searched, and at least the best."""
     nodes = thought.simulations + earlier.simulations
     seconds = thought.seconds + earlier.seconds
-    shown = [line for line in thought.lines if line.visits][: telling.lines]
+    shown = [line for line in thought.moves if line.visits][: telling.lines]
     lines = []
-    for rank, line in enumerate(shown or thought.lines[:1], 1):
+    for rank, line in enumerate(shown or thought.moves[:1], 1):
         pv = " ".join(texts(position, line.pv[:LONGEST_PV]))
         lines.append(
             f"info depth {max(int(thought.depth), 1)}"
-            f" seldepth {max(thought.deepest, 1)}"
+            f" seldepth {max(thought.max_depth, 1)}"
             f" multipv {rank}"
             f" score {score(line, telling.score)}"
             f"{wdl(line) if telling.wdl else ''}"
             f" nodes {nodes} nps {round(nodes / max(seconds, 1e-3))}"
-            f" hashfull {min(round(PERMILLE * thought.filled), PERMILLE)}"
+            f" hashfull {min(round(PERMILLE * thought.memory_used), PERMILLE)}"
             f" tbhits {table_hits} time {round(1000 * seconds)} pv {pv}"
         )
     return lines
 
 
-def score(line: "Line", kind: str = "centipawn") -> str:
+def score(line: "MoveInfo", kind: str = "centipawn") -> str:
     """What a move is worth: `cp 31`, or `mate 3` where that is proven."""
-    if line.plies is not None:
-        wins = line.share > 0.5
-        return f"mate {(line.plies + 1) // 2 if wins else -(line.plies // 2)}"
-    value = 2 * line.share - 1
+    if line.plies_to_end is not None:
+        wins = line.winrate > 0.5
+        return f"mate {(line.plies_to_end + 1) // 2 if wins else -(line.plies_to_end // 2)}"
+    value = 2 * line.winrate - 1
     if kind == "win_percentage":
-        return f"cp {round(10000 * line.share)}"
+        return f"cp {round(10000 * line.winrate)}"
     if kind == "Q":
         return f"cp {round(10000 * value)}"
     return f"cp {centipawns(value)}"
 
 
-def wdl(line: "Line") -> str:
+def wdl(line: "MoveInfo") -> str:
     """Win, draw and loss in permille, which sum to 1000."""
-    win = round(PERMILLE * line.share**2)
-    loss = round(PERMILLE * (1 - line.share) ** 2)
+    win = round(PERMILLE * line.winrate**2)
+    loss = round(PERMILLE * (1 - line.winrate) ** 2)
     return f" wdl {win} {PERMILLE - win - loss} {loss}"
 
 
-def statistics(thought: "Thought", position: "Position") -> list[str]:
+def statistics(thought: "Analysis", position: "Position") -> list[str]:
     """Every move with its visits, prior and value, the worst first, as lc0 lists them."""
     return [
         f"info string {position.text(line.action):<5} N: {line.visits:>7}"
-        f" (P: {100 * line.prior:5.2f}%) (Q: {2 * line.share - 1:8.5f})"
-        for line in reversed(thought.lines)
+        f" (P: {100 * line.prior:5.2f}%) (Q: {2 * line.winrate - 1:8.5f})"
+        for line in reversed(thought.moves)
     ]
 
 

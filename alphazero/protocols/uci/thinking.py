@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from alphazero.engine.analysis import LEVELS, Limit, Thought
+from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
-from alphazero.engine.search_options import Tuning
+from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest
+from alphazero.engine.options import SearchOptions
 from alphazero.game import Position
 from alphazero.protocols.uci.board import Board, searchable
 from alphazero.protocols.uci.control import Control
@@ -96,30 +97,25 @@ def search(
     kept = None if reference is None else reference.only(position)
     if kept is not None:  # of the moves that may be made, those that the tables of endings advise
         only = sorted(set(kept) & set(only or kept)) or only
-    engine.tune(tuning(settings))
+    engine.set_search_options(tuning(settings))
     telling = Telling(
         settings.integer("MultiPV"), settings.flag("UCI_ShowWDL"), settings.text("ScoreType")
     )
     earlier, hits = Earlier(), int(kept is not None)
 
-    def tell(thought: Thought) -> None:
+    def tell(thought: Analysis) -> None:
         for line in info_lines(thought, position, telling, earlier, hits):
             send(line)
 
-    def think(limit: Limit, stop: Callable[[], bool]) -> Thought:
-        return engine.think(
-            position,
-            limit=limit,
-            stop=stop,
-            progress=tell,
-            every=REPORT_SECONDS,
-            lines=0,
-            only=only,
+    def think(limit: SearchLimits, stop: Callable[[], bool]) -> Analysis:
+        request = SearchRequest(
+            position, limit, only=only, report_every=REPORT_SECONDS, continuations=0
         )
+        return engine.analyze(request, stop, tell)
 
     thought = None
     if control.is_pondering:
-        thought = think(Limit(), lambda: not control.is_pondering)
+        thought = think(SearchLimits(), lambda: not control.is_pondering)
         if not control.is_stopped:
             tell(thought)
             earlier = Earlier(thought.simulations, thought.seconds)
@@ -131,22 +127,22 @@ def search(
         for line in statistics(thought, position):
             send(line)
     tell(thought)
-    chosen = next(line for line in thought.lines if line.action == thought.action)
+    chosen = next(line for line in thought.moves if line.action == thought.action)
     return Answer(*texts(position, chosen.pv[:2]))
 
 
 def limit_of(
     go: Go, position: Position, engine: Engine, settings: Settings, arrived: float
-) -> Limit:
+) -> SearchLimits:
     """What a search may spend whose time began to run when time.perf_counter() was `arrived`."""
     level = settings.integer("Level")
     is_analysis = go.infinite or settings.flag("UCI_AnalyseMode")
-    limit = Limit(temperature=0.0 if is_analysis else settings.number("Temperature"))
+    limit = SearchLimits(temperature=0.0 if is_analysis else settings.number("Temperature"))
     if go.infinite:
         return limit
     if level and not is_analysis:
         weaker = LEVELS[level]
-        limit = Limit(weaker.simulations, temperature=weaker.temperature, fresh=True)
+        limit = SearchLimits(weaker.simulations, temperature=weaker.temperature, fresh=True)
     counts = [limit.simulations, settings.integer("MaxNodes"), go.nodes]
     limit = limit._replace(
         simulations=min((max(count, 1) for count in counts if count), default=None),
@@ -155,7 +151,7 @@ def limit_of(
     )
     overhead = settings.integer("Move Overhead") / 1000
     seconds = seconds_to_think(go, position.to_play, position.ply // 2, overhead)
-    usual = engine.limit(in_earnest=True).seconds  # what the command line says
+    usual = engine.limits(full_strength=True).seconds  # what the command line says
     if seconds is None:
         is_limited = not limit.is_endless
         return limit if is_limited or usual is None else limit._replace(seconds=usual)
@@ -166,9 +162,9 @@ def limit_of(
     return limit._replace(seconds=seconds, settle=settle)
 
 
-def tuning(settings: Settings) -> Tuning:
+def tuning(settings: Settings) -> SearchOptions:
     """How the search is to go about it."""
-    return Tuning(
+    return SearchOptions(
         None if settings.is_default("CPuct") else settings.number("CPuct"),
         None if settings.is_default("FpuValue") else settings.number("FpuValue"),
         settings.integer("MinibatchSize") or None,
