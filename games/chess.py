@@ -19,12 +19,12 @@ from alphazero.game.jit import kernel
 from games.chess_attacks_rules import checking_pieces
 from games.chess_fen_rules import (
     STANDARD,
-    draw,
     fill,
     pieces_of,
     read_fen,
     set_up,
     start_setup,
+    view_board,
     write_fen,
 )
 from games.chess_moves_rules import list_moves
@@ -124,7 +124,7 @@ def chess(
         observe=observe,
         action_to_str=lambda state, action: write_uci(state, action, chess960),
         str_to_action=read_move,
-        render=lambda state, last_action: draw(state, marked_squares(state, last_action)),
+        view=lambda state, last_action: view_board(state, marked_squares(state, last_action)),
         explain=why_illegal,
         max_legal=MAX_MOVES,
         players=("white", "black"),

@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alphazero.game import BoardView, Cell
 from games.chess_attacks_rules import checking_pieces
 from games.chess_rules import STATE, settle
 
 State = Any
 STANDARD = 518  # number of the usual start position among those of Chess960
 PLAYERS = ("White", "Black")
+NAMES = dict(
+    zip("PNBRQKpnbrqk", ("pawn", "knight", "bishop", "rook", "queen", "king") * 2, strict=True)
+)
 FILES = "abcdefgh"
 ORIGINALS = {"q": 1, "r": 2, "b": 2, "n": 2}  # of each player; more of them were pawns
 LONGEST_CLOCK = 150
@@ -300,17 +304,20 @@ def start_setup(number: int = STANDARD) -> Setup:
 # -- looking at it ---------------------------------------------------------------------------------
 
 
-def draw(state: State, marked: set[int]) -> str:
-    """The board from White's side, these squares in ( ), a king in check in [ ]."""
+def view_board(state: State, moved: set[int]) -> BoardView:
+    """The board, with the squares of the last move and a king in check marked."""
     pieces = pieces_of(state)
+    squares = [8 * rank + file for rank in range(7, -1, -1) for file in range(8)]
     king = relative(state, int(state["king"])) if checking_pieces(state) else None
-    header = "   " + "  ".join(FILES)
-    lines = [header]
-    for rank in range(7, -1, -1):
-        cells = ""
-        for square in range(8 * rank, 8 * rank + 8):
-            piece = pieces.get(square, ".")
-            left, right = "[]" if square == king else "()" if square in marked else "  "
-            cells += f"{left}{piece}{right}"
-        lines.append(f"{rank + 1} {cells} {rank + 1}")
-    return "\n".join([*lines, header])
+    return BoardView(
+        "squares",
+        rows="87654321",
+        columns=FILES,
+        cells=[
+            Cell(pieces[at], int(pieces[at].islower())) if at in pieces else Cell()
+            for at in squares
+        ],
+        last=tuple(cell for cell, square in enumerate(squares) if square in moved),
+        threatened=tuple(cell for cell, square in enumerate(squares) if square == king),
+        names=NAMES,
+    )

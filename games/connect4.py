@@ -11,7 +11,7 @@ up with one bit spare on top, so that four in a row is four shifts and no run wr
 
 import numpy as np
 
-from alphazero.game import Game, Symmetries
+from alphazero.game import BoardView, Cell, Game, Symmetries
 from alphazero.game.jit import kernel, mix
 
 STATE = np.dtype(
@@ -107,25 +107,29 @@ def connect4(rows: int = 6, cols: int = 7) -> Game:
         last = COLUMNS[cols - 1]
         raise ValueError(f"{text!r} is not a column: write a to {last}, or 1 to {cols}")
 
-    def render(state, last_action):
+    def view(state, last_action):
         first, second = int(state["mine"]), int(state["theirs"])
         if state["to_play"] == 1:
             first, second = second, first
-        last_row = -1
-        if last_action is not None:
-            column = (first | second) >> last_action * height & (1 << rows) - 1
-            last_row = column.bit_length() - 1
-        header = "   " + "  ".join(COLUMNS[:cols])
-        lines = [header]
+        cells = []
         for row in reversed(range(rows)):
-            cells = ""
             for column in range(cols):
                 bit = 1 << column * height + row
-                mark = "X" if first & bit else "O" if second & bit else "."
-                marked = column == last_action and row == last_row
-                cells += f"({mark})" if marked else f" {mark} "
-            lines.append(f"{row + 1} {cells} {row + 1}")
-        return "\n".join([*lines, header])
+                cells.append(
+                    Cell("X", 0) if first & bit else Cell("O", 1) if second & bit else Cell()
+                )
+        last = ()
+        if last_action is not None:
+            column = (first | second) >> last_action * height & (1 << rows) - 1
+            last = ((rows - column.bit_length()) * cols + last_action,)
+        return BoardView(
+            "squares",
+            rows=[str(row) for row in range(rows, 0, -1)],
+            columns=COLUMNS[:cols],
+            cells=cells,
+            last=last,
+            names={"X": "disc", "O": "disc"},
+        )
 
     def explain(state, action):
         return f"column {COLUMNS[action]} is full"
@@ -151,7 +155,7 @@ def connect4(rows: int = 6, cols: int = 7) -> Game:
         observe=observe,
         action_to_str=action_to_str,
         str_to_action=str_to_action,
-        render=render,
+        view=view,
         explain=explain,
         players=("X", "O"),
         symmetries=mirror,

@@ -219,7 +219,7 @@ def go(
         observe=observe,
         action_to_str=board.action_to_str,
         str_to_action=board.str_to_action,
-        render=board.render,
+        view=board.view,
         explain=board.explain,
         players=("black", "white"),
         symmetries=symmetries(size),

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from alphazero.game import Ruleset, Stones
+from alphazero.game import BoardView, Cell, Ruleset, Stones
 from alphazero.game.jit import kernel
 from games.go_life_rules import fill_final_area, mark_settled, white_points
 from games.go_rules import (
@@ -40,6 +40,7 @@ RULES = {
 HANDICAP_RULES = {"0": NOTHING, "N": ALL, "N-1": ALL_BUT_ONE}
 KO_RULES = {"simple": SIMPLE, "positional": POSITIONAL, "situational": SITUATIONAL}
 MAX_KOMI = 1000.0
+POINTS = (Cell(), Cell("X", 0), Cell("O", 1))  # by colour
 
 
 @kernel
@@ -189,25 +190,25 @@ class Board:
         corner = f"{COLUMNS[limit - 1]}{limit}"
         raise ValueError(f"{text!r} is not a point: write A1 to {corner} (there is no I) or pass")
 
-    def render(self, state, last_action: int | None) -> str:
+    def view(self, state, last_action: int | None) -> BoardView:
+        """The board, as large as this state's is."""
         limit = int(state["lines"])
         colors = self.board(state)[:limit, :limit]
-        stars = star_points(limit)
-        header = "   " + " ".join(COLUMNS[:limit])
-        lines = [header]
-        for row in range(limit):
-            cells_text, closing = "", " "
-            for column in range(limit):
-                last = last_action == row * self.size + column and colors[row, column] != EMPTY
-                opening, mark = "(" if last else closing, ".XO"[colors[row, column]]
-                if mark == "." and (row, column) in stars:
-                    mark = "+"
-                cells_text += opening + mark
-                closing = ")" if last else " "
-            number = limit - row
-            lines.append(f"{number:2}{cells_text}{closing}{number}")
-        text = "\n".join([*lines, header])
-        return text + ("\npass" if last_action == self.pass_action else "")
+        last = ()
+        if last_action is not None and last_action != self.pass_action:
+            row, column = divmod(int(last_action), self.size)
+            if colors[row, column] != EMPTY:
+                last = (row * limit + column,)
+        return BoardView(
+            "points",
+            rows=[str(number) for number in range(limit, 0, -1)],
+            columns=COLUMNS[:limit],
+            cells=[POINTS[color] for color in colors.ravel()],
+            stars=frozenset(row * limit + column for row, column in star_points(limit)),
+            last=last,
+            names={"X": "stone", "O": "stone"},
+            caption="pass" if last_action == self.pass_action else "",
+        )
 
     def explain(self, state, action: int) -> str:
         row, column = divmod(int(action), self.size)

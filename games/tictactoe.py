@@ -6,7 +6,7 @@ letter and the row's number from below), or as the digit keys of a keypad, 7 8 9
 
 import numpy as np
 
-from alphazero.game import Game, Symmetries
+from alphazero.game import BoardView, Cell, Game, Symmetries
 from alphazero.game.jit import kernel, mix
 
 STATE = np.dtype(
@@ -89,15 +89,10 @@ def str_to_action(state, text):
     raise ValueError(f"{text!r} is not a cell: write a1 to c3, or a digit 1 to 9 as on a keypad")
 
 
-def render(state, last_action):
-    lines = ["   a  b  c"]
-    for row in range(3):
-        cells = ""
-        for column in range(3):
-            mark = ".XO"[state["board"][row * 3 + column]]
-            cells += f"({mark})" if row * 3 + column == last_action else f" {mark} "
-        lines.append(f"{3 - row} {cells} {3 - row}")
-    return "\n".join([*lines, lines[0]])
+def view(state, last_action):
+    cells = [(Cell(), Cell("X", 0), Cell("O", 1))[owner] for owner in state["board"]]
+    last = () if last_action is None else (last_action,)
+    return BoardView("squares", rows="321", columns="abc", cells=cells, last=last)
 
 
 def explain(state, action):
@@ -127,7 +122,7 @@ GAME = Game(
     observe=observe,
     action_to_str=action_to_str,
     str_to_action=str_to_action,
-    render=render,
+    view=view,
     explain=explain,
     players=("X", "O"),
     symmetries=square_symmetries(3),

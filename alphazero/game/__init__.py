@@ -1,5 +1,6 @@
 """The contract of a game, and what is derived from it: positions, batches, playouts, checks."""
 
+from alphazero.game.board_view import BoardView, Cell
 from alphazero.game.game import (
     Auxiliary,
     Game,
@@ -16,6 +17,8 @@ from alphazero.game.game import (
 
 __all__ = [
     "Auxiliary",
+    "BoardView",
+    "Cell",
     "Game",
     "Pieces",
     "Position",

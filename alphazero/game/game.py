@@ -33,6 +33,7 @@ import numpy as np
 
 from alphazero.errors import UserError, closest
 from alphazero.game import kernels
+from alphazero.game.board_view import BoardView
 from alphazero.game.jit import bind, is_warm
 from alphazero.game.position import Outcome, Position
 
@@ -180,7 +181,10 @@ class Game:
     observe: Callable[..., Any]
     action_to_str: Callable[[State, int], str]
     str_to_action: Callable[[State, str], int]  # ValueError for what no position could mean
-    render: Callable[[State, int | None], str]  # board with coordinates, last action marked
+    # (state, last action or None): the board, with coordinates and the last action marked, as data
+    # and as ASCII text. A game has at least one of the two; the text is made from the data.
+    view: Callable[[State, int | None], BoardView] | None = None
+    render: Callable[[State, int | None], str] | None = None
     explain: Callable[[State, int], str] | None = None  # why an illegal action is illegal
     max_legal: int = 0  # most legal actions in any position; 0: num_actions
     players: tuple[str, str] = ("first", "second")
@@ -210,6 +214,8 @@ class Game:
         for name in self.state.names or ():
             if hasattr(np.record, name):  # state.size would mean something else in plain Python
                 raise ValueError(f"{self.name}: a state field cannot be called {name!r}")
+        if self.view is None and self.render is None:
+            raise ValueError(f"{self.name}: a game needs `view` or `render` to show its board")
         # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
         object.__setattr__(self, "state", np.dtype((np.record, self.state)))
         object.__setattr__(self, "max_legal", self.max_legal or self.num_actions)
@@ -237,6 +243,18 @@ class Game:
     def position(self) -> Position:
         """The initial position."""
         return Position(self)
+
+    def board_view(self, state: State, last_action: int | None = None) -> BoardView:
+        """The board of a state as data."""
+        if self.view is not None:
+            return self.view(state, last_action)
+        return BoardView("text", drawing=self.board_text(state, last_action))
+
+    def board_text(self, state: State, last_action: int | None = None) -> str:
+        """The board of a state as ASCII lines."""
+        if self.render is not None:
+            return self.render(state, last_action)
+        return self.board_view(state, last_action).text()
 
     def empty_states(self, count: int) -> np.ndarray:
         """Zeroed states [count]."""

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alphazero.game.board_view import BoardView
+
 Game = Any  # `alphazero.game.Game`, whose module imports this one
 State = Any
 
@@ -199,7 +201,11 @@ class Position:
 
     def render(self) -> str:
         """The board as ASCII lines, last move marked."""
-        return self.game.render(self.state, self.last_action)
+        return self.game.board_text(self.state, self.last_action)
+
+    def board_view(self) -> BoardView:
+        """The board as data, last move marked."""
+        return self.game.board_view(self.state, self.last_action)
 
     def __str__(self) -> str:
         return self.render()

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from alphazero.game import Auxiliary, Game, Symmetries
+from alphazero.game import Auxiliary, BoardView, Game, Symmetries
 from alphazero.game.check import Failure, check
 from alphazero.game.jit import kernel, mix
 from games import tictactoe
@@ -180,8 +180,8 @@ def corner_ownership(state, final, out):
 # -- broken functions of people's texts ------------------------------------------------------------
 
 
-def render_moves_a_stone(state, last_action):
-    board = tictactoe.render(state, last_action)
+def view_moves_a_stone(state, last_action):
+    board = tictactoe.view(state, last_action)
     state["board"][8] = 1
     return board
 
@@ -352,20 +352,40 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
         "str_to_action(action_to_str(a)) == a",
         "changes the state",
     ),
-    "render: changes the state": (
-        {"render": render_moves_a_stone},
-        "render draws",
+    "view: changes the state": (
+        {"view": view_moves_a_stone},
+        "the board is drawn",
         "drawing the board changes the state",
     ),
     "render: not ASCII": (
-        {"render": lambda state, last: tictactoe.render(state, last).replace(".", "·")},
-        "render draws",
+        {"render": lambda state, last: tictactoe.view(state, last).text().replace(".", "·")},
+        "the board is drawn",
         "·",
     ),
-    "render: last move unmarked": (
-        {"render": lambda state, last: tictactoe.render(state, None)},
+    "view: last move unmarked": (
+        {"view": lambda state, last: tictactoe.view(state, None)},
         "marks the last move",
         "never marked",
+    ),
+    "view: rows named from the top": (
+        {"view": lambda state, last: dataclasses.replace(tictactoe.view(state, last), rows="123")},
+        "the cells of a board view",
+        "is on the cell",
+    ),
+    "view: columns named from the right": (
+        {
+            "view": lambda state, last: dataclasses.replace(
+                tictactoe.view(state, last), columns="cba"
+            ),
+            "fully_convolutional": False,
+        },
+        "the cells of a board view",
+        "changes no cell",
+    ),
+    "view: a cell is missing": (
+        {"view": lambda state, last: BoardView("squares", rows="321", columns="abc")},
+        "the board is drawn",
+        "9 cells",
     ),
 }
 

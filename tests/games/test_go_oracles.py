@@ -61,7 +61,7 @@ def expect_equal(position: Position, oracle: GoOracle, komi: float) -> list[Verd
             ours,
             theirs,
             f"{name}\n{position}\nafter {[position.text(move) for move in position.moves]} from\n"
-            f"{position.game.render(position.start_state, None)}",
+            f"{position.game.board_text(position.start_state)}",
         )
     return verdicts
 

@@ -1,5 +1,6 @@
 """The contract's identities; each check looks for a position where one does not hold."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def start_fills_everything(sample: Sample) -> None:
 
 
 def boards_are_readable(sample: Sample) -> None:
-    """render draws the position in ASCII, marks the last move and leaves the state as it is"""
+    """the board is drawn in ASCII, marks the last move and leaves the state as it is"""
     marks = 0
     for position in sample:
         before = position.state_array.copy()
@@ -61,9 +62,41 @@ def boards_are_readable(sample: Sample) -> None:
             raise Violation("drawing the board changes the state", position)
         if not board.strip() or not board.isascii():
             raise Violation(f"the board is drawn as {board!r}", position)
-        marks += board != sample.game.render(position.state, None)
+        marks += board != sample.game.board_text(position.state)
     if not marks and any(position.moves for position in sample.positions):
         raise Violation("the last move is never marked", sample.finished[0])
+
+
+def cells_have_names(sample: Sample) -> None:
+    """the cells of a board view are named as in the text of moves"""
+    game = sample.game
+    if game.view is None:
+        return
+    for finished in sample.finished:
+        position = game.position()
+        for action in finished.moves:
+            before, text = position.board_view(), written(position, action)
+            named = [before.name(cell) for cell in range(len(before.cells))]
+            position.play(action)
+            if game.fully_convolutional:  # the action is a point of the planes
+                row, column = divmod(action, game.planes[2])
+                if row < len(before.rows) and column < len(before.columns):
+                    name = named[row * len(before.columns) + column]
+                    if name.lower() != text.lower():
+                        raise Violation(f"the move {text} is on the cell {name}", position)
+                continue
+            cells = spelled_by(text, named)
+            after = position.board_view().cells
+            if cells and all(before.cells[cell] == after[cell] for cell in cells):
+                raise Violation(f"the move {text} changes no cell that it names", position)
+
+
+def spelled_by(text: str, names: list[str]) -> list[int]:
+    """The cells whose names, one after the other, are this text; none if it says anything else."""
+    cells = {name.lower(): cell for cell, name in enumerate(names)}
+    parts = re.findall(r"[a-z]+\d+", text.lower())
+    whole = "".join(parts) == text.lower() and all(part in cells for part in parts)
+    return [cells[part] for part in parts] if whole else []
 
 
 def rules_are_deterministic(sample: Sample) -> None:
@@ -134,7 +167,7 @@ def keys_name_positions(sample: Sample) -> None:
     for finished in sample.finished:
         position = game.position()
         for action in [*finished.moves, None]:
-            key, looks = position.key, (position.to_play, game.render(position.state, None))
+            key, looks = position.key, (position.to_play, game.board_text(position.state))
             known, other, plies = shown.setdefault(key, (looks, finished, len(position.moves)))
             if known != looks:
                 twin = moves_text(other, plies)
@@ -280,6 +313,7 @@ IDENTITIES: tuple[Check, ...] = (
     boards_are_readable,
     rules_are_deterministic,
     text_round_trips,
+    cells_have_names,
     illegal_moves,
     keys_name_positions,
     history_is_declared,
