@@ -275,7 +275,7 @@ def gtp(options: argparse.Namespace) -> int:
 
 
 def uci(options: argparse.Namespace) -> int:
-    from alphazero.protocols.uci.main import serve
+    from alphazero.protocols.uci.server import serve
 
     serve(engine_options(options))
 

@@ -134,7 +134,7 @@ def speak_uci(options: argparse.Namespace) -> int:
     """Be the engine of a program that shows a chess board."""
     reject_options_of_play(options, "--uci")
     reject_options_of_gtp(options)
-    from alphazero.protocols.uci.main import serve
+    from alphazero.protocols.uci.server import serve
 
     options.game = with_parameters(options.game or "chess", options)
     require_game(options.game, "chess", "--uci")

@@ -114,7 +114,7 @@ class EngineHost:
         self,
         options: EngineOptions,
         report: Callable[[str], None],
-        on_idle: Callable[[], None] = lambda: None,
+        on_idle: Callable[[], object] = lambda: None,
     ) -> None:
         """`report` gets what a person should know, a line at a time; `on_idle` is called by the
         worker whenever it has had no task for IDLE_SECONDS."""
@@ -255,7 +255,8 @@ class EngineHost:
         with self._changed:
             is_idle = not self._changed.wait_for(self._is_awake, IDLE_SECONDS)
         if is_idle:
-            self._on_idle()
+            with contextlib.suppress(Exception):  # shows again once what failed is needed
+                self._on_idle()
         with self._changed:
             self._changed.wait_for(self._is_awake)
             return None if self._is_closed else heapq.heappop(self._queue)

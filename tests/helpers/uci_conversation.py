@@ -3,7 +3,6 @@
 import queue
 import re
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from alphazero.engine.engine import Engine
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network.evaluator import Evaluator, UniformEvaluator
-from alphazero.protocols.uci import thinking
-from alphazero.protocols.uci.front import Front
+from alphazero.protocols.uci import go_command
+from alphazero.protocols.uci.server import UciServer
 
 PATIENCE = 300  # seconds without a line: it hangs
 ENDS = {"uci": "uciok", "isready": "readyok"}  # by which an answer ends
@@ -29,7 +28,7 @@ class Conversation:
     def __init__(self, game: str = "chess", **options: Any) -> None:
         said: dict[str, Any] = {"seed": 1, **options}
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.front = Front(EngineOptions(game, **said), self._hear)
+        self.server = UciServer(EngineOptions(game, **said), self._hear)
 
     def _hear(self, data: bytes) -> None:
         text = data.decode()
@@ -41,7 +40,7 @@ class Conversation:
     def send(self, *commands: str) -> None:
         """Send lines without waiting for what they bring about."""
         for command in commands:
-            self.front.take(command.encode() + b"\n")
+            self.server.receive(command.encode() + b"\n")
 
     def line(self) -> str:
         """The next line."""
@@ -56,9 +55,7 @@ class Conversation:
 
     def rest(self) -> list[str]:
         """What it has to say once it has done everything that it was told."""
-        done = threading.Event()
-        self.front._later(done.set)
-        assert done.wait(PATIENCE), "it is still busy"
+        self.server.host.run(lambda handle: None).result(PATIENCE)
         lines = []
         while not self._lines.empty():
             lines.append(self._lines.get())
@@ -143,4 +140,4 @@ def uniform(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches tell what they have found at their end only."""
-    monkeypatch.setattr(thinking, "REPORT_SECONDS", 1e9)
+    monkeypatch.setattr(go_command, "REPORT_SECONDS", 1e9)

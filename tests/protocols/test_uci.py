@@ -16,7 +16,8 @@ from alphazero.engine.limits import LEVELS, SearchLimits
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError
 from alphazero.network.evaluator import UniformEvaluator
-from alphazero.protocols.uci import thinking
+from alphazero.protocols.uci import go_command
+from alphazero.protocols.uci.codec import read_go
 from alphazero.protocols.uci.options import OPTIONS
 from tests.helpers.uci_conversation import (
     Conversation,
@@ -73,10 +74,10 @@ def test_the_command_line_sets_what_options_begin_with() -> None:
 def test_options_are_listed_before_anything_large_is_loaded() -> None:
     program = (
         "import sys\nfrom alphazero.engine.options import EngineOptions\n"
-        "from alphazero.protocols.uci.front import Front\n"
-        "front = Front(EngineOptions('chess'), lambda data: None)\n"
-        "front._later = lambda task: None\n"
-        "front.take(b'uci\\n'), front.take(b'setoption name Hash value 1\\n')\n"
+        "from alphazero.engine import host\nhost.IDLE_SECONDS = 1e9\n"
+        "from alphazero.protocols.uci.server import UciServer\n"
+        "server = UciServer(EngineOptions('chess'), lambda data: None)\n"
+        "server.receive(b'uci\\n'), server.receive(b'setoption name Hash value 1\\n')\n"
         "loaded = [name for name in ('numpy', 'numba', 'torch') if name in sys.modules]\n"
         "assert not loaded, loaded"
     )
@@ -316,31 +317,27 @@ def test_time_is_spent_within_the_clock(monkeypatch, go, overhead, least, most) 
     limits: list[SearchLimits] = []
 
     def remember(*arguments) -> SearchLimits:
-        limits.append(limit_of(*arguments))
+        limits.append(limits_of(*arguments))
         return limits[-1]._replace(simulations=1)
 
-    limit_of = thinking.limit_of
-    monkeypatch.setattr(thinking, "limit_of", remember)
-    # Nothing takes any time; what it takes from `go` to the search is not the test's.
-    monkeypatch.setattr(thinking.time, "perf_counter", lambda: 0.0)
+    limits_of = go_command.limits_of
+    monkeypatch.setattr(go_command, "limits_of", remember)
     conversation = Conversation()
     conversation.ask(f"setoption name Move Overhead value {overhead}", "isready")
     conversation.ask("position startpos", f"go {go}")
     (limit,) = limits
     assert limit.seconds is not None
     assert least - 1e-9 <= limit.seconds <= most + 1e-9
-    assert (limit.settle > 0) == ("movetime" not in go)
+    assert limit.on_clock and (limit.settle > 0) == ("movetime" not in go)
 
 
 def test_a_whole_game_stays_within_the_clock() -> None:
-    from alphazero.protocols.uci.timing import seconds_to_think
-    from alphazero.protocols.uci.words import read_go
 
     for main, gain, overhead in itertools.product((1000, 60000), (0, 100), (0, 100)):
         left = float(main)
         for made in range(200):
             go = read_go(f"wtime {int(left)} btime 1 winc {gain} binc {gain}".split())
-            seconds = seconds_to_think(go, 0, made, overhead / 1000)
+            seconds = go_command.seconds_for_move(go, 0, made, overhead / 1000)
             assert seconds is not None
             left -= 1000 * seconds + overhead * (seconds > 0.001) * 0.9
             assert left > 0, (main, gain, overhead, made)

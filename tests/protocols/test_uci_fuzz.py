@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from alphazero.protocols.uci.front import COMMANDS
+from alphazero.protocols.uci.codec import read_go, read_words
 from alphazero.protocols.uci.options import OPTIONS
-from alphazero.protocols.uci.words import read_go, read_words
+from alphazero.protocols.uci.server import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("UCI_FUZZ_SECONDS", "4"))

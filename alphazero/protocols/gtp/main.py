@@ -16,7 +16,7 @@ def serve(options: GtpOptions) -> NoReturn:
     streams = Streams()
     code = 0
     try:
-        Server(Front(options, report), streams.read, streams.write, streams.is_gone).run()
+        Server(Front(options, report), streams.read, streams.write, streams.is_abandoned).run()
     except KeyboardInterrupt:
         code = INTERRUPTED
     # Without an orderly end, which threads that are still loading large libraries would disturb.

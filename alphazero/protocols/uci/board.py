@@ -1,32 +1,31 @@
-"""The position that UCI's commands are about: a start and moves, as programs send them.
+"""The position of a UCI conversation: a start and moves, as programs send them.
 
-A game goes on here for as long as there are moves. Draws by repetition or without progress need a
-claim over the board, and where nobody makes one programs ask for the next move; positions that
-cannot be won any more are played on by some as well.
+A game goes on for as long as there are moves. Draws by repetition or without progress need a claim,
+and programs that make none ask for the next move; some also play on where nobody can win.
 """
 
 import numpy as np
 
 from alphazero.game import Game, Pieces, Position
-from alphazero.protocols.uci.words import NO_MOVE, Setup
+from alphazero.protocols.uci.codec import NULL_MOVE, Setup
 
 START = Setup(None, ())
 
 
 class Board:
-    """One position at a time, with the game that led to it."""
+    """One position at a time, and the moves that led to it."""
 
     def __init__(self, game: Game) -> None:
         assert game.pieces is not None, "UCI is about games with pieces"
         self.game, self.pieces = game, game.pieces
         self.position = game.position()
-        self.setup = START  # that has led to it
+        self.setup = START  # what the position was made from
 
     def set(self, setup: Setup) -> None:
-        """Take over a position; one that goes on with the last is not made anew.
+        """Take over a position; if it continues the last one, only the new moves are made.
 
-        Raises ValueError with what is wrong: nothing has changed if it is the FEN, and the moves
-        before the one that cannot be made have been.
+        Raises ValueError. After a bad FEN nothing has changed; after an illegal move those before
+        it have been made.
         """
         known = self.setup.moves
         if setup.fen != self.setup.fen or setup.moves[: len(known)] != known:
@@ -37,12 +36,20 @@ class Board:
             self.setup = self.setup._replace(moves=(*self.setup.moves, text))
 
     def legal(self) -> list[int]:
-        """All moves by the rules, whether or not a draw could be claimed."""
+        """All legal moves, whether or not a draw could be claimed."""
         return legal_actions(self.pieces, self.position)
 
-    def make(self, states: np.ndarray, action: int) -> None:
-        """Make a move in states [1], in place, whether or not the game is over."""
+    def count_lines(self, action: int, plies: int) -> int:
+        """Count the lines of `plies` moves after a move, as perft does."""
+        if plies < 1:
+            return 1
+        return sum(self.pieces.perft(self._after(action)[0], plies).values())
+
+    def _after(self, action: int) -> np.ndarray:
+        """The states [1] after a move, whether or not the game is over."""
+        states = self.position.state_array.copy()
         self.game.play_batch(states, np.array([action], np.int32))
+        return states
 
     def _start(self, fen: str | None) -> Position:
         if fen is None:
@@ -51,23 +58,21 @@ class Board:
 
     def _play(self, text: str) -> None:
         position = self.position
-        if text == NO_MOVE:
+        if text == NULL_MOVE:
             self.position = passed(position)
             return
         action = position.action(text)
         if position.is_over and action in legal_actions(self.pieces, position):
             alive = searchable(position)
-            if alive is None:  # nothing can come of it, so its history does not matter
-                after = position.state_array.copy()
-                self.make(after, action)
-                self.position = Position(self.game, after[0])
+            if alive is None:  # nobody can win, so the history does not matter
+                self.position = Position(self.game, self._after(action)[0])
                 return
             self.position = position = alive
         position.play(action)
 
 
 def legal_actions(pieces: Pieces, position: Position) -> list[int]:
-    """Legal moves by the rules, draws that may be claimed aside, in ascending order."""
+    """Legal moves in ascending order, whether or not a draw could be claimed."""
     if not position.is_over:
         return position.legal_actions()
     return sorted(pieces.perft(position.state, 1))
@@ -83,14 +88,17 @@ def set_up(game: Game, fen: str) -> Position:
 
 
 def searchable(position: Position) -> Position | None:
-    """The position as one that can be searched: if a draw may be claimed in it, with so much less
-    of its history, or of its plies without progress, that the game goes on. None if it cannot."""
+    """The position as one that can be searched; None if nobody can win.
+
+    Where a draw may be claimed, as much of the history or of the plies without progress is dropped
+    as makes the game go on.
+    """
     if not position.is_over:
         return position
     game = position.game
     states, moves, key = position.copy(), position.moves, position.key
     earlier = [n for n, one in enumerate(position.keys) if int(one) == key]
-    for begin in earlier:  # as much as can be of it is kept
+    for begin in earlier:  # keep as much as possible
         while len(states.moves) > begin + 1:
             states.undo()
         later = Position(game, states.state.copy())
@@ -103,7 +111,7 @@ def searchable(position: Position) -> Position | None:
 
 
 def try_to_play(position: Position, action: int) -> bool:
-    """Make a move, if it is legal."""
+    """Make a move if it is legal, and return whether it was."""
     if not position.is_legal(action):
         return False
     position.play(action)
@@ -119,4 +127,4 @@ def passed(position: Position) -> Position:
     try:
         return set_up(position.game, fen)
     except ValueError as error:
-        raise ValueError(f"{NO_MOVE} is illegal: {error}") from error
+        raise ValueError(f"{NULL_MOVE} is illegal: {error}") from error

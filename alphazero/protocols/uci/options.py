@@ -1,7 +1,7 @@
-"""UCI's options: which there are, what each takes, and what they are set to.
+"""UCI's options: their declarations and their values.
 
-Their names are those of Stockfish and lc0 where these have such an option, since programs and
-people look for them. Names are found whatever their case.
+The names are those of Stockfish and lc0 where these have such an option, since programs and people
+look for them. Names are compared without regard to case.
 """
 
 import math
@@ -18,7 +18,7 @@ BOOLEANS = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
 @dataclass(frozen=True)
 class Option:
-    """One option. Numbers that need not be whole are strings in UCI."""
+    """One option. Fractional numbers are strings in UCI."""
 
     name: str
     kind: str  # check, spin, combo, string or button
@@ -26,17 +26,17 @@ class Option:
     low: float = 0
     high: float = LARGEST_SPIN
     choices: tuple[str, ...] = ()
-    is_number: bool = False  # a string that is one
+    is_number: bool = False  # a string that holds a number
 
-    def beginning_with(self, value: str) -> "Option":
-        """The same option with another default, which is one of its choices from now on."""
+    def with_default(self, value: str) -> "Option":
+        """The same option with another default, which is added to its choices."""
         choices = self.choices
         if self.kind == "combo" and value not in choices:
             choices = (*choices, value)
         return replace(self, default=value, choices=choices)
 
     def declaration(self) -> str:
-        """The line by which programs hear of it."""
+        """Write the line that declares it."""
         words = [f"option name {self.name} type {self.kind}"]
         if self.kind != "button":
             words.append(f"default {self.default}")
@@ -46,7 +46,7 @@ class Option:
         return " ".join(words)
 
     def read(self, text: str) -> str:
-        """A value as it is kept. Raises UserError for one that cannot be."""
+        """Parse a value into the text that is kept. Raises UserError."""
         if self.kind == "check":
             if text.lower() in BOOLEANS:
                 return BOOLEANS[text.lower()]
@@ -92,7 +92,7 @@ def combo(name: str, *choices: str) -> Option:
 
 
 OPTIONS = (
-    # What every program sets. Threads and Hash (megabytes) are those of the network's evaluations.
+    # Set by every program. Threads and Hash (megabytes) are those of the network's evaluations.
     spin("Threads", 1, 1, 1024),
     spin("Hash", 64, 1, 1 << 20),
     Option("Clear Hash", "button"),
@@ -103,22 +103,22 @@ OPTIONS = (
     check("UCI_AnalyseMode", False),
     check("UCI_ShowWDL", False),
     Option("UCI_Opponent", "string", EMPTY),
-    # Deep Blue's files: a Polyglot book, and folders of Syzygy tables.
+    # A Polyglot book, and folders of Syzygy tables.
     Option("BookFile", "string", EMPTY),
     Option("SyzygyPath", "string", EMPTY),
-    # How strong it is. Levels are visits and a temperature, 0 being none of them.
+    # Strength. A level is a number of visits and a temperature; 0: no level.
     spin("Level", 0, 0, 10),
     spin("MaxNodes", 0, 0),
     number("Temperature", "0", 0, 100),
     Option("WeightsFile", "string", AUTODISCOVER),
     combo("Device", "auto", "cpu", "cuda", "mps"),
-    # How it searches, with the meaning and mostly the names that lc0 gives them.
+    # The search, with lc0's meanings and mostly its names.
     number("CPuct", "1.25", 0, 100),
     number("FpuValue", "0.2", 0, 100),
     spin("MinibatchSize", 0, 0, 1024),
     number("SmartPruningFactor", "1.0", 0, 10),
     spin("RamLimitMb", 2048, 1, 1 << 24),
-    # What it tells.
+    # Output.
     combo("ScoreType", "centipawn", "win_percentage", "Q"),
     check("VerboseMoveStats", False),
     Option("LogFile", "string", EMPTY),
@@ -126,7 +126,7 @@ OPTIONS = (
 
 
 class Settings:
-    """The options with their values, the defaults of some being what the command line said."""
+    """The options with their values; the command line sets the defaults of some."""
 
     def __init__(self, options: EngineOptions) -> None:
         said = {
@@ -137,18 +137,16 @@ class Settings:
             "Threads": options.threads,
         }
         self.options = tuple(
-            option
-            if said.get(option.name) is None
-            else option.beginning_with(str(said[option.name]))
+            option if said.get(option.name) is None else option.with_default(str(said[option.name]))
             for option in OPTIONS
         )
         self._by_name = {option.name.lower(): option for option in self.options}
         self._values = {option.name: option.default for option in self.options}
 
     def set(self, name: str, value: str | None) -> str:
-        """Set an option; returns its name as it is written here.
+        """Set an option and return its name as declared.
 
-        Raises UserError when there is none of this name or it cannot have this value.
+        Raises UserError for an unknown name or a bad value.
         """
         option = self._by_name.get(name.lower())
         if option is None:
@@ -159,7 +157,7 @@ class Settings:
         return option.name
 
     def text(self, name: str) -> str:
-        """A string, "" if it is empty or left to the engine."""
+        """The value of a string; "" if it is empty or left to the engine."""
         value = self._values[name]
         return "" if value in (EMPTY, AUTODISCOVER) else value
 

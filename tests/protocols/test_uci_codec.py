@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphazero.protocols.uci.words import (
+from alphazero.protocols.uci.codec import (
     LARGEST,
     NUMBERS,
     Go,
