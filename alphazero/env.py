@@ -1,14 +1,14 @@
 """Games as gymnasium environments: one agent against an opponent that answers inside `step`.
 
-    import gymnasium
     import alphazero.env
 
-    env = gymnasium.make("alphazero/ConnectFour-v0", opponent="mcts:50")
+    env = alphazero.env.make("connect4", opponent="mcts:50")
     observation, info = env.reset(seed=1)
     action = env.action_space.sample(info["action_mask"])
 
-Importing this module registers every game under its title (`alphazero/TicTacToe-v0`), and any game
-with its parameters as `gymnasium.make("alphazero/Game-v0", game="connect4:rows=5,cols=5")`.
+Importing this module also registers every game with gymnasium under its title, as in
+`gymnasium.make("alphazero/ConnectFour-v0")`, and `alphazero/Game-v0` for any game with parameters:
+`gymnasium.make("alphazero/Game-v0", game="connect4:rows=5,cols=5")`.
 """
 
 import logging
@@ -24,7 +24,7 @@ from alphazero.arena.player import RESIGN, Player
 from alphazero.arena.players import make_player
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Position, available, load
-from alphazero.run.metrics.picture import board_picture
+from alphazero.picture import board_picture
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,15 @@ Opponent = str | Player | Callable[[Position, np.random.Generator], int]
 
 
 class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
-    """One player's seat at a game.
+    """A game in which the agent is one of the two players.
 
-    Observations are the network's planes, uint8 [C, H, W], seen by the player to move: the agent,
-    but for the last observation of a game that the agent's own move has ended. They hold 0 and 1 as
-    a rule: no pictures to be divided by 255. The reward is 0 until the end and then the agent's
-    result in [-1, 1]. `info` has `action_mask` (int8 [A], what `action_space.sample` takes),
-    `legal_actions`, `side` (0: the agent plays first) and `illegal_action`, which is True where an
-    illegal action has just lost the game.
+    Observations are the game's planes, uint8 [C, H, W], from the view of the player to move: the
+    agent, except after a move of the agent's that ends the game. Most planes hold 0 and 1; do not
+    divide them by 255. The reward is 0 until the end and then the agent's result in [-1, 1].
+
+    `info` holds `action_mask` (int8 [A], for `action_space.sample`), `legal_actions` (a list),
+    `side` (0 if the agent plays first) and `illegal_action` (True after an illegal action that
+    lost the game).
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
@@ -55,13 +56,13 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
         illegal_action: str = "lose",
         render_mode: str | None = None,
     ) -> None:
-        """`opponent` is a player as on the command line (`random`, `mcts:100`, `checkpoint:PATH`),
-        a Player, or a function of a position and a generator that returns an action.
+        """Prepare a game; `reset` begins it. Raises UserError for unknown games and options.
 
-        `side` (first, second, or random for each episode) may be changed by
-        `reset(options={"side": ...})`. An illegal action loses the game by default, as agents that
-        explore without the mask need it; with `illegal_action="raise"` it is a ValueError that
-        leaves the game as it was.
+        `opponent` is a player as on the command line (`random`, `mcts:100`, `checkpoint:PATH`), a
+        Player, or a function (position, generator) -> action. `side` is the agent's: first, second,
+        or random for each episode; `reset(options={"side": ...})` overrides it. `illegal_action`
+        says what an illegal action does: "lose" ends the game with reward -1, for agents that
+        explore without the mask; "raise" raises ValueError and leaves the game as it was.
         """
         self.game = load(game) if isinstance(game, str) else game
         self.opponent = make_player(opponent, self.game) if isinstance(opponent, str) else opponent
@@ -92,7 +93,7 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         if self._position is None or self._over:
-            raise gymnasium.error.ResetNeeded("the game is over or not begun: call reset() first")
+            raise gymnasium.error.ResetNeeded("the game is over or has not begun: call reset()")
         position = self._position
         try:
             position.play(int(action))
@@ -112,19 +113,19 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
     def render(self) -> Any:
         """The board as text (`ansi`) or as a picture uint8 [height, width, 3] (`rgb_array`)."""
         if self._position is None:
-            raise gymnasium.error.ResetNeeded("nothing to render: call reset() first")
+            raise gymnasium.error.ResetNeeded("there is no board to render yet: call reset()")
         if self.render_mode == "ansi":
             return self._position.render() + "\n"
         if self.render_mode == "rgb_array":
-            return board_picture(self._position.render())
+            return board_picture(self._position.board_view())
         return None
 
     def action_masks(self) -> np.ndarray:
-        """What is legal, bool [A], in the form that MaskablePPO of sb3-contrib asks for."""
+        """The legal actions, bool [A], under the name that sb3-contrib's MaskablePPO calls."""
         return self._info()["action_mask"].astype(bool)
 
     def _answer(self) -> int | None:
-        """Let the opponent move until it is the agent's turn; RESIGN if it gives up."""
+        """Make the opponent's moves until it is the agent's turn; RESIGN if it resigns."""
         position = self._position
         assert position is not None
         while not position.is_over and position.to_play != self._agent:
@@ -151,24 +152,32 @@ class GameEnv(gymnasium.Env[np.ndarray, np.int64]):
 def _checked(name: str, value: str, choices: tuple[str, ...] | list[str]) -> str:
     if value not in choices:
         hint = closest(str(value), choices)
-        raise UserError(f"{name} {value!r}{hint} is unknown; choices: {', '.join(choices)}")
+        raise UserError(f"unknown {name} {value!r}{hint}; choices: {', '.join(choices)}")
     return value
 
 
+def make(game: str | Game, **options: Any) -> gymnasium.Env[np.ndarray, np.int64]:
+    """The environment of a game, such as "connect4" or "go:size=9".
+
+    The options are those of `GameEnv` and of `gymnasium.make`.
+    """
+    return gymnasium.make("alphazero/Game-v0", game=game, **options)
+
+
 def environment_id(title: str) -> str:
-    """`alphazero/ConnectFour-v0` for the title `Connect Four`."""
+    """The name of an environment: `alphazero/ConnectFour-v0` for the title `Connect Four`."""
     words = re.findall(r"[A-Za-z0-9]+", title)
     return f"alphazero/{''.join(word[0].upper() + word[1:] for word in words)}-v0"
 
 
 def register() -> None:
-    """Make every available game known to gymnasium, and `alphazero/Game-v0` for any game."""
+    """Register every available game with gymnasium, and `alphazero/Game-v0` for any game."""
     environments: dict[str, dict[str, str]] = {"alphazero/Game-v0": {}}
     for name in available():
         try:
             title = load(name).title
         except Exception as error:  # a broken plugin must not hide the other games
-            logger.warning("the game %s is no environment: %s", name, error)
+            logger.warning("the game %s has no environment: %s", name, error)
             continue
         environments.setdefault(environment_id(title), {"game": name})
     for identifier, kwargs in environments.items():

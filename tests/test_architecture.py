@@ -46,6 +46,8 @@ CONFINED = {
     "ray": ["alphazero/selfplay/workers/ray.py", "alphazero/selfplay/workers/ray_actor.py"],
     "fsspec": ["alphazero/storage.py"],
     "gymnasium": ["alphazero/env.py"],
+    "PIL": ["alphazero/picture.py"],
+    "rich": ["alphazero/terminal/display.py"],
     "tensorboard": ["alphazero/run/metrics/events.py"],
     "safetensors": ["alphazero/network/weights.py"],
     "torch": [

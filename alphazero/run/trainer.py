@@ -26,11 +26,11 @@ from alphazero.learning import checkpoint
 from alphazero.learning.distributed import make_learner
 from alphazero.network.architectures.resnet import Network
 from alphazero.network.weights import load_weights
+from alphazero.picture import board_picture
 from alphazero.run.evaluation import Examiner
 from alphazero.run.metrics.events import Reporter
 from alphazero.run.metrics.host import System
 from alphazero.run.metrics.meter import Meter, validation
-from alphazero.run.metrics.picture import board_picture
 from alphazero.run.metrics.workers import Crew
 from alphazero.run.run_directory import RunDirectory
 from alphazero.selfplay.workers.inline import Chunk, Collect, Executor, Weights
@@ -232,7 +232,8 @@ class Trainer:
             position.play(action)
         atomic_write(self.run.games / f"game-{record.game_id:08d}.txt", sheet.encode())
         self.reporter.text(self.replay.games, "games/sample", sheet)
-        self.reporter.picture(self.replay.games, "games/board", board_picture(position.render()))
+        board = board_picture(position.board_view())
+        self.reporter.picture(self.replay.games, "games/board", board)
 
     def report(self, executor: Executor) -> None:
         replay, steps = self.replay, self.learner.steps

@@ -22,6 +22,7 @@ ROOMS = [
     ["files", "settings", "cores", "command_line"],
     ["storage", "config"],
     ["game"],
+    ["picture"],
     ["network"],
     ["search"],
     ["data"],

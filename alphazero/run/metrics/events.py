@@ -20,7 +20,7 @@ import numpy as np
 
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
-from alphazero.run.metrics.picture import png
+from alphazero.picture import png
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from alphazero.arena.players import make_player
 from alphazero.env import GameEnv, environment_id
 from alphazero.errors import UserError
 from alphazero.game import load
-from alphazero.run.metrics.picture import board_picture
+from alphazero.picture import board_picture
 
 CONNECT4 = load("connect4")
 TICTACTOE = load("tic-tac-toe")
@@ -231,6 +231,16 @@ def test_the_same_seed_gives_the_same_episodes(opponent):
     assert episode(third, 7) == games[0][0]  # whatever was played before
 
 
+def test_make_takes_a_game_and_the_environment_s_options():
+    env = environments.make("connect4:rows=5,cols=5", opponent="mcts:2", side="second")
+    assert isinstance(env.unwrapped, GameEnv) and env.unwrapped.game.planes == (2, 5, 5)
+    assert env.unwrapped.side == "second"
+    assert episode(environments.make("connect4"), 7) == episode(GameEnv("connect4"), 7)
+    assert environments.make(CONNECT4).unwrapped.game is CONNECT4
+    with pytest.raises(UserError, match="connect5"):
+        environments.make("connect5")
+
+
 def test_an_opponent_may_be_a_player_or_a_function():
     player = make_player("random", CONNECT4)
     assert episode(GameEnv(CONNECT4, player), 3) == episode(GameEnv("connect4", "random"), 3)
@@ -257,7 +267,7 @@ def test_a_strong_opponent_punishes_and_is_used_in_step():
     [
         ({"game": "connect5"}, "unknown game 'connect5'"),
         ({"opponent": "nobody"}, "nobody"),
-        ({"side": "third"}, "side 'third'.* is unknown; choices: first, second, random"),
+        ({"side": "third"}, "side 'third'.*choices: first, second, random"),
         ({"illegal_action": "ignore"}, "choices: lose, raise"),
         ({"render_mode": "human"}, "choices: ansi, rgb_array"),
     ],
@@ -297,7 +307,7 @@ def test_a_picture_is_that_of_the_board():
     position = TICTACTOE.position()
     position.play("a1")
     position.play("b2")
-    assert np.array_equal(image, board_picture(position.render()))
+    assert np.array_equal(image, board_picture(position.board_view()))
     assert not np.array_equal(image, empty)
 
 
