@@ -10,6 +10,7 @@ from alphazero.arena.reference import Reference
 from alphazero.arena.uci_client import UciPool
 from alphazero.config import SearchConfig
 from alphazero.game import Game, Position
+from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import CachedEvaluator, Evaluator, Leaves
 from alphazero.search.search import Search, SearchResult
 
@@ -127,9 +128,10 @@ class PolicyPlayer(Player):
         if not positions:
             return []
         states = np.concatenate([position.state_array for position in positions])
-        planes = np.stack([position.planes() for position in positions])
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        planes, values = encoder.inputs_of(positions)
         seeds = rng.integers(2**63, size=len(positions)).astype(np.uint64)
-        logits = self._evaluator.evaluate(Leaves(planes, states, seeds)).logits.copy()
+        logits = self._evaluator.evaluate(Leaves(planes, states, seeds, values)).logits.copy()
         legal = np.stack([position.legal_mask() for position in positions])
         logits[legal == 0] = -np.inf
         if self._temperature > 0:  # the largest of Gumbel-perturbed logits is a draw by softmax

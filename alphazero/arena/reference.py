@@ -179,6 +179,7 @@ class TablesEvaluator(Evaluator):
     def __init__(self, inner: Evaluator, tables: Tables, game: Game) -> None:
         self.inner, self._tables, self._game = inner, tables, game
         self.name = f"{inner.name} with tables"
+        self.encoder = inner.encoder
         self.uses_planes = inner.uses_planes
         self.traces = inner.traces
         self.hits = 0  # positions that tables knew

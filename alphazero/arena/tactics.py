@@ -59,7 +59,7 @@ class TacticsEvaluator(Evaluator):
         logits = np.zeros((rows, self._num_actions), np.float32)
         values = np.empty(rows, np.float32)
         self._look(leaves.states, self._states, self._moves, self._lines, logits, values)
-        return Evaluation(logits, values)
+        return Evaluation.of_value(logits, values)
 
 
 def without_network(game: Game) -> tuple[Evaluator, str]:

@@ -27,25 +27,30 @@ from alphazero.data.replay_kernels import (
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.game import Game
+from alphazero.network.encoder import Encoder
 
 
 class Batch(NamedTuple):
     """Training samples; every target is seen by the player to move."""
 
-    planes: np.ndarray  # uint8 [B, C, H, W]
+    planes: np.ndarray  # [B, C, H, W], of the encoder's dtype
     policy: np.ndarray  # float32 [B, A]; a row of zeros is no policy target
     policy_mask: np.ndarray  # float32 [B]: 1 where there is a policy target, else 0
     legal: np.ndarray  # uint8 [B, A]
     wdl: np.ndarray  # float32 [B, 3]: shares of win, draw and loss
     auxiliary: dict[str, np.ndarray]  # float32 [B, *shape], by the target's name
     weight: np.ndarray  # float32 [B]: what the sample counts in the losses
+    globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
 
 
 class Replay:
     """A window over the games added last, from which batches are drawn."""
 
-    def __init__(self, game: Game, config: ReplayConfig) -> None:
+    def __init__(self, game: Game, config: ReplayConfig, encoder: Encoder | None = None) -> None:
+        """`encoder` makes the inputs of batches, as the network's does; None: `Encoder.of` the
+        game."""
         self.game = game
+        self.encoder = encoder or Encoder.of(game)
         self.config = config
         self.games = 0  # added so far
         self.positions = 0  # in these games, held-out ones too
@@ -54,8 +59,8 @@ class Replay:
         self._positions_in_window = 0
         self._draws_in_window = 0.0
         self._splits = {False: Positions(game), True: Positions(game)}  # by held out or not
-        assert game.symmetries is not None, "a game has at least the identity"
-        self._symmetries, self._inverse_actions = game.symmetries, game.symmetries.inverse_actions
+        self._symmetries = self.encoder.symmetries
+        self._inverse_actions = self._symmetries.inverse_actions
         self._targets = {item.name: compile_target(game, item) for item in game.auxiliary}
 
     def __len__(self) -> int:
@@ -138,9 +143,9 @@ class Replay:
         if symmetry:
             chosen = rng.integers(len(points), size=batch_size)
 
-        planes = np.zeros((batch_size, *game.planes), np.uint8)
+        planes, values = self.encoder.empty(batch_size)
         earlier = positions.earlier_keys(rows)
-        game.observe_batch(states, *earlier, planes)
+        self.encoder.encode_batch(states, *earlier, planes, values)
         legal = np.zeros((batch_size, game.num_actions), np.uint8)
         game.legal_batch(states, *earlier, legal)
         auxiliary = {}
@@ -148,7 +153,7 @@ class Replay:
             flat = np.zeros((batch_size, math.prod(item.shape)), np.float32)
             self._targets[item.name](states, positions.final_states(rows), flat)
             target = flat.reshape(batch_size, *item.shape)
-            on_board = item.shape[-2:] == game.planes[1:]
+            on_board = item.shape[-2:] == self.encoder.planes[1:]
             auxiliary[item.name] = transform(target, points, chosen) if on_board else target
         return Batch(
             planes=transform(planes, points, chosen),
@@ -158,6 +163,7 @@ class Replay:
             wdl=self._value_targets(rows, root_value_mix),
             auxiliary=auxiliary,
             weight=rows["weight"],
+            globals=self.encoder.inputs(planes, values).globals,
         )
 
     def _value_targets(self, rows: np.ndarray, root_value_mix: float) -> np.ndarray:

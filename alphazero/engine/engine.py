@@ -23,12 +23,12 @@ from alphazero.engine.options import (
 )
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
-from alphazero.network.evaluator import CachedEvaluator, Evaluation, Evaluator, Leaves
+from alphazero.network.encoder import Encoder
+from alphazero.network.evaluator import CachedEvaluator, Evaluator, Leaves, cached
 from alphazero.search.search import Search
 
 CHUNK_SIMULATIONS = 4096  # at most at once; the search is extended while its limits allow
 LARGEST_TREE = 2 << 30  # bytes, after which a tree grows no more
-CACHE_ENTRY = 20  # bytes of a remembered evaluation beside its logits
 WARM_UP_SIMULATIONS = 4  # enough to have every kernel compiled
 PAUSE_SECONDS = 0.005  # between two checks whether a complete but endless search is stopped
 NEW_MOVES = 2  # by which a kept tree is moved on: the engine's move and the reply
@@ -303,19 +303,20 @@ class Engine:
     def evaluate(self, position: Position, symmetry: int = 0) -> tuple[np.ndarray, float]:
         """The evaluator's policy logits float32 [A] and its value in [-1, 1] for the player to
         move, of the position under a symmetry, turned back."""
-        symmetries = self.game.symmetries
-        assert symmetries is not None
-        planes = position.planes()
-        turned = planes.reshape(len(planes), -1)[:, symmetries.points[symmetry]]
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        symmetries = encoder.symmetries
+        planes, values = encoder.inputs_of([position])
+        turned = planes.reshape(1, len(planes[0]), -1)[:, :, symmetries.points[symmetry]]
         leaves = Leaves(
-            turned.reshape(1, *planes.shape), position.state_array, np.zeros(1, np.uint64)
+            turned.reshape(planes.shape), position.state_array, np.zeros(1, np.uint64), values
         )
-        answer: Evaluation = self._evaluator.evaluate(leaves)
+        answer = self._evaluator.evaluate(leaves)
         return answer.logits[0][symmetries.inverse_actions[symmetry]], float(answer.value[0])
 
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:
         """The evaluator's answer for the game's auxiliary targets: float32 [B, *shape] by name."""
-        return self._evaluator.auxiliary(np.stack([position.planes() for position in positions]))
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        return self._evaluator.auxiliary(encoder.inputs_of(positions).planes)
 
 
 def search_config(
@@ -350,9 +351,7 @@ def make_engine(
     `report` is told. Raises UserError.
     """
     evaluator, source = find_evaluator(game, options.network, options.device, options.threads)
-    size = 4 * game.num_actions + CACHE_ENTRY
-    if evaluator.uses_planes and options.cache >= size:
-        evaluator = CachedEvaluator(evaluator, game, 1 << (options.cache // size).bit_length() - 1)
+    evaluator = cached(evaluator, game, memory=options.cache)
     simulations = options.simulations or NETWORK_SIMULATIONS
     if not evaluator.uses_planes:
         simulations = options.simulations or ROLLOUT_SIMULATIONS

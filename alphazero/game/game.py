@@ -260,23 +260,23 @@ class Game:
         """Zeroed states [count]."""
         return np.zeros(count, self.state)
 
-    def bind(self, template: Callable[..., Any]) -> Callable[..., Any]:
-        """A template of kernels with this game's functions and constants as its globals."""
-        return bind(
-            template,
-            self.name,
-            start=self.start,
-            play=self.play,
-            legal=self.legal,
-            outcome=self.outcome,
-            key=self.key,
-            observe=self.observe,
-            prune=self.prune or kernels.leave_mask,
-            weigh=self.weigh or kernels.leave_mask,
-            USES_KEYS=self.uses_keys,
-            MAX_PLIES=self.max_plies,
-            NUM_ACTIONS=self.num_actions,
-        )
+    def bind(self, template: Callable[..., Any], **more: Any) -> Callable[..., Any]:
+        """A template of kernels with this game's functions and constants as its globals, and `more`
+        that are not the game's."""
+        names = {
+            "start": self.start,
+            "play": self.play,
+            "legal": self.legal,
+            "outcome": self.outcome,
+            "key": self.key,
+            "observe": self.observe,
+            "prune": self.prune or kernels.leave_mask,
+            "weigh": self.weigh or kernels.leave_mask,
+            "USES_KEYS": self.uses_keys,
+            "MAX_PLIES": self.max_plies,
+            "NUM_ACTIONS": self.num_actions,
+        }
+        return bind(template, self.name, **names, **more)
 
     @cached_property
     def start_batch(self) -> Callable[..., Any]:

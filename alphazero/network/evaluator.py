@@ -1,8 +1,9 @@
-"""What an evaluator is, and those that need no network: uniform, random rollouts, and a cache.
+"""Evaluators: batches of leaves in, policy logits and win, draw, loss out.
 
-An evaluator answers for a batch of leaves with policy logits and values. Search knows nothing else
-about it; the network's evaluator is in `alphazero/network/network_evaluator.py`.
-Letters in shapes: B leaves, A actions, C x H x W planes.
+Search knows nothing else of what evaluates. Here are the interface, the evaluators that need no
+network (uniform, random rollouts) and a cache; `NetworkEvaluator` is in
+`alphazero/network/network_evaluator.py`. All results are for the player to move.
+Letters in shapes: B leaves, A actions, C x H x W planes, G float inputs.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 
 from alphazero.game import Game
 from alphazero.game.jit import kernel, mix
+from alphazero.network.encoder import Encoder
 
 UNDECIDED = 2  # no certain result
 
@@ -19,22 +21,55 @@ UNDECIDED = 2  # no certain result
 class Leaves(NamedTuple):
     """A batch of positions to evaluate. The arrays belong to the search: copy what must be kept."""
 
-    planes: np.ndarray  # uint8 [B, C, H, W], seen by the player to move, perhaps under a symmetry
+    planes: np.ndarray  # [B, C, H, W] as the encoder fills them, perhaps under a symmetry
     states: np.ndarray  # state records [B]; meaningful only if the evaluator `uses_states`
     seeds: np.ndarray  # uint64 [B], fresh randomness for every leaf
+    globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
+
+    def take(self, rows: np.ndarray) -> "Leaves":
+        """Some of the leaves, by index or mask [B], as copies."""
+        values = None if self.globals is None else self.globals[rows]
+        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values)
 
 
 class Evaluation(NamedTuple):
-    """The answer for a batch."""
+    """The answer for a batch, for the player to move."""
 
     logits: np.ndarray  # float32 [B, A], anything at illegal actions; under the planes' symmetry
-    value: np.ndarray  # float32 [B] in [-1, 1], for the player to move
-    # int8 [B], results for the player to move that are certain, as from tables of endings: -1, 0, 1
-    # or UNDECIDED; None where nothing is. The search goes no further there.
+    wdl: np.ndarray  # float32 [B, 3]: probabilities of a win, a draw and a loss
+    extra: dict[str, np.ndarray] | None = None  # [B, ...] by name: what else the network predicts
+    # int8 [B]: results that are certain, as from tables of endings: -1, 0, 1 or UNDECIDED; None
+    # where nothing is. The search goes no further there.
     known: np.ndarray | None = None
-    # int8 [B, A], who made an action first in the playout that the value comes from: 1 the player
+    # int8 [B, A]: who made an action first in the playout that the result comes from: 1 the player
     # to move, -1 the other, 0 nobody. Only from an evaluator that `traces`, never under a symmetry.
     firsts: np.ndarray | None = None
+
+    @property
+    def value(self) -> np.ndarray:
+        """float32 [B] in [-1, 1]: the probability of a win less that of a loss."""
+        return self.wdl[:, 0] - self.wdl[:, 2]
+
+    @classmethod
+    def of_value(
+        cls, logits: np.ndarray, value: np.ndarray, firsts: np.ndarray | None = None
+    ) -> "Evaluation":
+        """The answer of an evaluator that has values [B] in [-1, 1] alone; see `wdl_of_value`."""
+        return cls(logits, wdl_of_value(value), firsts=firsts)
+
+
+def wdl_of_value(value: np.ndarray) -> np.ndarray:
+    """Win, draw, loss float32 [B, 3] whose win - loss is exactly each value [B] in [-1, 1].
+
+    What the better side does not win is a draw: right for results of finished games, and the most
+    draws that the value allows otherwise.
+    """
+    value = value.astype(np.float32)
+    wdl = np.empty((len(value), 3), np.float32)
+    np.maximum(value, 0, out=wdl[:, 0])
+    np.maximum(-value, 0, out=wdl[:, 2])
+    np.subtract(1, np.abs(value), out=wdl[:, 1])
+    return wdl
 
 
 class Evaluator:
@@ -42,13 +77,14 @@ class Evaluator:
 
     name = "evaluator"
     player = ""  # the kind of player that searches with it, as matches call it
-    uses_planes = True  # False spares the search from observing leaves
+    encoder: Encoder | None = None  # of its planes; None: `Encoder.of` the game
+    uses_planes = True  # False spares the search from encoding leaves
     uses_states = False  # True has the search hand over state records
     pipelines = 1  # batches worth having under way: 2 where a device works while the caller goes on
     traces = False  # True: its answers say who made an action first, for RAVE
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
-        """Logits and values of a batch, at once."""
+        """Evaluate a batch and wait for the answer."""
         raise NotImplementedError
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
@@ -60,14 +96,15 @@ class Evaluator:
         return lambda: evaluation
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        """What is known of the game's auxiliary targets, by name: float32 [B, *shape] for planes
-        uint8 [B, C, H, W], seen by the player to move. Not for the inside of a search: it is slow.
+        """Predict the game's auxiliary targets, by name: float32 [B, *shape] for planes
+        [B, C, H, W], for the player to move; {} if it has none. Too slow for the inside of a
+        search.
         """
         return {}
 
 
 class UniformEvaluator(Evaluator):
-    """Equal priors and value 0: the free evaluator of tests and benchmarks."""
+    """Equal priors and a draw: the free evaluator of tests and benchmarks."""
 
     name = "uniform"
 
@@ -77,17 +114,17 @@ class UniformEvaluator(Evaluator):
 
     def _grow(self, rows: int) -> None:
         self._logits = np.zeros((rows, self._num_actions), np.float32)
-        self._value = np.zeros(rows, np.float32)
+        self._wdl = wdl_of_value(np.zeros(rows))
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         rows = len(leaves.planes)
-        if rows > len(self._value):
+        if rows > len(self._wdl):
             self._grow(2 * rows)
-        return Evaluation(self._logits[:rows], self._value[:rows])
+        return Evaluation(self._logits[:rows], self._wdl[:rows])
 
 
 class RolloutEvaluator(Evaluator):
-    """Equal priors, and the mean result of random playouts as value: MCTS before networks."""
+    """Equal priors, and the mean result of random playouts: MCTS before networks."""
 
     name = "rollout"
     player = "mcts"
@@ -95,6 +132,7 @@ class RolloutEvaluator(Evaluator):
     uses_states = True
 
     def __init__(self, game: Game, playouts: int = 1) -> None:
+        """Raises ValueError for less than one playout."""
         if playouts < 1:
             raise ValueError(f"playouts must be at least 1, not {playouts}")
         self._game = game
@@ -107,12 +145,12 @@ class RolloutEvaluator(Evaluator):
         values = np.empty(len(states), np.float32)
         self._game.playout_batch(states, seeds, values)
         logits = np.zeros((len(leaves.states), self._game.num_actions), np.float32)
-        return Evaluation(logits, values.reshape(-1, self._playouts).mean(axis=1))
+        return Evaluation.of_value(logits, values.reshape(-1, self._playouts).mean(axis=1))
 
 
 class TracedRolloutEvaluator(Evaluator):
-    """Equal priors, and as value the result of one playout that says who made each move first, as
-    RAVE needs. Its moves are drawn by their weights, if the game has some (`Game.weigh`)."""
+    """Equal priors, and the result of one playout with who made each move first, as RAVE needs.
+    The moves are drawn by the game's weights, if it has some (`Game.weigh`)."""
 
     name = "traced rollout"
     player = "rave"
@@ -129,30 +167,35 @@ class TracedRolloutEvaluator(Evaluator):
         firsts = np.zeros((rows, self._game.num_actions), np.int8)
         self._game.trace_batch(leaves.states.copy(), leaves.seeds, values, firsts)
         logits = np.zeros((rows, self._game.num_actions), np.float32)
-        return Evaluation(logits, values, firsts=firsts)
+        return Evaluation.of_value(logits, values, firsts)
 
 
 class CachedEvaluator(Evaluator):
-    """Remembers the answers of another evaluator for planes it has seen.
+    """Remembers the answers of another evaluator for inputs it has seen.
 
     Direct mapped: two positions that fall on one entry replace each other. An entry is checked
-    against 128 hashed bits of the planes, so the answers are those of the inner evaluator.
-    Call `clear` when the inner evaluator has changed.
+    against 128 hashed bits of the inputs, so the answers are those of the inner evaluator, but for
+    `extra`, which is not kept. Call `clear` when the inner evaluator has changed. Made by `cached`.
     """
 
-    def __init__(self, inner: Evaluator, game: Game, capacity: int) -> None:
-        if not inner.uses_planes or inner.uses_states:
+    def __init__(self, inner: Evaluator, game: Game, entries: int) -> None:
+        """`entries` is rounded up to a power of two.
+
+        Raises ValueError for an evaluator that looks at states, which say more than the planes.
+        """
+        if not caches(inner):
             raise ValueError(f"only an evaluator of planes can be cached, not {inner.name!r}")
         self.inner = inner
         self.name = f"cached {inner.name}"
+        self.encoder = inner.encoder
         self.pipelines = inner.pipelines
         self.hits = 0
         self.misses = 0
         self._generation = 0  # times cleared
-        size = 1 << max(capacity - 1, 1).bit_length()
+        size = 1 << max(entries - 1, 1).bit_length()
         self._tags = np.zeros((size, 2), np.uint64)
         self._logits = np.empty((size, game.num_actions), np.float32)
-        self._value = np.empty(size, np.float32)
+        self._wdl = np.empty((size, 3), np.float32)
 
     def clear(self) -> None:
         """Forget everything, answers under way included."""
@@ -160,32 +203,31 @@ class CachedEvaluator(Evaluator):
         self._generation += 1
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
-        rows = len(leaves.planes)
-        tags = np.empty((rows, 2), np.uint64)
-        hash_rows(leaves.planes.reshape(rows, -1), tags)
+        tags = tags_of(leaves)
+        rows = len(tags)
         slots = (tags[:, 0] & np.uint64(len(self._tags) - 1)).astype(np.int64)
         hit = (self._tags[slots] == tags).all(axis=1)
         missing = np.flatnonzero(~hit)
-        logits, value = self._logits[slots], self._value[slots]
+        logits, wdl = self._logits[slots], self._wdl[slots]
         self.hits += rows - len(missing)
         self.misses += len(missing)
         if not len(missing):
-            return lambda: Evaluation(logits, value)
-        ask = Leaves(*(part[missing] for part in leaves))
+            return lambda: Evaluation(logits, wdl)
+        ask = leaves.take(missing)
         wait = self.inner.submit(ask)
         generation = self._generation
 
         def answer() -> Evaluation:
             found = wait()
-            assert len(found.value) == len(ask.seeds), "wrong values"  # and `ask` lives until here
-            logits[missing], value[missing] = found.logits, found.value
+            assert len(found.wdl) == len(ask.seeds), "wrong values"  # and `ask` lives until here
+            logits[missing], wdl[missing] = found.logits, found.wdl
             if generation == self._generation:
                 taken, first = np.unique(slots[missing], return_index=True)
                 kept = missing[first]  # of misses that share a slot, one is kept, whole
                 self._tags[taken] = tags[kept]
                 self._logits[taken] = logits[kept]
-                self._value[taken] = value[kept]
-            return Evaluation(logits, value)
+                self._wdl[taken] = wdl[kept]
+            return Evaluation(logits, wdl)
 
         return answer
 
@@ -194,6 +236,38 @@ class CachedEvaluator(Evaluator):
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
         return self.inner.auxiliary(planes)
+
+
+def caches(evaluator: Evaluator) -> bool:
+    """Whether an evaluator's answers depend on the inputs alone, so that they may be remembered."""
+    return evaluator.uses_planes and not evaluator.uses_states
+
+
+def cached(
+    evaluator: Evaluator, game: Game, entries: int = 0, *, memory: int | None = None
+) -> Evaluator:
+    """The evaluator behind a cache of so many entries or, instead, of at most `memory` bytes.
+
+    The evaluator itself if there is no room for an entry, it has a cache already, or its answers
+    depend on more than the inputs.
+    """
+    if memory is not None:
+        entry = 4 * (game.num_actions + 3) + 16  # logits, win, draw, loss, tag
+        entries = 1 << (memory // entry).bit_length() - 1 if memory >= entry else 0
+    if not entries or isinstance(evaluator, CachedEvaluator) or not caches(evaluator):
+        return evaluator
+    return CachedEvaluator(evaluator, game, entries)
+
+
+def tags_of(leaves: Leaves) -> np.ndarray:
+    """128 hashed bits of every leaf's inputs, uint64 [B, 2]."""
+    rows = len(leaves.planes)
+    inputs = leaves.planes.reshape(rows, -1).view(np.uint8)
+    if leaves.globals is not None:
+        inputs = np.concatenate([inputs, leaves.globals.view(np.uint8)], axis=1)
+    tags = np.empty((rows, 2), np.uint64)
+    hash_rows(inputs, tags)
+    return tags
 
 
 _STEP_1 = np.uint64(0x9E3779B97F4A7C15)

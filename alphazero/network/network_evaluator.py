@@ -1,4 +1,4 @@
-"""A network as the search sees it: batches of planes in, logits and values out."""
+"""The evaluator of a torch network: batches of inputs in, policy logits and win, draw, loss out."""
 
 import copy
 import functools
@@ -13,6 +13,7 @@ from torch import Tensor
 from alphazero.errors import UserError
 from alphazero.network.architectures.resnet import Network, parse_size
 from alphazero.network.cuda_graphs import DeviceRunner
+from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
 from alphazero.network.inference import (
     STEADY_ROWS,
@@ -40,6 +41,7 @@ class NetworkEvaluator(Evaluator):
         self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
     ) -> None:
         """`threads` are torch's on the processor; `precision` is auto, float32 or bfloat16."""
+        self.encoder: Encoder = network.encoder
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device, network)
         self._threads = threads
@@ -60,7 +62,7 @@ class NetworkEvaluator(Evaluator):
                 answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
             )
             self._runner = DeviceRunner(
-                compute, network.planes, network.num_actions + 1, self.device, padded
+                compute, network.planes, network.policy_size + 3, self.device, padded
             )
         else:  # where the planes of every batch go through this one buffer
             self._input = self._empty_input(self._largest)
@@ -83,7 +85,7 @@ class NetworkEvaluator(Evaluator):
                 return parts[0]
             return Evaluation(
                 np.concatenate([part.logits for part in parts]),
-                np.concatenate([part.value for part in parts]),
+                np.concatenate([part.wdl for part in parts]),
             )
 
         return answer
@@ -124,8 +126,8 @@ class NetworkEvaluator(Evaluator):
             def answer() -> Evaluation:
                 found = wait()
                 # Contiguous, or the search would be compiled once more for them.
-                logits, value = found[:, :-1], found[:, -1]
-                return checked(np.ascontiguousarray(logits), np.ascontiguousarray(value))
+                logits, wdl = found[:, :-3], found[:, -3:]
+                return self._answer(np.ascontiguousarray(logits), np.ascontiguousarray(wdl))
 
             return answer
         if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
@@ -136,10 +138,17 @@ class NetworkEvaluator(Evaluator):
             # What is left beyond the rows does no harm.
             batch = self._input[: max(padded(rows), self._smallest)]
             batch[:rows].copy_(torch.from_numpy(planes))
-            logits, value = decide(self._fast.network, self._plain.board_plane, batch, whole)
-            evaluation = checked(logits[:rows].cpu().numpy(), value[:rows].cpu().numpy())
+            logits, wdl = decide(self._fast.network, self._plain.board_plane, batch, whole)
+            evaluation = self._answer(logits[:rows].cpu().numpy(), wdl[:rows].cpu().numpy())
         self._busy += time.perf_counter() - began
         return lambda: evaluation
+
+    def _answer(self, logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
+        """The network's numbers for a batch, as of the game's actions."""
+        evaluation = checked(logits, wdl)
+        if self.encoder.action_map is None:
+            return evaluation
+        return Evaluation(self.encoder.to_actions(logits, self._plain.num_actions), wdl)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
         """Whether no board of a batch is smaller than the planes, which spares all masks."""
@@ -155,29 +164,28 @@ class NetworkEvaluator(Evaluator):
 def decide(
     network: Network, board_plane: int | None, batch: Tensor, whole: bool
 ) -> tuple[Tensor, Tensor]:
-    """Logits float32 [B, A] and value float32 [B]: the chance to win less that to lose."""
+    """Logits float32 [B, A], and probabilities of win, draw and loss float32 [B, 3]."""
     mask = None
     if board_plane is not None and not whole:
         mask = batch[:, board_plane : board_plane + 1]
     logits, wdl = network.decide(batch, mask)
-    chances = torch.softmax(wdl, dim=1)
-    return logits, chances[:, 0] - chances[:, 2]
+    return logits, torch.softmax(wdl, dim=1)
 
 
 def answer_on_device(
     network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
 ) -> Tensor:
-    """Logits and value in one tensor float32 [B, A + 1], for planes uint8 on a device."""
+    """Logits and win, draw, loss in one tensor float32 [B, A + 3], for planes on the device."""
     batch = planes.to(dtype, memory_format=torch.channels_last)
-    logits, value = decide(network, board_plane, batch, whole)
-    return torch.cat([logits, value[:, None]], dim=1)
+    return torch.cat(decide(network, board_plane, batch, whole), dim=1)
 
 
-def checked(logits: np.ndarray, value: np.ndarray) -> Evaluation:
-    # A sum is the cheapest look at every number: one that is not finite spoils it.
-    if not (math.isfinite(float(logits.sum())) and math.isfinite(float(value.sum()))):
-        raise RuntimeError("the network's answer is not finite: its weights are spoilt")
-    return Evaluation(logits, value)
+def checked(logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
+    """The answer, of which every number is finite. Raises RuntimeError otherwise."""
+    # A sum is the cheapest look at every number: one NaN or infinity spreads to it.
+    if not (math.isfinite(float(logits.sum())) and math.isfinite(float(wdl.sum()))):
+        raise RuntimeError("the network's answer is not finite: its weights are corrupt (NaN, inf)")
+    return Evaluation(logits, wdl)
 
 
 def padded(rows: int) -> int:

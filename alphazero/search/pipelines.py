@@ -17,7 +17,8 @@ from typing import TypeVar
 import numpy as np
 
 from alphazero.game import Game
-from alphazero.network.evaluator import Evaluation
+from alphazero.network.encoder import Encoder
+from alphazero.network.evaluator import Evaluation, Leaves
 from alphazero.search.layout import Trees
 from alphazero.search.simulate import Batch, allocate_batch, close_gaps
 
@@ -73,11 +74,13 @@ class Section:
 class Pipeline:
     """A range of trees with its own batch of leaves, at most one of them at the evaluator."""
 
-    def __init__(self, game: Game, trees: range, leaves_per_tree: int, threads: int) -> None:
+    def __init__(
+        self, game: Game, encoder: Encoder, trees: range, leaves_per_tree: int, threads: int
+    ) -> None:
         self.first, self.end = trees.start, trees.stop
         room = len(trees) * leaves_per_tree
-        batch = allocate_batch(room, game.num_actions, game.planes)
-        self.planes, self.seeds = batch.planes, batch.seeds
+        batch = allocate_batch(room, game.num_actions, encoder)
+        self.planes, self.globals, self.seeds = batch.planes, batch.globals, batch.seeds
         self.states = game.empty_states(room)
         self.rows = 0  # of them that the evaluator is asked about
         self.wait: Callable[[], Evaluation] | None = None
@@ -93,7 +96,8 @@ class Pipeline:
             self.sections.append(Section(part, first, own, scratch))
         self._leaves = batch.leaves
         # As bytes, for a kernel that knows no game.
-        self._planes = batch.planes.reshape(room, -1)
+        self._planes = batch.planes.reshape(room, -1).view(np.uint8)
+        self._globals = batch.globals.view(np.uint8)
         self._states = self.states.view(np.uint8).reshape(room, -1)
 
     def close_gaps(self) -> int:
@@ -103,8 +107,16 @@ class Pipeline:
         else:
             parts = [(part.first_row, part.leaves, part.end_row) for part in self.sections]
             table = np.array(parts, np.int32)
-            self.rows = close_gaps(self._leaves, table, self._planes, self._states, self.seeds)
+            self.rows = close_gaps(
+                self._leaves, table, self._planes, self._globals, self._states, self.seeds
+            )
         return self.rows
+
+    def asked(self) -> Leaves:
+        """The rows of the batch, as the evaluator takes them."""
+        values = self.globals[: self.rows] if self.globals.shape[1] else None
+        rows = slice(self.rows)
+        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values)
 
     def finished(self) -> list[int]:
         """The trees that have finished in the last step, in ascending order."""

@@ -21,7 +21,8 @@ import numpy as np
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
-from alphazero.network.evaluator import UNDECIDED, CachedEvaluator, Evaluation, Evaluator, Leaves
+from alphazero.network.encoder import Encoder
+from alphazero.network.evaluator import UNDECIDED, Evaluation, Evaluator, cached
 from alphazero.search import result as result_kernels
 from alphazero.search import root as root_kernels
 from alphazero.search import simulate as leaf_kernels
@@ -62,10 +63,9 @@ class Search:
         Each is searched by so many threads, which end with the search."""
         self.game = game
         self.config = config
-        by_planes = evaluator.uses_planes and not evaluator.uses_states
-        if config.cache and not isinstance(evaluator, CachedEvaluator) and by_planes:
-            evaluator = CachedEvaluator(evaluator, game, config.cache)
+        evaluator = cached(evaluator, game, config.cache)
         _require_traces(evaluator, config.puct.rave)
+        encoder = evaluator.encoder or Encoder.of(game)
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
@@ -78,19 +78,19 @@ class Search:
         plies = game.max_plies + 2 if game.uses_keys else 1
         self._history = np.zeros((trees, plies), np.uint64)
         self._history_length = np.zeros(trees, np.int32)
-        assert game.symmetries is not None
-        self._points = np.ascontiguousarray(game.symmetries.points)
+        symmetries = encoder.symmetries
+        self._points = np.ascontiguousarray(symmetries.points)
         self._symmetries = 1
         if config.symmetry and evaluator.uses_planes:
-            self._symmetries = len(game.symmetries.points)
-        self._inverse_actions = np.ascontiguousarray(game.symmetries.inverse_actions)
-        self._step_leaves = _step_leaves(game)
+            self._symmetries = len(symmetries.points)
+        self._inverse_actions = np.ascontiguousarray(symmetries.inverse_actions)
+        self._step_leaves = _step_leaves(game, encoder)
         self._no_answer = Evaluation(
-            np.zeros((1, game.num_actions), np.float32), np.zeros(1, np.float32)
+            np.zeros((1, game.num_actions), np.float32), np.zeros((1, 3), np.float32)
         )
         self._pool = Pool(threads)
         self._pipelines = [
-            Pipeline(game, part, config.leaves_per_tree, threads)
+            Pipeline(game, encoder, part, config.leaves_per_tree, threads)
             for part in divide(range(trees), pipelines or evaluator.pipelines)
         ]
         self._no_firsts = np.zeros((1, 0), np.int8)
@@ -260,15 +260,14 @@ class Search:
             pipeline.wait = None
             # Compiled code checks no bounds.
             assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
-            assert answer.value.shape == (pipeline.rows,), "wrong values"
+            assert answer.wdl.shape == (pipeline.rows, 3), "wrong values"
             assert answer.known is None or answer.known.shape == (pipeline.rows,), "wrong results"
         self._pool.each(functools.partial(self._work, pipeline, answer), pipeline.sections)
         rows = pipeline.close_gaps()
         if rows:
             self.rows_evaluated += rows
             self.batches += 1
-            ask = Leaves(pipeline.planes[:rows], pipeline.states[:rows], pipeline.seeds[:rows])
-            pipeline.wait = self.evaluator.submit(ask)
+            pipeline.wait = self.evaluator.submit(pipeline.asked())
 
     def _work(self, pipeline: Pipeline, answer: Evaluation, section: Section) -> None:
         """One thread's part of a step. It writes what belongs to its section's trees and nothing
@@ -362,9 +361,9 @@ class Search:
 
 
 @functools.cache
-def _step_leaves(game: Game) -> Callable[..., int]:
-    """Compiled once per game, and not for every search."""
-    return game.bind(leaf_kernels.step_leaves)
+def _step_leaves(game: Game, encoder: Encoder) -> Callable[..., int]:
+    """Compiled once per game and encoder, and not for every search."""
+    return game.bind(leaf_kernels.step_leaves, encode=encoder.encode)
 
 
 def _require_traces(evaluator: Evaluator, rave: float) -> None:

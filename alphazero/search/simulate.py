@@ -1,11 +1,11 @@
 """One simulation step over all trees: descend to leaves, work the game out there, back up.
 
     advance      expand and back up the leaves just evaluated, then descend to new ones
-    step_leaves  the game's part: make the move, judge it, list legal moves, observe  (a template)
+    step_leaves  the game's part: make the move, judge it, list legal moves, encode  (a template)
     close_gaps   make one batch of what several threads have chosen
 
 Letters in shapes: T trees, L leaves of one step, R rows of its batch, A actions, C x H x W planes,
-S symmetries.
+S symmetries, G float inputs.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.game.jit import borrowing, borrows, next_random, random_below
-from alphazero.game.kernels import USES_KEYS, key, legal, observe, outcome, play
+from alphazero.game.kernels import USES_KEYS, key, legal, outcome, play
+from alphazero.network.encoder import Encoder, encode
 from alphazero.search.layout import (
     DRAW,
     EXPANDED,
@@ -49,19 +50,22 @@ class Batch(NamedTuple):
 
     leaves: np.ndarray  # LEAF [L]
     legal: np.ndarray  # uint8 [L, A]
-    planes: np.ndarray  # uint8 [R, C, H, W], by row
+    planes: np.ndarray  # [R, C, H, W] of the encoder's dtype, by row
+    globals: np.ndarray  # float32 [R, G], by row
     seeds: np.ndarray  # uint64 [R], by row
-    upright: np.ndarray  # uint8 [C, H, W], scratch: planes before their symmetry
+    upright: np.ndarray  # [C, H, W], scratch: planes before their symmetry
 
 
-def allocate_batch(leaves: int, num_actions: int, planes: tuple[int, int, int]) -> Batch:
+def allocate_batch(leaves: int, num_actions: int, encoder: Encoder) -> Batch:
     """Room for so many leaves."""
+    planes, values = encoder.empty(leaves)
     return Batch(
         leaves=records((leaves,), LEAF),
         legal=np.zeros((leaves, num_actions), np.uint8),
-        planes=np.zeros((leaves, *planes), np.uint8),
+        planes=planes,
+        globals=values,
         seeds=np.zeros(leaves, np.uint64),
-        upright=np.zeros(planes, np.uint8),
+        upright=np.zeros(encoder.planes, encoder.dtype),
     )
 
 
@@ -252,10 +256,12 @@ def step_leaves(
         if want_planes:
             if symmetry == 0:
                 batch.planes[row] = 0
-                observe(state, history[t], n, batch.planes[row])
+                batch.globals[row] = 0
+                encode(state, history[t], n, batch.planes[row], batch.globals[row])
             else:
                 batch.upright[:] = 0
-                observe(state, history[t], n, batch.upright)
+                batch.globals[row] = 0
+                encode(state, history[t], n, batch.upright, batch.globals[row])
                 transform_planes(batch.upright, points[symmetry], batch.planes[row])
         if want_states:
             leaf_states[row] = state
@@ -264,13 +270,14 @@ def step_leaves(
 
 
 @borrowing
-def close_gaps(leaves, parts, planes, states, seeds):
+def close_gaps(leaves, parts, planes, values, states, seeds):
     """Make the rows of a batch that several threads have filled one block: the last rows move to
     where there are none.
 
     parts int32 [P, 3] says of each thread's part of the batch which leaf and row it begins with,
     how many leaves it has and after which row it ends. leaves LEAF [L] are those of all parts;
-    planes [R, bytes], states [R, bytes], seeds [R] are by row. Returns the number of rows.
+    planes [R, bytes], values [R, bytes], states [R, bytes], seeds [R] are by row. Returns the
+    number of rows.
     """
     rows = 0
     for p in range(parts.shape[0]):
@@ -288,6 +295,8 @@ def close_gaps(leaves, parts, planes, states, seeds):
                 place = parts[hole, 2]
             for i in range(planes.shape[1]):
                 planes[place, i] = planes[row, i]
+            for i in range(values.shape[1]):
+                values[place, i] = values[row, i]
             for i in range(states.shape[1]):
                 states[place, i] = states[row, i]
             seeds[place] = seeds[row]
@@ -316,16 +325,16 @@ def path_keys(nodes, t, index, history, length):
 
 @borrowing
 def transform_planes(planes, points, out):
-    """out[c].flat[i] = planes[c].flat[points[i]] for uint8 [C, H, W]."""
+    """out[c].flat[i] = planes[c].flat[points[i]] for planes [C, H, W]."""
     count = points.shape[0]
     source = planes.reshape((planes.shape[0], count))
     target = out.reshape((planes.shape[0], count))
     for c in range(source.shape[0]):
         one, other = source[c], target[c]
         first = one[0]
-        varies = np.uint8(0)
+        varies = False
         for i in range(count):
-            varies |= one[i] ^ first
+            varies |= one[i] != first
         if varies:
             for i in range(count):
                 other[i] = one[points[i]]

@@ -16,7 +16,7 @@ from alphazero.cores import cores
 from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, State
-from alphazero.network.evaluator import CachedEvaluator, Evaluator
+from alphazero.network.evaluator import CachedEvaluator, Evaluator, cached
 from alphazero.search.search import Search, SearchResult
 
 
@@ -82,9 +82,7 @@ class SelfPlay:
         self.game = game
         self.config = self_play
         self.search_config = search
-        if search.cache:
-            evaluator = CachedEvaluator(evaluator, game, search.cache)
-        self.evaluator = evaluator
+        self.evaluator = evaluator = cached(evaluator, game, search.cache)
         self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
         if threads is None:

@@ -228,7 +228,7 @@ class Favourite(Evaluator):
         logits = np.zeros((len(leaves.planes), 9), np.float32)
         logits[:, self.order] = -np.arange(9, dtype=np.float32)
         logits.setflags(write=False)  # as if they belonged to the evaluator
-        return Evaluation(logits, np.zeros(len(leaves.planes), np.float32))
+        return Evaluation.of_value(logits, np.zeros(len(leaves.planes), np.float32))
 
 
 def test_policy_plays_the_likeliest_legal_move():

@@ -264,7 +264,7 @@ def test_the_evaluator_can_be_asked_under_every_symmetry():
 
         def evaluate(self, leaves):
             logits = leaves.planes[:, 0].any(axis=1).astype(np.float32)
-            return Evaluation(logits, np.full(len(logits), 0.25, np.float32))
+            return Evaluation.of_value(logits, np.full(len(logits), 0.25, np.float32))
 
     engine = Engine(CONNECT4, Lopsided(CONNECT4), "lopsided", simulations=10)
     start = position("b g")

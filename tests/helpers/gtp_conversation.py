@@ -122,7 +122,7 @@ class Knowing(UniformEvaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         logits, *_ = super().evaluate(leaves)
         signs = np.where(leaves.states["to_play"] == 0, 1, -1)
-        return Evaluation(logits, (self.for_black * signs).astype(np.float32))
+        return Evaluation.of_value(logits, (self.for_black * signs).astype(np.float32))
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
         rows, _, height, width = planes.shape

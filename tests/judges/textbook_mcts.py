@@ -40,7 +40,9 @@ class HashEvaluator(Evaluator):
         )
         words = (words ^ (words >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
         table = (words >> np.uint64(40)).astype(np.float32) / np.float32(2**23) - 1  # [-1, 1)
-        return Evaluation(np.float32(self.spread) * table[:, 1:], np.float32(0.9) * table[:, 0])
+        return Evaluation.of_value(
+            np.float32(self.spread) * table[:, 1:], np.float32(0.9) * table[:, 0]
+        )
 
 
 class Node:
@@ -132,8 +134,9 @@ class TextbookSearch:
             return
         planes = np.zeros((1, *game.planes), np.uint8)
         leaves = Leaves(planes, position.state_array.copy(), np.zeros(1, np.uint64))
-        logits, value, *_ = self.evaluator.evaluate(leaves)
-        node.value = float(value[0])
+        answer = self.evaluator.evaluate(leaves)
+        logits = answer.logits
+        node.value = float(answer.value[0])
         legal = position.legal_actions()
         highest = max(float(logits[0, a]) for a in legal)
         weights = {a: math.exp(float(logits[0, a]) - highest) for a in legal}

@@ -213,12 +213,12 @@ def test_the_search_is_not_compiled_anew_for_a_devices_answers(fake: FakeCuda) -
     expected = evaluator.evaluate(leaves)
     compute = functools.partial(answer_on_device, evaluator._fast.network, None, evaluator.dtype)
     evaluator._runner = DeviceRunner(
-        fake.recorded(compute), game.planes, game.num_actions + 1, CPU, padded
+        fake.recorded(compute), game.planes, game.num_actions + 3, CPU, padded
     )
     answer = evaluator.evaluate(leaves)
     np.testing.assert_allclose(answer.logits, expected.logits, atol=1e-5)
     np.testing.assert_allclose(answer.value, expected.value, atol=1e-5)
-    assert answer.logits.flags.c_contiguous and answer.value.flags.c_contiguous
+    assert answer.logits.flags.c_contiguous and answer.wdl.flags.c_contiguous
 
 
 @needs_cuda

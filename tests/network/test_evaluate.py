@@ -68,7 +68,7 @@ class PlaneEvaluator(Evaluator):
         # One row at a time: a matrix product may round differently in another batch.
         rows = [np.tanh(self.bias + planes.ravel() @ self.weights) for planes in leaves.planes]
         answer = np.array(rows, np.float32).reshape(len(rows), -1)
-        return Evaluation(answer[:, 1:], answer[:, 0])
+        return Evaluation.of_value(answer[:, 1:], answer[:, 0])
 
 
 # -- uniform ---------------------------------------------------------------------------------------
@@ -79,7 +79,8 @@ def test_uniform_knows_nothing() -> None:
     evaluator = UniformEvaluator(game)
     for rows in (1, 3, 1000, 2):
         positions = [game.position()] * rows
-        logits, value, *_ = evaluator.evaluate(leaves_of(positions))
+        answer = evaluator.evaluate(leaves_of(positions))
+        logits, value = answer.logits, answer.value
         assert logits.shape == (rows, 7) and logits.dtype == np.float32 and not logits.any()
         assert value.shape == (rows,) and value.dtype == np.float32 and not value.any()
 
@@ -122,7 +123,8 @@ def test_playouts_are_fair_samples_of_random_play(moves: str) -> None:
     count = 20000
     states = np.repeat(position.state_array, count)
     leaves = Leaves(np.zeros((count, 2, 3, 3), np.uint8), states, np.arange(count, dtype=np.uint64))
-    logits, values, *_ = RolloutEvaluator(position.game).evaluate(leaves)
+    answer = RolloutEvaluator(position.game).evaluate(leaves)
+    logits, values = answer.logits, answer.value
     assert not logits.any() and logits.shape == (count, 9)
     assert set(values.tolist()) <= {-1.0, 0.0, 1.0}
     expected = expected_of_random_play(position, {})
@@ -312,8 +314,8 @@ def test_only_what_depends_on_the_planes_alone_can_be_cached() -> None:
 
 class Short(PlaneEvaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
-        logits, value, *_ = super().evaluate(leaves)
-        return Evaluation(logits[:-1], value[:-1])
+        logits, wdl, *_ = super().evaluate(leaves)
+        return Evaluation(logits[:-1], wdl[:-1])
 
 
 def test_a_short_answer_is_not_stretched() -> None:

@@ -71,17 +71,17 @@ def plain_answer(network: Network, planes: np.ndarray) -> Evaluation:
     with torch.no_grad():
         output = network.eval()(torch.from_numpy(planes).float())
     chances = output.wdl.softmax(1)
-    return Evaluation(output.policy.numpy(), (chances[:, 0] - chances[:, 2]).numpy())
+    return Evaluation(output.policy.numpy(), chances.numpy())
 
 
 def assert_same(one: Evaluation, other: Evaluation) -> None:
     assert np.array_equal(one.logits, other.logits)
-    assert np.array_equal(one.value, other.value)
+    assert np.array_equal(one.wdl, other.wdl)
 
 
 def assert_close(one: Evaluation, other: Evaluation, logits: float, value: float) -> None:
     np.testing.assert_allclose(one.logits, other.logits, rtol=0, atol=logits)
-    np.testing.assert_allclose(one.value, other.value, rtol=0, atol=value)
+    np.testing.assert_allclose(one.wdl, other.wdl, rtol=0, atol=value)
 
 
 @SEVERAL
@@ -258,9 +258,9 @@ def test_weights_that_are_not_finite_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("spoil", ["logits", "value"])
+@pytest.mark.parametrize("spoil", ["logits", "wdl"])
 def test_an_answer_that_is_not_finite_is_an_error(bad: float, spoil: str) -> None:
-    answer = {"logits": np.zeros((3, 4), np.float32), "value": np.zeros(3, np.float32)}
+    answer = {"logits": np.zeros((3, 4), np.float32), "wdl": np.zeros((3, 3), np.float32)}
     evaluator_module.checked(**answer)
     answer[spoil][1] = bad
     with pytest.raises(RuntimeError, match="not finite"):
@@ -285,7 +285,7 @@ def test_a_row_does_not_depend_on_the_others(
         part = evaluator.evaluate(leaves(planes[:rows]))
         # Equal to the bit where it was tried; another processor may add up in another order.
         tolerance = 1e-4 if precision == "float32" else 2e-2
-        assert_close(part, Evaluation(full.logits[:rows], full.value[:rows]), tolerance, tolerance)
+        assert_close(part, Evaluation(full.logits[:rows], full.wdl[:rows]), tolerance, tolerance)
 
 
 def test_on_a_small_board_a_row_is_the_same_to_the_bit_in_every_batch() -> None:
@@ -296,9 +296,9 @@ def test_on_a_small_board_a_row_is_the_same_to_the_bit_in_every_batch() -> None:
     full = evaluator.evaluate(leaves(planes))
     for rows in range(1, 40):
         part = evaluator.evaluate(leaves(planes[:rows]))
-        assert_same(part, Evaluation(full.logits[:rows], full.value[:rows]))
+        assert_same(part, Evaluation(full.logits[:rows], full.wdl[:rows]))
     turned = evaluator.evaluate(leaves(planes[::-1].copy()))
-    assert_same(turned, Evaluation(full.logits[::-1], full.value[::-1]))
+    assert_same(turned, Evaluation(full.logits[::-1], full.wdl[::-1]))
 
 
 def test_a_batch_too_large_for_the_caches_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +378,7 @@ def test_a_cuda_device_gives_the_same_answers(game: Game, config: NetworkConfig)
     waits = [evaluator.submit(leaves(part)) for part in (planes[:20], planes[20:])]
     first, second = (wait() for wait in waits)
     answer = Evaluation(
-        np.concatenate([first.logits, second.logits]), np.concatenate([first.value, second.value])
+        np.concatenate([first.logits, second.logits]), np.concatenate([first.wdl, second.wdl])
     )
     assert_close(answer, expected, 0.1 * float(np.abs(expected.logits).max()), 0.1)
     evaluator.update(weights_of(trained(game, config, seed=7)))

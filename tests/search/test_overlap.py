@@ -31,7 +31,7 @@ class HashedPlanes(Evaluator):
         hash_rows(leaves.planes.reshape(rows, -1), tags)
         powers = np.cumprod(np.full(self.actions + 1, ODD))
         table = (tags[:, :1] * powers >> np.uint64(40)).astype(np.float32) / 2**23 - 1  # [-1, 1)
-        return Evaluation(2 * table[:, 1:], np.float32(0.9) * table[:, 0])
+        return Evaluation.of_value(2 * table[:, 1:], np.float32(0.9) * table[:, 0])
 
 
 class FakeDevice(Evaluator):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from alphazero.config import GumbelConfig, NetworkConfig, PuctConfig, SearchConfig
 from alphazero.game import Game
 from alphazero.network.architectures.resnet import build
+from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import (
     Evaluation,
     Evaluator,
@@ -27,6 +28,7 @@ from alphazero.search import simulate as leaf_kernels
 from alphazero.search.layout import NOTHING
 from alphazero.search.pipelines import Pool, divide
 from alphazero.search.search import Search
+from tests.helpers.network_games import made_up_game
 from tests.judges.textbook_mcts import HashEvaluator
 from tests.search.test_overlap import FakeDevice, HashedPlanes, play
 from tests.search.test_search import GAMES, load, position_in
@@ -95,7 +97,7 @@ class Failing(HashedPlanes):
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         answer = super().evaluate(leaves)
-        answer.value[-1] = 2.0
+        answer.wdl[-1] = 2.0, 0.0, 0.0
         return answer
 
 
@@ -134,7 +136,9 @@ def test_trees_are_divided_into_nearly_equal_ranges(first: int, trees: int, part
 def test_rows_of_all_parts_become_one_block(parts: list[tuple[int, list[bool]]]) -> None:
     """Each part has room for some leaves, has some, and of them some have a row."""
     size = sum(room for room, _ in parts)
-    batch = leaf_kernels.allocate_batch(size, 1, (2, 1, 3))
+    encoder = Encoder.of(made_up_game((2, 1, 3), 1))
+    batch = leaf_kernels.allocate_batch(size, 1, encoder)
+    values = np.zeros((size, 8), np.uint8)
     states = np.zeros((size, 4), np.uint8)
     table = np.zeros((len(parts), 3), np.int32)
     batch.planes[:] = 99
@@ -146,19 +150,21 @@ def test_rows_of_all_parts_become_one_block(parts: list[tuple[int, list[bool]]])
             batch.leaves[leaf]["row"] = row if has_row else NOTHING
             if has_row:
                 batch.planes[row], states[row], batch.seeds[row] = tag, tag, tag
+                values[row] = tag
                 expected[leaf] = tag
                 row, tag = row + 1, tag + 1
         table[p] = first, len(rows), row
         first += room
     before = batch.leaves["row"].copy()
     planes = batch.planes.reshape(size, 6)
-    assert leaf_kernels.close_gaps(batch.leaves, table, planes, states, batch.seeds) == tag - 1
+    moved = leaf_kernels.close_gaps(batch.leaves, table, planes, values, states, batch.seeds)
+    assert moved == tag - 1
     rows = {leaf: int(batch.leaves[leaf]["row"]) for leaf in expected}
     assert sorted(rows.values()) == list(range(tag - 1))
     for leaf, tag_of_leaf in expected.items():
         row = rows[leaf]
         assert (batch.planes[row] == tag_of_leaf).all() and (states[row] == tag_of_leaf).all()
-        assert batch.seeds[row] == tag_of_leaf
+        assert batch.seeds[row] == tag_of_leaf and (values[row] == tag_of_leaf).all()
         assert row == before[leaf] or before[leaf] >= tag - 1, "only the last rows move"
     without = [leaf for leaf in range(size) if leaf not in expected]
     assert (batch.leaves["row"][without] == before[without]).all()

@@ -366,7 +366,7 @@ class Equivariant(Evaluator):
         logits = np.einsum("bcp,cpa->ba", stones, self.to_logits) + self.bias
         value = np.einsum("bcp,cp->b", stones, self.to_value)
         assert abs(value).max() < 1
-        return Evaluation(logits.astype(np.float32), value.astype(np.float32))
+        return Evaluation.of_value(logits.astype(np.float32), value.astype(np.float32))
 
 
 @policies
@@ -408,7 +408,7 @@ class Spy(UniformEvaluator):
         self.planes.append(leaves.planes.copy())
         logits = np.zeros((len(leaves.planes), 9), np.float32)
         logits[:, 2] = 3.0
-        return Evaluation(logits, np.zeros(len(leaves.planes), np.float32))
+        return Evaluation.of_value(logits, np.zeros(len(leaves.planes), np.float32))
 
 
 def test_a_leaf_is_seen_in_all_its_symmetries_and_its_policy_turned_back() -> None:
@@ -853,31 +853,31 @@ def test_a_search_that_was_interrupted_says_so() -> None:
 
 
 class Wrong(Evaluator):
-    def __init__(self, logits: np.ndarray, value: np.ndarray) -> None:
-        self.answer = Evaluation(logits.astype(np.float32), value.astype(np.float32))
+    def __init__(self, logits: np.ndarray, wdl: np.ndarray) -> None:
+        self.answer = Evaluation(logits.astype(np.float32), wdl.astype(np.float32))
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.answer
 
 
 @pytest.mark.parametrize(
-    ("logits", "value", "message"),
+    ("logits", "wdl", "message"),
     [
-        (np.zeros((1, 8)), np.zeros(1), "wrong logits"),
-        (np.zeros((2, 9)), np.zeros(1), "wrong logits"),
+        (np.zeros((1, 8)), np.zeros((1, 3)), "wrong logits"),
+        (np.zeros((2, 9)), np.zeros((1, 3)), "wrong logits"),
         (np.zeros((1, 9)), np.zeros((1, 1)), "wrong values"),
-        (np.full((1, 9), np.nan), np.zeros(1), "logits are not numbers"),
-        (np.full((1, 9), -np.inf), np.zeros(1), "logits are not numbers"),
-        (np.zeros((1, 9)), np.full(1, np.nan), "not in"),
-        (np.zeros((1, 9)), np.full(1, 1.5), "not in"),
+        (np.full((1, 9), np.nan), np.zeros((1, 3)), "logits are not numbers"),
+        (np.full((1, 9), -np.inf), np.zeros((1, 3)), "logits are not numbers"),
+        (np.zeros((1, 9)), np.full((1, 3), np.nan), "not in"),
+        (np.zeros((1, 9)), np.array([[1.5, 0, 0]]), "not in"),
     ],
 )
 def test_a_wrong_answer_of_the_evaluator_is_caught(
-    logits: np.ndarray, value: np.ndarray, message: str
+    logits: np.ndarray, wdl: np.ndarray, message: str
 ) -> None:
     game = load("tic-tac-toe")
     with pytest.raises(AssertionError, match=message):
-        searched(game.position(), Wrong(logits, value), budgets("puct", 5))
+        searched(game.position(), Wrong(logits, wdl), budgets("puct", 5))
 
 
 def test_a_game_that_breaks_its_word_is_caught() -> None:

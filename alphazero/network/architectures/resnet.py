@@ -1,5 +1,4 @@
-"""The networks: a trunk of convolutions over the board, with a policy head, a value head and one
-head for every auxiliary target of the game.
+"""Residual and plain convolutional networks with heads for policy, value and auxiliary targets.
 
     planes [B, C, H, W] -> trunk [B, F, H, W] -> policy head    logits [B, A]
                                               -> value head     logits [B, 3] of win, draw, loss
@@ -31,6 +30,7 @@ from torch import Tensor, nn
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
+from alphazero.network.encoder import Encoder
 
 SIZES = ("b1c16", "b2c32", "b4c32", "b6c96", "b10c128", "b15c192", "b20c256")
 FINAL_SCALE = 0.1  # of the last layers' first weights: nearly equal policy, value near 0
@@ -264,23 +264,28 @@ class Network(nn.Module):
     Planes that are not of zeros and ones are scaled in the first layer (`Game.plane_scale`).
     """
 
-    def __init__(self, game: Game, config: NetworkConfig) -> None:
+    def __init__(self, game: Game, config: NetworkConfig, encoder: Encoder | None = None) -> None:
+        """`encoder` makes the inputs; None: `Encoder.of` the game."""
         super().__init__()
         self.config = config
-        self.planes = game.planes
-        self.board_plane = game.board_plane
+        self.encoder = encoder = encoder or Encoder.of(game)
+        assert encoder.globals == 0, f"{encoder.name}: a network of this kind has only planes"
+        self.planes = encoder.planes
+        self.board_plane = encoder.board_plane
         self.num_actions = game.num_actions
-        inputs, height, width = game.planes
+        self.policy_size = (
+            game.num_actions if encoder.action_map is None else len(encoder.action_map)
+        )
+        inputs, height, width = encoder.planes
         points = height * width
         blocks, channels = parse_size(config.size)
-        assert len(game.plane_scale) in (0, inputs), f"{game.name}: a scale for every plane"
         kernel = 3 if config.trunk == "residual" else 5
-        self.stem = Convolution(inputs, channels, kernel, scale=game.plane_scale)
+        self.stem = Convolution(inputs, channels, kernel, scale=encoder.plane_scale)
         self.blocks = nn.ModuleList(
             Block(channels, config, config.global_pooling and pools(index, blocks))
             for index in range(blocks)
         )
-        outputs, rest = divmod(game.num_actions, points)
+        outputs, rest = divmod(self.policy_size, points)
         has_pass = game.fully_convolutional and rest == 1
         if game.fully_convolutional:
             assert outputs == 1 and rest in (0, 1), (
@@ -289,7 +294,7 @@ class Network(nn.Module):
         if game.fully_convolutional or rest == 0:
             self.policy = PointHead(channels, outputs, has_pass, config.global_pooling)
         else:
-            self.policy = FlatHead(channels, points, game.num_actions)
+            self.policy = FlatHead(channels, points, self.policy_size)
         self.value = ValueHead(channels, None if game.fully_convolutional else points)
         self.auxiliary_shapes = {item.name: tuple(item.shape) for item in game.auxiliary}
         self.auxiliary_losses = {item.name: item.loss for item in game.auxiliary}
@@ -375,8 +380,10 @@ def shrink(layer: nn.Linear | nn.Conv2d) -> None:
     nn.init.zeros_(layer.bias)
 
 
-def build(game: Game, config: NetworkConfig, seed: int = 0) -> Network:
+def build(
+    game: Game, config: NetworkConfig, seed: int = 0, encoder: Encoder | None = None
+) -> Network:
     """An untrained network, the same for the same seed; torch's global generator stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(game, config)
+        return Network(game, config, encoder)
