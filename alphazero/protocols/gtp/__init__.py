@@ -1,15 +1,13 @@
-"""The Go Text Protocol, version 2: how Go programs, servers and people's boards talk to an engine.
+"""The Go Text Protocol, version 2, with the extensions that GUIs and servers use.
 
-    frame.py      a line of bytes as a command, an answer as bytes
-    server.py     the threads: lines as they come, commands one after the other
-    call.py       one command as its handler sees it: its arguments, and answering while it runs
-    front.py      which commands there are; those that need nothing else
-    table.py      the board that the commands are about: moves, komi, rules, clocks
-    points.py     points of boards as GTP names them
-    moves.py timing.py looking.py scoring.py files.py      commands of the standard, and near it
-    analysis.py lines.py rules.py gogui.py ruler.py kata.py      commands of what is built on it
+    codec.py            a line of bytes as a command, a response as bytes
+    arguments.py        the arguments of a command
+    session.py          game, engine and clocks of a conversation; the reply to a command
+    server.py           commands from lines, run one after the other
+    commands/           what each command does
+    analyze_format.py   lines of a live analysis
 
-The specification is http://www.lysator.liu.se/~gunnar/gtp (draft 2). Whatever is done beyond it, or
-in a way that it leaves open, some program needs. Nothing large is imported before a command needs
-it: `name` and the like are answered at once.
+The specification is http://www.lysator.liu.se/~gunnar/gtp (draft 2). Everything beyond it, or
+chosen where it leaves a choice, is there because some program needs it. Nothing large is imported
+before a command needs it, so that `name` and the like are answered at once.
 """

@@ -1,96 +1,95 @@
-"""Lines as they come in, commands one after the other: the threads of a GTP engine.
+"""The GTP server: lines of input to commands, run one after the other by the engine's host.
 
-One thread reads, so that an analysis can end when a line comes and a move when GoGui asks for it.
-The other carries out the commands in their order, however many have come at once.
+The thread that reads never waits for a command, so that the next line ends an analysis at once and
+GoGui can interrupt a move.
 """
 
-import queue
-import threading
-import time
+import sys
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NoReturn
 
-from alphazero.protocols.gtp.frame import is_interrupt
-from alphazero.protocols.gtp.front import Front
-from alphazero.protocols.stdio import split_lines
-
-IDLE_SECONDS = 0.2  # without a command, after which what takes long is loaded
-
-
-class Server:
-    """One conversation over two streams of bytes."""
-
-    def __init__(
-        self,
-        front: Front,
-        read: Callable[[], bytes],
-        write: Callable[[bytes], None],
-        is_gone: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`read` waits for bytes and returns none at the end, `is_gone` tells whether nobody reads
-        the answers any more."""
-        self._front, self._read, self._write, self._is_gone = front, read, write, is_gone
-        self._lines: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
-        self._has_ended = False  # the input
-        self._count = 0  # lines that have come
-        self._interrupted = 0  # the last of them that was to be cut short
-
-    def run(self) -> None:
-        """Answer until `quit`, or until the input has ended and everything is answered."""
-        threading.Thread(target=self._collect, daemon=True).start()
-        try:
-            while True:
-                incoming = self._next()
-                if incoming is None or not self._front.answer(incoming.data, incoming):
-                    return
-        except BrokenPipeError:  # nobody is there to be told
-            return
-
-    def _next(self) -> "Incoming | None":
-        try:
-            return self._lines.get(timeout=IDLE_SECONDS)
-        except queue.Empty:
-            self._front.prepare()
-            return self._lines.get()
-
-    def _collect(self) -> None:
-        try:
-            for line in split_lines(self._read):
-                if is_interrupt(line):
-                    self._interrupted = self._count
-                self._count += 1
-                self._lines.put(Incoming(self, line, self._count, time.perf_counter()))
-        except OSError:  # closed, or never open
-            pass
-        self._has_ended = True
-        self._lines.put(None)
-
-    # -- what a command may know of the lines after its own ----------------------------------------
-
-    def write(self, data: bytes) -> None:
-        self._write(data)
-
-    def is_followed(self) -> bool:
-        return not self._lines.empty()
-
-    def is_cancelled(self, number: int) -> bool:
-        return self._interrupted >= number or (self._has_ended and self._is_gone())
+from alphazero.command_line import report
+from alphazero.engine.host import SearchHandle
+from alphazero.errors import RequestError, UserError
+from alphazero.protocols.gtp.arguments import Arguments
+from alphazero.protocols.gtp.codec import (
+    END,
+    Command,
+    body,
+    failure,
+    is_interrupt,
+    parse,
+    success,
+)
+from alphazero.protocols.gtp.commands.registry import find_command
+from alphazero.protocols.gtp.session import GtpOptions, Reply, Session
+from alphazero.protocols.stdio import serve as serve_stdio
 
 
-@dataclass
-class Incoming:
-    """A line with its place among the others."""
+class GtpServer:
+    """One conversation, for `stdio.serve`."""
 
-    server: Server
-    data: bytes
-    number: int
-    arrived: float
+    def __init__(self, session: Session, write: Callable[[bytes], None]) -> None:
+        """`write` sends bytes, all at once."""
+        self._session, self._write = session, write
+        self._last: Reply | None = None  # to the latest command
 
-    def write(self, data: bytes) -> None:
-        self.server.write(data)
+    def receive(self, line: bytes) -> bool:
+        """Queue the command of a line, if there is one; False after `quit`."""
+        host = self._session.host
+        if is_interrupt(line):
+            host.stop()
+        if self._last is not None:
+            self._last.follow()
+        command = parse(line)
+        if command is None:
+            return True
+        reply = self._last = Reply(command.id, self._write)
 
-    def is_followed(self) -> bool:
-        return self.server.is_followed()
+        def run(handle: SearchHandle[None]) -> None:
+            reply.handle = handle
+            answer(self._session, command, reply)
 
-    def is_cancelled(self) -> bool:
-        return self.server.is_cancelled(self.number)
+        host.run(run)
+        return command.name != "quit"
+
+    def close(self, is_abandoned: Callable[[], bool]) -> None:
+        """Answer all commands, unless nobody reads the responses any more."""
+        if self._last is not None:
+            self._last.follow()
+        self._session.host.close(is_abandoned=is_abandoned)
+        self._session.host.stop()
+
+
+def answer(session: Session, command: Command, reply: Reply) -> None:
+    """Run a command and write its response."""
+    session.reply = reply
+    try:
+        handler = find_command(session, command.name)
+        text = handler(session, Arguments(command))
+    except RequestError as error:
+        _fail(session, command, str(error))
+    except UserError as error:  # a wrong file, say: a person should know of it too
+        message = " ".join(str(error).split())
+        session.report(message)
+        _fail(session, command, message)
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        _fail(session, command, f"internal error: {type(error).__name__}: {error}")
+    else:
+        reply.write(body(text) + END if reply.has_begun else success(reply.id, text))
+
+
+def _fail(session: Session, command: Command, message: str) -> None:
+    reply = session.reply
+    if reply.has_begun:  # as a success, so the response only ends
+        session.report(f"{command.name}: {message}")
+        reply.write(END)
+    else:
+        reply.write(failure(reply.id, message))
+
+
+def serve(options: GtpOptions) -> NoReturn:
+    """Speak GTP on stdin and stdout until `quit` or the end of input, then exit."""
+    serve_stdio(lambda write: GtpServer(Session(options, report), write))

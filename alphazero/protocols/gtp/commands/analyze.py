@@ -1,0 +1,252 @@
+"""Commands that report a search while it runs.
+
+An analysis goes on until another line comes, even an empty one; a move with analysis does not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from alphazero.engine.limits import SearchLimits, SearchRequest
+from alphazero.errors import RequestError
+from alphazero.protocols.gtp import analyze_format
+from alphazero.protocols.gtp.analyze_format import MoveReport, Report
+from alphazero.protocols.gtp.arguments import (
+    BOOLEANS,
+    COLORS,
+    Arguments,
+    read_integer,
+    read_number,
+)
+from alphazero.protocols.gtp.commands.play import NEVER, generate
+from alphazero.protocols.gtp.session import Session
+
+if TYPE_CHECKING:
+    from alphazero.engine.analysis import Analysis
+    from alphazero.game import Position
+
+LEAST_INTERVAL = 0.01  # seconds
+CENTISECONDS = 100
+SWITCHES = (  # KataGo's, each followed by true or false
+    "rootInfo",
+    "ownership",
+    "ownershipStdev",
+    "movesOwnership",
+    "movesOwnershipStdev",
+    "pvVisits",
+    "pvEdgeVisits",
+    "noResultValue",
+)
+PV_VISITS_KEYS = ("pvVisits", "pvEdgeVisits")  # equal here, where transpositions are not merged
+Format = Callable[[Report], str]
+
+
+@dataclass
+class AnalyzeOptions:
+    """The arguments of an analysis."""
+
+    player: int
+    interval: float = NEVER  # seconds between two lines
+    max_moves: int | None = None
+    min_moves: int = 0
+    avoid: list[tuple[int, list[str]]] = field(default_factory=list)  # player, vertices
+    allow: list[tuple[int, list[str]]] = field(default_factory=list)
+    switches: dict[str, bool] = field(default_factory=dict)
+
+
+def read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
+    """Parse `[color] [interval] {key value}*`."""
+    try:
+        return _read_options(session, arguments)
+    except RequestError as error:
+        message = f"Could not parse analyze arguments: {arguments.tail}"  # as KataGo says it
+        raise RequestError(message) from error
+
+
+def _read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
+    has_color = arguments.peek().lower() in COLORS
+    options = AnalyzeOptions(
+        arguments.color() if has_color else session.state.position.to_play
+    )
+    if arguments and not arguments.peek()[0].isalpha():
+        options.interval = read_interval(arguments.word())
+    while arguments:
+        key = arguments.word()
+        if key == "interval":
+            options.interval = read_interval(arguments.word())
+        elif key == "minmoves":
+            options.min_moves = arguments.integer()
+        elif key == "maxmoves":
+            options.max_moves = arguments.integer()
+        elif key in ("avoid", "allow"):
+            entry = arguments.color(), arguments.word().split(",")
+            arguments.integer()  # plies for which it holds: at least the next, which is ours
+            (options.avoid if key == "avoid" else options.allow).append(entry)
+        elif key in SWITCHES and arguments.peek() in BOOLEANS:
+            options.switches[key] = arguments.boolean()
+        else:
+            raise RequestError(key)
+    return options
+
+
+def read_interval(word: str) -> float:
+    """Parse centiseconds to seconds."""
+    value = read_number(word)
+    if value < 0:
+        raise RequestError(word)
+    return max(value / CENTISECONDS, LEAST_INTERVAL)
+
+
+def considered_moves(
+    session: Session, options: AnalyzeOptions, position: "Position"
+) -> list[int] | None:
+    """The legal moves that `avoid` and `allow` leave; None without either."""
+    if not options.avoid and not options.allow:
+        return None
+    moves = set(position.legal_actions())
+    for keep, entries in ((False, options.avoid), (True, options.allow)):
+        for player, vertices in entries:
+            if player == options.player:
+                named = {session.state.read(vertex) for vertex in vertices}
+                moves = {move for move in moves if (move in named) == keep}
+    if not moves:
+        raise RequestError("no move is left to consider")
+    return sorted(moves)
+
+
+class Reporter:
+    """Writes the lines of one analysis."""
+
+    def __init__(
+        self, session: Session, options: AnalyzeOptions, position: "Position", style: Format
+    ) -> None:
+        self._session, self._options = session, options
+        self._position, self._style = position, style
+        self._outlook = None
+        if style is not analyze_format.leela:
+            from alphazero.engine.ownership import outlook
+
+            self._outlook = outlook(session.engine, position)
+
+    def __call__(self, analysis: "Analysis") -> None:
+        """Write one line, if there is a move to report."""
+        text = self._style(self.report(analysis))
+        if text:
+            self._session.reply.line(text)
+
+    def report(self, analysis: "Analysis") -> Report:
+        """Select the moves to report, and add score and ownership where a network knows them."""
+        options, vertices = self._options, self._session.state.vertices
+        shown = [info for info in analysis.moves if info.visits]
+        others = [info for info in analysis.moves if not info.visits]
+        shown += others[: max(options.min_moves - len(shown), 0)]
+        shown = shown[: options.max_moves]
+        moves = [MoveReport(info, vertices.texts(self._position, info.pv)) for info in shown]
+        report = Report(
+            moves,
+            analysis.winrate(analysis.to_play),
+            analysis.visits,
+            with_root=options.switches.get("rootInfo", False),
+            with_moves_ownership=options.switches.get("movesOwnership", False),
+            pv_visits_keys=tuple(key for key in PV_VISITS_KEYS if options.switches.get(key)),
+        )
+        if self._outlook is None or not shown:
+            return report
+        expected = self._outlook.after([info.action for info in shown])
+        for move, after in zip(moves, expected, strict=True):
+            move.score, move.ownership = after.score, after.ownership
+        report.score = self._outlook.after([analysis.moves[0].action])[0].score
+        if options.switches.get("ownership"):
+            report.ownership = self._outlook.now.ownership
+        return report
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def analyze(session: Session, arguments: Arguments, style: Format) -> str:
+    """Report the search of a position until another line comes."""
+    options = read_options(session, arguments)
+    position = session.state.to_move(options.player)
+    only = considered_moves(session, options, position)
+    session.host.engine(position.game)  # if there is none, that is a failure and not a response
+    session.reply.begin()
+    if position.is_over:
+        session.reply.followed.wait()
+        return ""
+    session.reply.end_when_followed()
+    reporter = Reporter(session, options, position, style)
+    request = SearchRequest(position, SearchLimits(), only, report_every=options.interval)
+    session.search(request, None if options.interval >= NEVER else reporter)
+    return ""
+
+
+def genmove_analyze(
+    session: Session, arguments: Arguments, style: Format, *, makes_move: bool = True
+) -> str:
+    """Move, and report the search at least once."""
+    options = read_options(session, arguments)
+    position = session.state.to_move(options.player)
+    only = None if position.is_over else considered_moves(session, options, position)
+    session.reply.begin()
+    move = generate(
+        session,
+        options.player,
+        on_info=Reporter(session, options, position, style),
+        report_every=options.interval,
+        only=only,
+        makes_move=makes_move,
+    )
+    return f"play {move}"
+
+
+def cgos_genmove_analyze(session: Session, arguments: Arguments) -> str:
+    """Move, and report the end of the search as the server CGOS keeps it."""
+    options = AnalyzeOptions(arguments.color(), switches={"ownership": True})
+    position = session.state.to_move(options.player)
+    session.reply.begin()
+    reporter = Reporter(session, options, position, analyze_format.cgos)
+    return f"play {generate(session, options.player, on_info=reporter)}"
+
+
+def search(session: Session, arguments: Arguments) -> str:
+    """KataGo's: choose a move without making it."""
+    return generate(session, arguments.color(), makes_move=False)
+
+
+def search_cancellable(session: Session, arguments: Arguments) -> str:
+    session.reply.end_when_followed()
+    move = search(session, arguments)
+    return "cancelled" if session.reply.followed.is_set() else move
+
+
+def search_analyze(session: Session, arguments: Arguments) -> str:
+    return genmove_analyze(session, arguments, analyze_format.katago, makes_move=False)
+
+
+def search_analyze_cancellable(session: Session, arguments: Arguments) -> str:
+    session.reply.end_when_followed()
+    move = search_analyze(session, arguments)
+    return "play cancelled" if session.reply.followed.is_set() else move
+
+
+def styled(command: Callable[[Session, Arguments, Format], str], style: Format):
+    """Bind a command to a dialect."""
+    return lambda session, arguments: command(session, arguments, style)
+
+
+COMMANDS = {
+    "lz-analyze": styled(analyze, analyze_format.leela),
+    "lz-genmove_analyze": styled(genmove_analyze, analyze_format.leela),
+    "analyze": styled(analyze, analyze_format.sabaki),
+    "genmove_analyze": styled(genmove_analyze, analyze_format.sabaki),
+}
+GO_COMMANDS = {"cgos-genmove_analyze": cgos_genmove_analyze}
+SCORE_COMMANDS = {  # for an engine that knows the score: some programs take them as a promise of it
+    "kata-analyze": styled(analyze, analyze_format.katago),
+    "kata-genmove_analyze": styled(genmove_analyze, analyze_format.katago),
+    "kata-search": search,
+    "kata-search_cancellable": search_cancellable,
+    "kata-search_analyze": search_analyze,
+    "kata-search_analyze_cancellable": search_analyze_cancellable,
+}

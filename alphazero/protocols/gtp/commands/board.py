@@ -1,0 +1,186 @@
+"""Commands that change the board: its size, komi, moves, handicap and setup stones."""
+
+import itertools
+
+from alphazero.errors import RequestError
+from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments
+from alphazero.protocols.gtp.session import Session
+
+Point = tuple[int, int]  # row from the top, column
+
+
+def boardsize(session: Session, arguments: Arguments) -> str:
+    session.state.resize(arguments.integer())
+    session.begin_game()
+    return ""
+
+
+def rectangular_boardsize(session: Session, arguments: Arguments) -> str:
+    columns, rows = arguments.integer(), arguments.integer()
+    if columns != rows:
+        raise RequestError("unacceptable size")
+    session.state.resize(columns)
+    session.begin_game()
+    return ""
+
+
+def clear_board(session: Session, arguments: Arguments) -> str:
+    session.state.clear()
+    session.begin_game()
+    return ""
+
+
+def komi(session: Session, arguments: Arguments) -> str:
+    session.state.set_komi(arguments.number())
+    return ""
+
+
+# -- moves -----------------------------------------------------------------------------------------
+
+
+def play(session: Session, arguments: Arguments) -> str:
+    player, vertex = arguments.color(), arguments.word()
+    session.state.play(player, session.state.read(vertex))
+    return ""
+
+
+def play_sequence(session: Session, arguments: Arguments) -> str:
+    session.state.play_all(arguments.moves())
+    return ""
+
+
+def undo(session: Session, arguments: Arguments) -> str:
+    if arguments:  # a number, which `gg-undo` takes and which would go unnoticed here
+        raise RequestError(SYNTAX_ERROR)
+    session.state.undo()
+    return ""
+
+
+def undo_several(session: Session, arguments: Arguments) -> str:
+    session.state.undo(arguments.integer() if arguments else 1)
+    return ""
+
+
+# -- handicap --------------------------------------------------------------------------------------
+
+
+def fixed_handicap(session: Session, arguments: Arguments) -> str:
+    """Place stones on their usual points."""
+    from alphazero.formats.handicap import handicap_points
+
+    count = arguments.integer()
+    require_empty(session)
+    try:
+        points = handicap_points(session.state.size, count)
+    except ValueError as error:
+        raise RequestError("invalid number of stones") from error
+    return place(session, points)
+
+
+def place_free_handicap(session: Session, arguments: Arguments) -> str:
+    """Place stones where the engine chooses, perhaps fewer than asked for."""
+    count, size = arguments.integer(), session.state.size
+    if not 2 <= count < size**2:
+        raise RequestError("invalid number of stones")
+    require_empty(session)
+    return place(session, free_points(size, count))
+
+
+def set_free_handicap(session: Session, arguments: Arguments) -> str:
+    """Place stones where the controller chooses."""
+    words, state = arguments.rest(), session.state
+    if not words:
+        raise RequestError(SYNTAX_ERROR)
+    require_empty(session)
+    points: list[Point] = []
+    for word in words:
+        try:
+            action = state.read(word)
+        except RequestError as error:
+            raise RequestError("bad vertex list") from error
+        if action is None or action == state.pass_action:
+            raise RequestError("bad vertex list")
+        points.append(divmod(action, state.size))
+    if not 2 <= len(points) < state.size**2 or len(set(points)) < len(points):
+        raise RequestError("bad vertex list")
+    place(session, points)
+    return ""
+
+
+def require_empty(session: Session) -> None:
+    if session.state.board.any():
+        raise RequestError("board not empty")
+
+
+def place(session: Session, points: list[Point]) -> str:
+    state = session.state
+    state.place_handicap(points)
+    return " ".join(state.name(row * state.size + column) for row, column in points)
+
+
+def free_points(size: int, count: int) -> list[Point]:
+    """Choose points for up to `count` stones: the usual ones, then the point farthest from all
+    others, as long as no two are neighbours."""
+    from alphazero.formats.handicap import handicap_points, most_handicap
+
+    usual = min(count, most_handicap(size))
+    points = handicap_points(size, usual) if usual >= 2 else [(size // 2, size // 2)]
+    edge = 1 if size > 4 else 0
+    inside = range(edge, size - edge)
+    while len(points) < count:
+        distances = {
+            point: min(abs(point[0] - row) + abs(point[1] - column) for row, column in points)
+            for point in itertools.product(inside, inside)
+        }
+        farthest = max(distances, key=lambda point: distances[point])
+        if distances[farthest] < 2 and len(points) >= 2:
+            break
+        points.append(farthest)
+    return points
+
+
+# -- setting up ------------------------------------------------------------------------------------
+
+
+def set_position(session: Session, arguments: Arguments) -> str:
+    """KataGo's: begin a game from stones, given as colours and vertices."""
+    session.state.set_up(session.state.read_stones(arguments.moves()), 0)
+    session.begin_game()
+    return ""
+
+
+def setup(session: Session, arguments: Arguments) -> str:
+    """GoGui's: put stones on an empty board."""
+    if session.state.moves:
+        raise RequestError("board not empty")
+    require_empty(session)
+    return set_position(session, arguments)
+
+
+def setup_player(session: Session, arguments: Arguments) -> str:
+    """GoGui's: choose the player to move after `gogui-setup`."""
+    state, player = session.state, arguments.color()
+    if state.moves:
+        raise RequestError("moves have been made")
+    state.set_up(state.board, player, state.handicap)
+    return ""
+
+
+COMMANDS = {
+    "boardsize": boardsize,
+    "clear_board": clear_board,
+    "komi": komi,
+    "play": play,
+    "undo": undo,
+    "gg-undo": undo_several,
+    "gogui-play_sequence": play_sequence,
+}
+GO_COMMANDS = {
+    "rectangular_boardsize": rectangular_boardsize,
+    "fixed_handicap": fixed_handicap,
+    "place_free_handicap": place_free_handicap,
+    "set_free_handicap": set_free_handicap,
+    "set_position": set_position,
+    "gogui-setup": setup,
+    "gogui-setup_player": setup_player,
+}

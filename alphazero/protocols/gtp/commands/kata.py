@@ -1,0 +1,263 @@
+"""Commands of KataGo and Leela Zero about rules, parameters and the network's own evaluation, and
+those of the server KGS.
+
+Only area scoring is supported: other rules are refused.
+"""
+
+import json
+from typing import TYPE_CHECKING
+
+from alphazero.errors import RequestError
+from alphazero.protocols.gtp.arguments import (
+    SYNTAX_ERROR,
+    Arguments,
+    read_boolean,
+    read_integer,
+    read_number,
+)
+from alphazero.protocols.gtp.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from alphazero.formats.rulesets import Rules
+    from alphazero.game import Position
+
+PARAMETERS = (
+    "maxVisits",
+    "maxTime",
+    "allowResignation",
+    "playoutDoublingAdvantage",
+    "analysisWideRootNoise",
+)
+SYMMETRIES = 8
+PER_MILLE = 1000
+
+
+# -- rules -----------------------------------------------------------------------------------------
+
+
+def kgs_rules(session: Session, arguments: Arguments) -> str:
+    session.state.set_rules(named_rules(session, arguments.word()))
+    return ""
+
+
+def get_rules(session: Session, arguments: Arguments) -> str:
+    state = session.state
+    fields = state.rules.katago_fields(state.stones.rules)
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def set_rules(session: Session, arguments: Arguments) -> str:
+    """Set a ruleset by its name, or rules by their fields as JSON."""
+    text = arguments.tail
+    if not text:
+        raise RequestError(SYNTAX_ERROR)
+    if not text.startswith(("{", '"')):
+        session.state.set_rules(named_rules(session, text))
+        return ""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
+    session.state.set_rules(read_rules(session, value))
+    return ""
+
+
+def set_rule(session: Session, arguments: Arguments) -> str:
+    """Set one field of the rules."""
+    field, word = arguments.word(), arguments.word()
+    state = session.state
+    fields = state.rules.katago_fields(state.stones.rules)
+    if field not in fields:
+        raise RequestError(f"unknown rule {field}")
+    fields[field] = {"true": True, "false": False}.get(word.lower(), word)
+    state.set_rules(read_rules(session, fields))
+    return ""
+
+
+def named_rules(session: Session, text: str) -> "Rules":
+    from alphazero.formats.rulesets import named_rules
+
+    try:
+        return named_rules(text, session.state.stones.rules)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def read_rules(session: Session, value: object) -> "Rules":
+    from alphazero.formats.rulesets import read_katago
+
+    try:
+        return read_katago(value, session.state.stones.rules)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def game_over(session: Session, arguments: Arguments) -> str:
+    """KGS reports that a game has ended. It may be resumed, so nothing changes."""
+    return ""
+
+
+def chat(session: Session, arguments: Arguments) -> str:
+    """Answer what people say on KGS."""
+    options = session.options
+    return f"I am {options.name} {options.version}, a program. Good game!"
+
+
+# -- parameters ------------------------------------------------------------------------------------
+
+
+def list_params(session: Session, arguments: Arguments) -> str:
+    return " ".join(PARAMETERS)
+
+
+def get_param(session: Session, arguments: Arguments) -> str:
+    values = parameters(session)
+    name = arguments.word()
+    if name not in values:
+        raise RequestError(f"unknown parameter {name}")
+    return values[name]
+
+
+def get_params(session: Session, arguments: Arguments) -> str:
+    return json.dumps(parameters(session))
+
+
+def parameters(session: Session) -> dict[str, str]:
+    """All parameters with their values; 0 visits or seconds mean no limit."""
+    limits = session.engine.limits(full_strength=True)
+    values = (
+        f"{limits.simulations or 0}",
+        f"{limits.seconds or 0:g}",
+        "true" if session.may_resign else "false",
+        "0",
+        "0",
+    )
+    return dict(zip(PARAMETERS, values, strict=True))
+
+
+def set_param(session: Session, arguments: Arguments) -> str:
+    """Change a parameter. Those without effect here can only be set to 0, which they are."""
+    name, word = arguments.word(), arguments.word()
+    if name not in PARAMETERS:
+        raise RequestError(f"unknown parameter {name}")
+    if name == "allowResignation":
+        session.may_resign = read_boolean(word)
+    elif name == "maxVisits":
+        session.host.set_limits(simulations=max(read_integer(word), 1))
+    elif name == "maxTime":
+        seconds = read_number(word)
+        if seconds <= 0:
+            raise RequestError(SYNTAX_ERROR)
+        session.host.set_limits(seconds=seconds)
+    elif read_number(word) != 0:
+        raise RequestError(f"{name} is always 0 here")
+    return ""
+
+
+# -- the network -----------------------------------------------------------------------------------
+
+
+def get_models(session: Session, arguments: Arguments) -> str:
+    source = session.engine.source
+    return json.dumps([{"name": source, "internalName": source, "maxBatchSize": 0}])
+
+
+def policy(
+    session: Session, position: "Position", symmetry: int = 0
+) -> "tuple[np.ndarray, float]":
+    """Evaluate a position without a search, under a symmetry of the board.
+
+    Returns the probabilities of all actions float [A], 0 for illegal ones, and the value in [-1, 1]
+    for the player to move.
+    """
+    import numpy as np
+
+    logits, value = session.engine.evaluate(position, symmetry)
+    legal = position.legal_mask() > 0
+    weights = np.where(legal, np.exp(logits - logits[legal].max(initial=-np.inf)), 0.0)
+    return weights / max(float(weights.sum()), 1e-30), value
+
+
+def heatmap(session: Session, arguments: Arguments) -> str:
+    """Leela Zero's: draw the policy in thousandths."""
+    state = session.state
+    position = state.to_move()
+    symmetry = int(arguments.word()) if arguments and arguments.peek() in "01234567" else 0
+    probabilities, value = policy(session, position, symmetry)
+    thousandths = [round(PER_MILLE * float(probability)) for probability in probabilities]
+    size = state.size
+    rows = [
+        "".join(f"{number:4d}" for number in thousandths[start : start + size])
+        for start in range(0, size * size, size)
+    ]
+    return "\n".join(
+        ["", *rows, f"pass: {thousandths[state.pass_action]}", f"winrate: {(1 + value) / 2:.6f}"]
+    )
+
+
+def raw_nn(session: Session, arguments: Arguments) -> str:
+    """KataGo's: write all outputs of the network, under one symmetry or under all of them."""
+    word = arguments.word() if arguments else "0"
+    if word == "all":
+        chosen = range(SYMMETRIES)
+    elif word.isascii() and word.isdigit() and int(word[:4]) < SYMMETRIES:
+        chosen = range(int(word), int(word) + 1)
+    else:
+        raise RequestError(SYNTAX_ERROR)
+    return "\n".join(network_outputs(session, symmetry) for symmetry in chosen)
+
+
+def network_outputs(session: Session, symmetry: int) -> str:
+    """The outputs under one symmetry, for White."""
+    from alphazero.engine.ownership import outlook
+
+    state = session.state
+    position = state.to_move()
+    probabilities, value = policy(session, position, symmetry)
+    sign = 1 if position.to_play == 1 else -1
+    white = (1 + sign * value) / 2
+    lines = [
+        f"symmetry {symmetry}",
+        f"whiteWin {white:.6f}",
+        f"whiteLoss {1 - white:.6f}",
+        "noResult 0.000000",
+    ]
+    texts = [
+        f"{float(probability):.6f}" if is_legal else "NAN"
+        for probability, is_legal in zip(probabilities, position.legal_mask(), strict=True)
+    ]
+    known = outlook(session.engine, position)
+    if known is not None:
+        lines.append(f"whiteLead {sign * known.now.score:.6f}")
+    lines += ["policy", *rows_of(texts[: state.pass_action], state.size)]
+    lines.append(f"policyPass {texts[state.pass_action]}")
+    if known is not None:
+        owners = [f"{sign * value:.6f}" for value in known.now.ownership]
+        lines += ["whiteOwnership", *rows_of(owners, state.size)]
+    return "\n".join(lines)
+
+
+def rows_of(texts: list[str], size: int) -> list[str]:
+    """Join texts to lines of `size` each."""
+    return [" ".join(texts[start : start + size]) for start in range(0, len(texts), size)]
+
+
+GO_COMMANDS = {
+    "kgs-rules": kgs_rules,
+    "kgs-game_over": game_over,
+    "kgs-chat": chat,
+    "kata-get-rules": get_rules,
+    "kata-set-rules": set_rules,
+    "kata-set-rule": set_rule,
+    "heatmap": heatmap,
+    "kata-raw-nn": raw_nn,
+}
+SCORE_COMMANDS = {  # for an engine that knows the score: some programs take them as a promise of it
+    "kata-get-models": get_models,
+    "kata-list-params": list_params,
+    "kata-get-param": get_param,
+    "kata-get-params": get_params,
+    "kata-set-param": set_param,
+}

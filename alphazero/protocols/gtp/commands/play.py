@@ -1,0 +1,154 @@
+"""Commands with which the engine moves, and those about its clocks."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from alphazero.engine.clock import KINDS, canadian, named_control
+from alphazero.engine.limits import SearchRequest
+from alphazero.errors import RequestError
+from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments, read_number
+from alphazero.protocols.gtp.session import LastSearch, Session
+
+if TYPE_CHECKING:
+    from alphazero.engine.analysis import Analysis
+
+CLEANUP_DISTANCE = 2  # points from a dead stone within which it is captured
+NEVER = 1e9  # seconds
+KGS_TIME_SYSTEMS = ("none", "absolute", "byoyomi", "canadian")
+
+
+def genmove(session: Session, arguments: Arguments) -> str:
+    return generate(session, arguments.color())
+
+
+def genmove_cleanup(session: Session, arguments: Arguments) -> str:
+    """KGS's: move, but do not pass while dead stones of the opponent are on the board."""
+    player = arguments.color()
+    return generate(session, player, only=cleanup_moves(session, player))
+
+
+def reg_genmove(session: Session, arguments: Arguments) -> str:
+    """Choose a move without making it, always the same one for the same position."""
+    position = session.state.to_move(arguments.color())
+    if position.is_over:
+        return "pass"
+    limits = session.engine.limits()._replace(temperature=0.0, fresh=True)
+    analysis = session.search(SearchRequest(position, limits, seed=0))
+    return session.state.vertices.text(position, analysis.action)
+
+
+def generate(
+    session: Session,
+    player: int,
+    *,
+    on_info: "Callable[[Analysis], None] | None" = None,
+    report_every: float = NEVER,
+    only: Sequence[int] | None = None,
+    makes_move: bool = True,
+) -> str:
+    """Search and, if `makes_move`, move; returns the vertex, or `resign`.
+
+    `on_info` is called every `report_every` seconds, and at the end.
+    """
+    state = session.state
+    position = state.to_move(player)
+    if position.is_over or (state.is_passed_out and only is None):
+        if makes_move and state.is_go:
+            state.play(player, state.pass_action)
+        return "pass"
+    request = SearchRequest(
+        position, session.move_limits(player), only=only, report_every=report_every
+    )
+    analysis = session.search(request, on_info)
+    if on_info is not None:
+        on_info(analysis)
+    session.last_search = LastSearch(position, analysis)
+    vertex = state.vertices.text(position, analysis.action)
+    if not makes_move:
+        return vertex
+    session.spend_time(player)
+    if resigns(session, analysis):
+        return "resign"
+    state.play(player, analysis.action)
+    return vertex
+
+
+def resigns(session: Session, analysis: "Analysis") -> bool:
+    """Apply the engine's rule of resignation. Games without stones are played to their end."""
+    state, player = session.state, analysis.to_play
+    should_resign = session.resignation.should_resign(
+        player, analysis.winrate(player), len(state.moves), state.pass_action, state.handicap
+    )
+    return should_resign and session.may_resign and state.is_go
+
+
+def cleanup_moves(session: Session, player: int) -> list[int] | None:
+    """The moves near dead stones of the opponent or, if there are none, all but the pass; None if
+    there are no such stones."""
+    import numpy as np
+
+    from alphazero.engine.territory import estimate
+
+    state = session.state
+    position = state.to_move(player)
+    if position.is_over:
+        return None
+    near = estimate(position, session.engine.auxiliary).dead & (state.board == 2 - player)
+    if not near.any():
+        return None
+    for _ in range(CLEANUP_DISTANCE):
+        padded = np.pad(near, 1)
+        near = near | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    moves = [action for action in position.legal_actions() if action != state.pass_action]
+    return [action for action in moves if near.flat[action]] or moves or None
+
+
+# -- clocks: without them the engine's own limits hold ---------------------------------------------
+
+
+def time_settings(session: Session, arguments: Arguments) -> str:
+    main, overtime, stones = arguments.number(), arguments.number(), arguments.integer()
+    if main < 0 or overtime < 0:
+        raise RequestError(SYNTAX_ERROR)
+    session.state.set_time_control(canadian(main, overtime, stones))
+    return ""
+
+
+def time_left(session: Session, arguments: Arguments) -> str:
+    """Correct a clock, perhaps to below zero. Without a time limit it is ignored."""
+    player, seconds, count = arguments.color(), arguments.number(), arguments.integer()
+    if session.state.clocks:
+        session.state.clocks[player].correct(seconds, count)
+    return ""
+
+
+def kgs_time_settings(session: Session, arguments: Arguments) -> str:
+    if arguments.peek() not in KGS_TIME_SYSTEMS:
+        raise RequestError(SYNTAX_ERROR)
+    return named_time_settings(session, arguments)
+
+
+def named_time_settings(session: Session, arguments: Arguments) -> str:
+    kind = arguments.word()
+    values = [read_number(word) for word in arguments.rest()]
+    try:
+        session.state.set_time_control(named_control(kind, values))
+    except ValueError as error:
+        raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
+    return ""
+
+
+def list_time_settings(session: Session, arguments: Arguments) -> str:
+    return " ".join(KINDS)
+
+
+COMMANDS = {
+    "genmove": genmove,
+    "reg_genmove": reg_genmove,
+    "time_settings": time_settings,
+    "time_left": time_left,
+    "kgs-time_settings": kgs_time_settings,
+    "kata-time_settings": named_time_settings,
+    "kata-list_time_settings": list_time_settings,
+}
+GO_COMMANDS = {"kgs-genmove_cleanup": genmove_cleanup}
