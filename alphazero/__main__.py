@@ -10,6 +10,7 @@ from pathlib import Path
 
 import alphazero
 from alphazero.cli.engine_options import add_engine_options, engine_options
+from alphazero.cli.gtp_options import add_gtp_options, gtp_options
 from alphazero.cli.train import (
     add_join,
     add_pretrain,
@@ -24,7 +25,6 @@ from alphazero.cli.train import (
 )
 from alphazero.command_line import Parser, count, natural, run, seed
 from alphazero.errors import UserError
-from alphazero.protocols.gtp.options import add_gtp_options, gtp_options
 
 Command = Callable[[argparse.Namespace], int]
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
@@ -269,7 +269,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def gtp(options: argparse.Namespace) -> int:
-    from alphazero.protocols.gtp.main import serve
+    from alphazero.protocols.gtp.server import serve
 
     serve(gtp_options(options, engine_options(options)))
 

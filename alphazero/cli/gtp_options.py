@@ -1,26 +1,14 @@
-"""What a person says about a GTP engine on the command line."""
+"""Command-line options of the GTP engine."""
 
 import argparse
-from dataclasses import dataclass, field
 
 import alphazero
 from alphazero.engine.options import EngineOptions
-
-NAME = "AlphaZero"
-
-
-@dataclass(frozen=True)
-class GtpOptions:
-    """The engine, and how it presents itself."""
-
-    engine: EngineOptions = field(default_factory=EngineOptions)
-    name: str = NAME
-    version: str = alphazero.__version__
-    may_resign: bool = True
+from alphazero.protocols.gtp.session import NAME, GtpOptions
 
 
 def add_gtp_options(options: argparse.ArgumentParser) -> None:
-    """How the engine presents itself to programs that speak GTP."""
+    """Add the options with which the engine presents itself to other programs."""
     options.add_argument(
         "--gtp-name",
         metavar="NAME",
@@ -36,12 +24,7 @@ def add_gtp_options(options: argparse.ArgumentParser) -> None:
 
 
 def gtp_options(options: argparse.Namespace, engine: EngineOptions) -> GtpOptions:
-    """What the options of `add_gtp_options` were given."""
-    return GtpOptions(
-        engine=engine,
-        name=NAME if options.gtp_name is None else " ".join(options.gtp_name.split()) or NAME,
-        version=alphazero.__version__
-        if options.gtp_version is None
-        else " ".join(options.gtp_version.split()),
-        may_resign=not options.no_resign,
-    )
+    """Read the options of `add_gtp_options`; line breaks in them become blanks."""
+    name = " ".join((options.gtp_name or "").split()) or NAME
+    version = alphazero.__version__ if options.gtp_version is None else options.gtp_version
+    return GtpOptions(engine, name, " ".join(version.split()), not options.no_resign)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from alphazero.cli.engine_options import add_thinking, engine_options
+from alphazero.cli.gtp_options import add_gtp_options, gtp_options
 from alphazero.command_line import Parser, count, natural, number, run
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError, closest
 from alphazero.files import writable
-from alphazero.protocols.gtp.options import add_gtp_options, gtp_options
 
 if TYPE_CHECKING:
     from alphazero.arena.player import Player
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
 def speak_gtp(options: argparse.Namespace) -> int:
     """Be the engine of a program that shows a board of Go."""
     reject_options_of_play(options, "--gtp")
-    from alphazero.protocols.gtp.main import serve
+    from alphazero.protocols.gtp.server import serve
 
     options.game = with_parameters(options.game or "go", options)
     serve(gtp_options(options, engine_options(options)))

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
-from alphazero.protocols.gtp import front
-from alphazero.protocols.gtp.front import Front
-from alphazero.protocols.gtp.options import GtpOptions
+from alphazero.protocols.gtp import session
+from alphazero.protocols.gtp.codec import parse
+from alphazero.protocols.gtp.server import answer
+from alphazero.protocols.gtp.session import GtpOptions, Reply, Session
 
 FRAME = re.compile(rb"([=?])([0-9]*)(?: ([^\n ][^\n]*))?\n((?:[^\n]+\n)*)\n")
 
@@ -41,24 +41,20 @@ class Answer(str):
         return made
 
 
-class Wire:
-    """What a command knows of the world outside: here, that nothing more has come yet."""
+class Written(Reply):
+    """A reply that keeps what is written. No other line comes after it, or one after so many lines
+    of its own: at once after -1."""
 
-    def __init__(self, follow_after: int | None = None) -> None:
-        """The next line comes after so many have been written, or never."""
-        self.arrived = time.perf_counter()
+    def __init__(self, followed_after: int | None = None) -> None:
+        super().__init__("", self._keep)
         self.data = b""
-        self.cancelled = False
-        self._follow_after = follow_after
+        self._followed_after = followed_after
+        self._keep(b"")
 
-    def write(self, data: bytes) -> None:
+    def _keep(self, data: bytes) -> None:
         self.data += data
-
-    def is_followed(self) -> bool:
-        return self._follow_after is not None and self.data.count(b"\n") > self._follow_after
-
-    def is_cancelled(self) -> bool:
-        return self.cancelled
+        if self._followed_after is not None and self.data.count(b"\n") > self._followed_after:
+            self.follow()
 
 
 class Conversation:
@@ -70,16 +66,22 @@ class Conversation:
         for name, value in options.items():
             (limits if name in EngineOptions.__annotations__ else presented)[name] = value
         self.heard: list[str] = []
-        self.front = Front(
-            GtpOptions(EngineOptions(game, **limits), **presented), self.heard.append
-        )
+        options = GtpOptions(EngineOptions(game, **limits), **presented)
+        self.session = Session(options, self.heard.append)
 
-    def __call__(self, command: str | bytes, lines: int | None = None) -> Answer:
+    def say(self, line: bytes, followed_after: int | None = None) -> bytes:
+        """The bytes written for a line of input."""
+        command = parse(line)
+        if command is None:
+            return b""
+        reply = Written(followed_after)
+        reply.id = command.id
+        answer(self.session, command, reply)
+        return reply.data
+
+    def __call__(self, command: str, lines: int | None = None) -> Answer:
         """The answer to a command; an analysis ends after so many lines."""
-        data = command if isinstance(command, bytes) else command.encode() + b"\n"
-        wire = Wire(lines)
-        self.front.answer(data, wire)
-        return Answer(wire.data)
+        return Answer(self.say(command.encode() + b"\n", lines))
 
     def all(self, *commands: str) -> list[str]:
         """The answers to commands, none of which may fail."""
@@ -99,11 +101,10 @@ def transcript(path: Path, regenerate: bool, make: Callable[[], Conversation]) -
         if line.startswith("#"):
             now += line + "\n"
         elif line.startswith("> "):
-            wire = Wire()
-            conversation.front.answer(line[2:].encode() + b"\n", wire)
-            if wire.data:
-                Answer(wire.data)
-            now += f"{line}\n{wire.data.decode() or chr(10)}"
+            data = conversation.say(line[2:].encode() + b"\n")
+            if data:
+                Answer(data)
+            now += f"{line}\n{data.decode() or chr(10)}"
     if regenerate:
         path.write_text(now)
         print(f"written: {path}", file=sys.stderr)
@@ -154,7 +155,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if the package came without networks: the engine plays with rollouts."""
     monkeypatch.setattr(engine, "PRETRAINED", tmp_path)
-    monkeypatch.setattr(front, "PRETRAINED", tmp_path / "none.safetensors")
+    monkeypatch.setattr(session, "PRETRAINED", tmp_path / "none.safetensors")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from alphazero.engine.resignation import LOST_TURNS
 from tests.helpers.gtp_conversation import (
     Conversation,
     knowing,  # noqa: F401  (a fixture)
@@ -110,38 +111,38 @@ def test_after_two_passes_the_engine_passes_until_it_is_to_clean_up() -> None:
 
 
 @pytest.mark.usefixtures("knowing")
-def test_an_engine_without_hope_resigns_but_not_early_or_with_handicap() -> None:
-    wall = [f"b {column}{row}" for row in (4, 6) for column in "ABCDEFGHJ"]
-    lost = "gogui-play_sequence " + " ".join(wall) + " w E5 w pass b J1"
+def test_resignation() -> None:
+    wall = [f"b {column}{row}" for row in (3, 4, 6, 7) for column in "ABCDEFGHJ"]
+    lost = "gogui-play_sequence " + " ".join(wall) + " w E5 w pass b J1 w A9 b A8"
 
     def last_words(*before: str, **options) -> list[str]:
         conversation = Conversation(network="stand-in", **options)
         conversation.all(*before, lost)
-        conversation.front.table.engine._evaluator.for_black = 0.99
-        return [conversation("genmove w") for _ in range(4)]
+        conversation.session.engine._evaluator.for_black = 0.99
+        return [conversation("genmove w") for _ in range(LOST_TURNS)]
 
     moves = last_words("play w A1")
-    assert "resign" not in moves[:2] and moves[2] == "resign"
+    assert "resign" not in moves[:-1] and moves[-1] == "resign"
     assert "resign" not in last_words("play w A1", may_resign=False)
     assert "resign" not in last_words()  # Black's many first moves are handicap
     early = Conversation(network="stand-in")
     early.all("play b E5", "play w A1")
-    early.front.table.engine._evaluator.for_black = 0.99
-    assert "resign" not in [early("genmove w") for _ in range(4)]
+    early.session.engine._evaluator.for_black = 0.99
+    assert "resign" not in [early("genmove w") for _ in range(LOST_TURNS + 1)]
 
 
 def test_clocks_limit_the_engine(monkeypatch) -> None:
     conversation = Conversation(simulations=None)
     conversation.all("boardsize 9", "genmove b")
-    table = conversation.front.table
+    engine = conversation.session.engine
     limits = []
-    analyze = table.engine.analyze
+    analyze = engine.analyze
 
     def briefly(request, stop, on_info):
         limits.append(request.limits)
         return analyze(replace(request, limits=request.limits._replace(seconds=0.01)), stop)
 
-    monkeypatch.setattr(table.engine, "analyze", briefly)
+    monkeypatch.setattr(engine, "analyze", briefly)
     conversation.all("genmove b", "time_settings 0 5 1", "genmove b")
     conversation.all("time_left b 2 1", "genmove b", "time_settings 300 0 0", "genmove w")
     conversation.all("time_left w 30 0", "genmove w", "time_left w -5 0", "genmove w")
@@ -157,7 +158,7 @@ def test_clocks_limit_the_engine(monkeypatch) -> None:
 def test_the_own_clock_runs_where_nobody_tells_the_time() -> None:
     conversation = Conversation()
     conversation.all("kata-time_settings absolute 300", "genmove b", "genmove b", "genmove w")
-    black, white = conversation.front.table.clocks
+    black, white = conversation.session.state.clocks
     assert black.left[0] < white.left[0] < 300
     conversation.all("clear_board")
     assert black.left[0] == white.left[0] == 300
@@ -166,7 +167,7 @@ def test_the_own_clock_runs_where_nobody_tells_the_time() -> None:
 def test_levels_and_simulations_hold_with_clocks_too() -> None:
     conversation = Conversation(simulations=None, level=3)
     conversation.all("time_settings 300 0 0")
-    limit = conversation.front.table.limit(0, 0.0)
+    limit = conversation.session.move_limits(0)
     assert limit.simulations == 8 and limit.temperature > 0 and limit.seconds is not None
 
 

@@ -7,11 +7,10 @@ import re
 import pytest
 
 from alphazero.engine.analysis import MoveInfo
-from alphazero.protocols.gtp import lines as dialects
-from alphazero.protocols.gtp.lines import Candidate, Report
+from alphazero.protocols.gtp import analyze_format as dialects
+from alphazero.protocols.gtp.analyze_format import MoveReport, Report
 from tests.helpers.gtp_conversation import (
     Conversation,
-    Wire,
     knowing,  # noqa: F401  (a fixture)
     nothing_in_the_background,  # noqa: F401
 )
@@ -102,7 +101,7 @@ def test_katagos_line_tells_of_the_whole_board_if_it_is_asked_to(conversation) -
 
 
 def test_shares_belong_to_the_side_that_is_asked_about(conversation) -> None:
-    conversation.front.table.engine._evaluator.for_black = 0.5
+    conversation.session.engine._evaluator.for_black = 0.5
     for color, expected in (("b", 7500), ("w", 2500)):
         *_, line = analyse(conversation, f"lz-analyze {color} 1")
         assert int(re.findall(r"winrate (\d+)", line)[0]) == expected
@@ -126,15 +125,15 @@ def test_moves_may_be_left_aside_or_be_the_only_ones(conversation) -> None:
 
 
 def test_no_score_is_told_where_none_is_known(conversation, monkeypatch) -> None:
-    evaluator = conversation.front.table.engine._evaluator
+    evaluator = conversation.session.engine._evaluator
     monkeypatch.setattr(evaluator, "auxiliary", lambda planes: {})
     *_, line = analyse(conversation, "kata-analyze w 1 ownership true rootInfo true")
     assert "score" not in line and "ownership" not in line and "rootInfo visits" in line
 
 
 def test_numbers_are_written_so_that_every_reader_takes_them() -> None:
-    sure = Candidate(MoveInfo(0, 1.0, 5, (0,), 1.0), ["A1"], score=-0.0)
-    empty = Candidate(MoveInfo(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
+    sure = MoveReport(MoveInfo(0, 1.0, 5, (0,), 1.0), ["A1"], score=-0.0)
+    empty = MoveReport(MoveInfo(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
     report = Report([sure, empty])
     for line in (dialects.katago(report), dialects.sabaki(report)):
         assert not re.search(r"\d[eE]", line) and " 1.000000 " in line
@@ -170,9 +169,7 @@ def test_an_analysis_leaves_the_board_alone_and_helps_the_move_after_it() -> Non
     *_, line = analyse(conversation, "lz-analyze w 1", 5)
     assert conversation("showboard") == before
     visits = sum(map(int, re.findall(r"visits (\d+)", line)))
-    wire = Wire()
-    conversation.front.answer(b"lz-genmove_analyze w 1000\n", wire)
-    last = wire.data.decode().split("\n")[-4]
+    last = conversation.say(b"lz-genmove_analyze w 1000\n").decode().split("\n")[-4]
     assert sum(map(int, re.findall(r"visits (\d+)", last))) > visits
 
 
@@ -257,12 +254,12 @@ def test_intervals_are_kept(conversation, monkeypatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(engine.time, "perf_counter", lambda: next(ticks) * 0.01)
     looked = []
-    analyze = conversation.front.table.engine.analyze
+    analyze = conversation.session.engine.analyze
 
     def spy(request, stop, on_info):
         return analyze(request, stop, lambda found: looked.append(found.seconds) or on_info(found))
 
-    monkeypatch.setattr(conversation.front.table.engine, "analyze", spy)
+    monkeypatch.setattr(conversation.session.engine, "analyze", spy)
     analyse(conversation, "lz-analyze w 25", 4)
     gaps = [after - before for before, after in itertools.pairwise(looked)]
     assert gaps == pytest.approx([0.25] * 3, abs=0.03)

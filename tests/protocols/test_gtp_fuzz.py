@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from alphazero.protocols.gtp.frame import parse
+from alphazero.protocols.gtp.codec import parse
 from tests.helpers.gtp_conversation import Answer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,8 +1,8 @@
 """GTP's frame: a line of bytes to a command, and a response to bytes.
 
-    7 play b D4 # a comment  ->  Command(id="7", name="play", arguments=("b", "D4"), tail="b D4")
-    success("7", "")         ->  b"=7\\n\\n"
-    failure("", "no")        ->  b"? no\\n\\n"
+7 play b D4 # a comment  ->  Command(id="7", name="play", arguments=("b", "D4"), tail="b D4")
+success("7", "")         ->  b"=7\\n\\n"
+failure("", "no")        ->  b"? no\\n\\n"
 """
 
 import re

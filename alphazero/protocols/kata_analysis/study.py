@@ -15,14 +15,14 @@ from alphazero.engine.host import EngineHost
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.ownership import Outlook, outlook
 from alphazero.engine.territory import estimate
+from alphazero.errors import RequestError
+from alphazero.formats.rulesets import Rules, Rulesets, read_katago
 from alphazero.game import Position
-from alphazero.protocols.gtp.call import GtpError
-from alphazero.protocols.gtp.rules import assembled, described, rules_of
-from alphazero.protocols.gtp.table import RuleSet, Table
+from alphazero.protocols.game_state import GameState
 from alphazero.protocols.kata_analysis.query import Query, QueryError
 
 COLORS = "BW"
-SUBSTITUTE = RuleSet("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
+SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
 # Points that stand for a sure win where the score is not known; programs want a score that is the
 # higher the better a move is.
 PROXY_POINTS = 20.0
@@ -36,11 +36,12 @@ class Study:
     query: Query
     turn: int
     position: Position
-    table: Table
+    state: GameState
+    host: EngineHost
 
     @property
     def engine(self) -> Engine:
-        return self.table.engine
+        return self.host.engine(self.state.game)
 
     def run(self, stop: Callable[[], bool], report: Callable[[dict[str, Any]], None]) -> None:
         """Search, and report what was found, in between too if the question wants it."""
@@ -72,8 +73,8 @@ class Study:
         legal = self.position.legal_actions()
         for one in restrictions:
             try:
-                named = {self.table.read(text) for text in one.moves}
-            except GtpError as error:
+                named = {self.state.read(text) for text in one.moves}
+            except RequestError as error:
                 field = "allowMoves" if one.allowed else "avoidMoves"
                 raise QueryError("a move that is none", field) from error
             legal = [action for action in legal if (action in named) == one.allowed]
@@ -123,7 +124,7 @@ class Study:
         return 1 if views[self.query.view] == self.position.to_play else -1
 
     def _info(self, line: MoveInfo, order: int, sign: int, score: float) -> dict[str, Any]:
-        pv = self.table.points.texts(self.position, line.pv)
+        pv = self.state.vertices.texts(self.position, line.pv)
         return {
             "move": pv[0],
             "order": order,
@@ -175,56 +176,51 @@ def proxy(share: float) -> float:
 # -- positions -------------------------------------------------------------------------------------
 
 
-def studies(
-    stock: EngineHost, spec: str, query: Query
-) -> tuple[list[Study], list[tuple[str, str]]]:
-    """The turns that are to be analysed, and warnings as (field, text). Raises QueryError."""
-    table = Table(stock, spec)
+def studies(host: EngineHost, spec: str, query: Query) -> tuple[list[Study], list[tuple[str, str]]]:
+    """The turns to analyse, and warnings as (field, text). Raises QueryError."""
+    state = GameState(host.game(spec), host.variant)
     warnings = []
     try:
-        table.resize(query.size)
-    except GtpError as error:
+        state.resize(query.size)
+    except RequestError as error:
         raise QueryError(f"no board of size {query.size}", "boardXSize") from error
     try:
-        rules = rules_of(query.rules)
-        if query.handicap_bonus is not None:
-            rules = assembled(described(rules) | {"whiteHandicapBonus": str(query.handicap_bonus)})
-        table.set_rules(rules)
-    except GtpError as error:
-        table.set_rules(SUBSTITUTE)
+        state.set_rules(_read_rules(query, state.stones.rules))
+    except (RequestError, ValueError) as error:
+        state.set_rules(SUBSTITUTE)
         warnings.append(("rules", f"{error}: analysed by area scoring"))
     try:
-        table.set_komi(query.komi)
-        _set_up(table, query)
-    except GtpError as error:
+        state.set_komi(query.komi)
+        board = state.read_stones(query.stones)
+        handicap = int((board == 1).sum()) if not (board == 2).any() else 0
+        if board.any():
+            state.set_up(board, _to_play(query, 0), handicap if handicap >= 2 else 0)
+    except RequestError as error:
         raise QueryError(str(error), "initialStones" if query.stones else "komi") from error
     positions = {}
     for turn in range(len(query.moves) + 1):
         if turn in query.turns:
-            positions[turn] = table.turn(_player(table, query, turn))
+            positions[turn] = state.to_move(_to_play(query, turn))
         if turn < len(query.moves):
             player, text = query.moves[turn]
             try:
-                table.play(player, table.read(text))
-            except GtpError as error:
+                state.play(player, state.read(text))
+            except RequestError as error:
                 raise QueryError(f"move {turn} ({text}): {error}", "moves") from error
-    return [Study(query, turn, positions[turn], table) for turn in query.turns], warnings
+    return [Study(query, turn, positions[turn], state, host) for turn in query.turns], warnings
 
 
-def _set_up(table: Table, query: Query) -> None:
-    board = table.stones.board(table.game.position().start_state)
-    for player, text in query.stones:
-        point = table.read(text)
-        if point is None or point == table.pass_action:
-            raise GtpError(f"{text} is no point")
-        board.flat[point] = player + 1
-    handicap = int((board == 1).sum()) if not (board == 2).any() else 0
-    if board.any():
-        table.set_up(board, _player(table, query, 0), handicap if handicap >= 2 else 0)
+def _read_rules(query: Query, rulesets: Rulesets) -> Rules:
+    """Raises ValueError."""
+    rules = read_katago(query.rules, rulesets)
+    if query.handicap_bonus is None:
+        return rules
+    bonus = {"whiteHandicapBonus": str(query.handicap_bonus)}
+    return read_katago(rules.katago_fields(rulesets) | bonus, rulesets)
 
 
-def _player(table: Table, query: Query, turn: int) -> int:
-    """Who is to move after so many moves."""
+def _to_play(query: Query, turn: int) -> int:
+    """The player to move after so many moves."""
     if turn < len(query.moves):
         return query.moves[turn][0]
     if query.moves:

@@ -15,7 +15,6 @@ from alphazero.protocols.gtp.arguments import (
     BOOLEANS,
     COLORS,
     Arguments,
-    read_integer,
     read_number,
 )
 from alphazero.protocols.gtp.commands.play import NEVER, generate
@@ -65,9 +64,7 @@ def read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
 
 def _read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
     has_color = arguments.peek().lower() in COLORS
-    options = AnalyzeOptions(
-        arguments.color() if has_color else session.state.position.to_play
-    )
+    options = AnalyzeOptions(arguments.color() if has_color else session.state.position.to_play)
     if arguments and not arguments.peek()[0].isalpha():
         options.interval = read_interval(arguments.word())
     while arguments:

@@ -164,9 +164,7 @@ def get_models(session: Session, arguments: Arguments) -> str:
     return json.dumps([{"name": source, "internalName": source, "maxBatchSize": 0}])
 
 
-def policy(
-    session: Session, position: "Position", symmetry: int = 0
-) -> "tuple[np.ndarray, float]":
+def policy(session: Session, position: "Position", symmetry: int = 0) -> "tuple[np.ndarray, float]":
     """Evaluate a position without a search, under a symmetry of the board.
 
     Returns the probabilities of all actions float [A], 0 for illegal ones, and the value in [-1, 1]

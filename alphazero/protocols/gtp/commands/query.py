@@ -26,9 +26,7 @@ def showboard(session: Session, arguments: Arguments) -> str:
     if state.is_go:
         captures = state.stones.captures(position.state)
         lines[-1] += f", komi {state.komi:g}, {state.rules.name} rules"
-        lines.append(
-            f"captured by {names[0]} (X): {captures[0]}, by {names[1]} (O): {captures[1]}"
-        )
+        lines.append(f"captured by {names[0]} (X): {captures[0]}, by {names[1]} (O): {captures[1]}")
         if state.handicap:
             lines.append(f"handicap: {state.handicap} stones")
     if history := moves_made(session):
@@ -140,7 +138,7 @@ def explain_last_move(session: Session, arguments: Arguments) -> str:
     pv = state.vertices.texts(last.position, analysis.moves[0].pv[:PV_MOVES])
     return (
         f"{name} wins {100 * analysis.winrate(analysis.to_play):.1f} % of"
-        f" {analysis.simulations} simulations, {analysis.simulations_per_second:.0f}/s;"
+        f" {analysis.simulations} simulations, {analysis.speed:.0f}/s;"
         f" line: {' '.join(pv)}"
     )
 

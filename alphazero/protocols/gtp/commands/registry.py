@@ -58,7 +58,7 @@ def list_commands(session: Session, arguments: Arguments) -> str:
 
 
 def nothing(session: Session, arguments: Arguments) -> str:
-    """`quit` ends the session once it is answered; the line `stop` has ended an analysis already."""
+    """Only respond: the server sees to `quit`, and the line `stop` has ended an analysis."""
     return ""
 
 
