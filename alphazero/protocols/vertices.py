@@ -94,11 +94,10 @@ class Vertices:
 
 def marks(position: "Position") -> str:
     """The board point by point from the top left: X and O for stones of the two players, ? for any
-    other piece."""
-    from alphazero.terminal.style import ROW
-
-    game = position.game
-    marks = {game.players[0]: FIRST, game.players[1]: SECOND, ".": EMPTY, "+": EMPTY}
-    matches = (ROW.fullmatch(line) for line in position.render().split("\n"))
-    drawn = [match[2].translate({40: None, 41: None, 32: None}) for match in matches if match]
-    return "".join(marks.get(mark, OTHER) for mark in "".join(drawn))
+    other piece, and for every point of a game that can only draw its board."""
+    game, view = position.game, position.board_view()
+    rows, columns = game.planes[1:]
+    if len(view.cells) != rows * columns:
+        return OTHER * (rows * columns)
+    letters = {"": EMPTY, game.players[0]: FIRST, game.players[1]: SECOND}
+    return "".join(letters.get(cell.piece, OTHER) for cell in view.cells)
