@@ -4,15 +4,15 @@ The thread that reads never waits for a command, so that the next line ends an a
 GoGui can interrupt a move.
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from alphazero.command_line import INTERRUPTED, report
+from alphazero.command_line import report
 from alphazero.engine.host import SearchHandle
 from alphazero.errors import RequestError, UserError
+from alphazero.protocols import stdio
 from alphazero.protocols.gtp.arguments import Arguments
 from alphazero.protocols.gtp.codec import (
     END,
@@ -25,7 +25,6 @@ from alphazero.protocols.gtp.codec import (
 )
 from alphazero.protocols.gtp.commands.registry import find_command
 from alphazero.protocols.gtp.session import GtpOptions, Reply, Session
-from alphazero.protocols.stdio import Streams, split_lines
 
 
 class GtpServer:
@@ -93,15 +92,4 @@ def _fail(session: Session, command: Command, message: str) -> None:
 
 def serve(options: GtpOptions) -> NoReturn:
     """Speak GTP on stdin and stdout until `quit` or the end of input, then exit."""
-    streams = Streams()
-    code = 0
-    try:
-        server = GtpServer(Session(options, report), streams.write)
-        for line in split_lines(streams.read):
-            if not server.receive(line):
-                break
-        server.close(streams.is_gone)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.stderr.flush()
-    os._exit(code)
+    stdio.serve(lambda write: GtpServer(Session(options, report), write))
