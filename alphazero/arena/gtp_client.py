@@ -1,108 +1,101 @@
-"""Programs that play Go and speak the Go Text Protocol, version 2, as opponents.
+"""Go programs as opponents, by the Go Text Protocol, version 2.
 
-A `GtpEngine` is one process. It is shown a position by playing on from what it already has on its
-board, by taking moves back, or from an empty board, whichever is least. What goes wrong (no such
-program, silence, death, an error or nonsense for an answer) is a UserError of one line.
+A `GtpEngine` is one process. It is brought to a position by further moves, by taking moves back, or
+from an empty board, whichever needs the fewest commands.
 """
 
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.subprocess_engine import (
-    PATIENCE,
-    TIMEOUT,
-    IllegalAnswer,
-    Pool,
-    Program,
-    shorten,
-)
+from alphazero.arena.subprocess_engine import TIMEOUT, SubprocessEngine, shorten
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 
 COLORS = ("b", "w")
-CLEANUP = "kgs-genmove_cleanup"  # as genmove, but no pass as long as dead stones are there
-
+CLEANUP = "kgs-genmove_cleanup"  # like genmove, but no pass while dead stones are on the board
 RULES_HINT = " (are the rules those that it plays by, such as go:rules=chinese?)"
 
 Move = tuple[str, str]  # colour and vertex
 
 
 class GtpError(UserError):
-    """The program has answered a command with an error."""
+    """A program's response to a command is an error."""
 
 
-class GtpEngine(Program):
-    """A program under way. Not to be used from two threads at once."""
+class GtpEngine(SubprocessEngine):
+    """One process of a program that speaks GTP."""
+
+    protocol = "GTP"
 
     def __init__(
         self, command: str, timeout: float = TIMEOUT, seconds: float | None = None
     ) -> None:
-        """Start a program by its command line. With `seconds`, it is told to take so many for a
-        move. Raises UserError."""
-        super().__init__(command, "GTP")
-        self._timeout = timeout
+        """Start a program by its command line, to take `seconds` for a move if given.
+
+        Raises UserError.
+        """
+        super().__init__(command, timeout)
         self._number = 0  # of the last command
-        self.shown: Record | None = None  # what the program has on its board, if that is known
-        (version,) = self.send(["protocol_version"], min(timeout, PATIENCE))
+        self.shown: History | None = None  # the game on the program's board, if known
+        (version,) = self.send(["protocol_version"])
         if version != "2":
             raise self.failure(f"speaks version {version!r} of the protocol, not 2")
         self._known = set(self.send(["list_commands"])[0].split())
         if seconds is not None:
             self.send([f"time_settings 0 {max(round(seconds), 1)} 1"])
 
-    # -- the dialogue ------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------
 
-    def send(self, commands: Sequence[str], timeout: float | None = None) -> list[str]:
-        """The answers to some commands, which are sent at once.
+    def send(self, commands: Sequence[str]) -> list[str]:
+        """Send some commands at once and return the responses.
 
-        Raises GtpError if the program answers one with an error, UserError if it does not answer.
+        Raises GtpError if a response is an error, UserError if there is none.
         """
-        numbered = []
-        for command in commands:
-            self._number += 1
-            numbered.append((self._number, command))
+        numbered = list(enumerate(commands, self._number + 1))
+        self._number += len(numbered)
         self.write("".join(f"{number} {command}\n" for number, command in numbered))
-        answers = []
+        responses = []
         failed: GtpError | None = None
         for number, command in numbered:  # all are read, so that the next ones are in step
-            is_success, answer = self._answer(number, command, timeout or self._timeout)
+            is_success, response = self._response(number, command)
             if not is_success and failed is None:
                 hint = RULES_HINT if command.startswith("play ") else ""
-                failed = GtpError(f"{self.command!r} refuses {command!r}: {shorten(answer)}{hint}")
-            answers.append(answer)
+                refusal = f"refuses {command!r}: {shorten(response)}{hint}"
+                failed = GtpError(f"{self.command!r} {refusal}")
+            responses.append(response)
         if failed is not None:
             raise failed
-        return answers
+        return responses
 
-    def _answer(self, number: int, command: str, timeout: float) -> tuple[bool, str]:
-        deadline = time.monotonic() + timeout
-        lines: list[str] = []
-        while True:
-            line = self.read(command, timeout, deadline)
-            if lines or line[:1] in ("=", "?"):  # anything before is a greeting
-                if not line and lines:
-                    break
-                lines.append(line)
+    def _response(self, number: int, command: str) -> tuple[bool, str]:
+        """Read one response: whether it is a success, and its text."""
+        has_begun = False
+
+        def is_last(line: str) -> bool:
+            nonlocal has_begun
+            was_open, has_begun = has_begun, has_begun or line[:1] in ("=", "?")
+            return was_open and not line
+
+        lines = self.read_until(is_last, command)[:-1]
+        while lines[0][:1] not in ("=", "?"):  # a greeting
+            del lines[0]
         head, _, rest = lines[0][1:].partition(" ")
         if head != str(number):
             self.close()
             raise self.failure(
                 f"answers {shorten(lines[0])!r} to {command!r}, which is number {number}"
             )
-        self._has_answered = True
         return lines[0][0] == "=", "\n".join([rest, *lines[1:]]).strip()
 
     # -- playing -----------------------------------------------------------------------------------
 
     def choose(self, position: Position) -> int | None:
-        """The program's move in a position, or None if it resigns.
+        """The program's move, or None if it resigns.
 
-        All stones on the board count as alive when two passes end a game here, so that a program
-        which wants to pass is asked to capture dead stones first, if it knows how.
-        Raises IllegalAnswer for one that is no legal move, UserError if there is none.
+        All stones on the board count as alive when two passes end a game here, so a program that
+        wants to pass is asked to capture dead stones first, if it knows how.
         """
         self._show(position)
         color = COLORS[position.to_play]
@@ -113,34 +106,29 @@ class GtpEngine(Program):
         if answer.lower() == "resign":
             self.shown = shown
             return None
-        try:
-            action = position.copy().play(answer)
-        except ValueError as error:
-            message = f"{self.command!r} answers {shorten(answer)!r}: {error}"
-            raise IllegalAnswer(message) from error
+        action = self.action(position, answer)
         assert shown is not None
         self.shown = shown._replace(moves=[*shown.moves, (color, position.text(action))])
         return action
 
     def familiarity(self, position: Position) -> int:
-        """How many moves of a position are on its board; -1 if it would have to be cleared."""
-        return Record.of(position).shared(self.shown)
+        return History.of(position).common(self.shown)
 
     def _show(self, position: Position) -> None:
-        """Have the program set up this position with the moves that led to it."""
-        record, shown = Record.of(position), self.shown
-        same = record.shared(shown)
+        """Bring the program's board to this position, with the moves that led to it."""
+        history, shown = History.of(position), self.shown
+        same = history.common(shown)
         back = len(shown.moves) - same if shown is not None else 0
         commands: list[str] = []
         if same < 0 or (back and ("undo" not in self._known or back > same)):
             commands += self._start(position)
             same = back = 0
         commands += ["undo"] * back
-        commands += [f"play {color} {vertex}" for color, vertex in record.moves[same:]]
-        self.shown = None  # if the program refuses something, nobody knows what is on its board
+        commands += [f"play {color} {vertex}" for color, vertex in history.moves[same:]]
+        self.shown = None  # unknown if the program refuses a command
         if commands:
             self.send(commands)
-        self.shown = record
+        self.shown = history
 
     def _start(self, position: Position) -> list[str]:
         """The commands for the position before the first move."""
@@ -154,30 +142,30 @@ class GtpEngine(Program):
         ]
         if len(points[0]) > 1 and not points[1] and "set_free_handicap" in self._known:
             return [*commands, f"set_free_handicap {' '.join(points[0])}"]
-        # No order of these stones can capture any, for every chain has a liberty in the end.
+        # In no order do these stones capture any: every chain has a liberty in the end.
         for color, vertices in zip(COLORS, points, strict=True):
             commands += [f"play {color} {vertex}" for vertex in vertices]
         return commands
 
 
-class Record(NamedTuple):
-    """What a program must know of a position: how it began, and the moves."""
+class History(NamedTuple):
+    """A game as a program must know it: its start and the moves."""
 
     start: tuple[int, float, bytes]  # size, komi, stones
     moves: list[Move]
 
     @staticmethod
-    def of(position: Position) -> "Record":
+    def of(position: Position) -> "History":
         stones, start = stones_of(position.game), position.start_state
         board = stones.board(start)
         moves = [
             (COLORS[player], position.text(action))
             for player, action in zip(position.movers, position.moves, strict=True)
         ]
-        return Record((len(board), stones.komi(start), board.tobytes()), moves)
+        return History((len(board), stones.komi(start), board.tobytes()), moves)
 
-    def shared(self, other: "Record | None") -> int:
-        """How many moves two records have in common at the beginning; -1: not even that."""
+    def common(self, other: "History | None") -> int:
+        """The number of first moves two games have in common; -1 if they start differently."""
         if other is None or self.start != other.start:
             return -1
         pairs = zip(self.moves, other.moves, strict=False)
@@ -190,12 +178,3 @@ def stones_of(game: Game) -> Stones:
     if game.stones is None:
         raise UserError(f"programs that speak GTP play Go, not {game.title}")
     return game.stones
-
-
-class GtpPool(Pool[GtpEngine]):
-    """Up to so many processes of one program, started when there is work for them."""
-
-    def __init__(
-        self, command: str, processes: int, timeout: float, seconds: float | None = None
-    ) -> None:
-        super().__init__(lambda: GtpEngine(command, timeout, seconds), processes)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from alphazero.arena.alphabeta import AlphaBeta
-from alphazero.arena.gtp_client import GtpPool
 from alphazero.arena.reference import Reference
-from alphazero.arena.uci_client import UciPool
+from alphazero.arena.subprocess_engine import EnginePool
 from alphazero.config import SearchConfig
 from alphazero.game import Game, Position
 from alphazero.network.encoder import Encoder
@@ -186,7 +185,7 @@ class AlphaBetaPlayer(Player):
 class ProgramPlayer(Player):
     """A program that speaks GTP or UCI; it need not repeat its moves."""
 
-    def __init__(self, pool: GtpPool | UciPool, name: str) -> None:
+    def __init__(self, pool: EnginePool, name: str) -> None:
         self.name = name
         self.pool = pool
 

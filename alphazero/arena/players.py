@@ -12,7 +12,7 @@ Networks, and torch with them, are loaded only when a player needs them.
 import os
 from pathlib import Path
 
-from alphazero.arena.gtp_client import GtpPool, stones_of
+from alphazero.arena.gtp_client import GtpEngine, stones_of
 from alphazero.arena.player import (
     AlphaBetaPlayer,
     Ask,
@@ -26,9 +26,9 @@ from alphazero.arena.player import (
 )
 from alphazero.arena.reference import Reference
 from alphazero.arena.spec import Kind, Spec, split_options
-from alphazero.arena.subprocess_engine import TIMEOUT
+from alphazero.arena.subprocess_engine import TIMEOUT, EnginePool
 from alphazero.arena.tactics import TacticsEvaluator
-from alphazero.arena.uci_client import Effort, UciPool, pieces_of
+from alphazero.arena.uci_client import UciEngine, UciLimits, pieces_of
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
 from alphazero.game import Game
@@ -121,20 +121,21 @@ def _make_gtp(spec: Spec, game: Game, ask: Ask | None) -> Player:
     processes = spec.count("processes", min(os.cpu_count() or 1, MOST_PROCESSES))
     timeout = spec.number("timeout", TIMEOUT) or TIMEOUT
     seconds = spec.number("seconds", 0.0) or None
-    return ProgramPlayer(GtpPool(spec.argument, processes, timeout, seconds), spec.text)
+    pool = EnginePool(GtpEngine, (spec.argument, timeout, seconds), processes)
+    return ProgramPlayer(pool, spec.text)
 
 
 def _make_uci(spec: Spec, game: Game, ask: Ask | None) -> Player:
     pieces_of(game)
     processes = spec.count("processes", min(os.cpu_count() or 1, MOST_PROCESSES))
     timeout = spec.number("timeout", TIMEOUT) or TIMEOUT
-    effort = Effort(
+    limits = UciLimits(
         spec.number("seconds", 0.0) or None,
         spec.count("nodes") if "nodes" in spec.options else None,
         spec.count("depth") if "depth" in spec.options else None,
     )
     theirs = {name: text for name, text in spec.options.items() if name not in UCI_OPTIONS}
-    pool = UciPool(spec.argument, game, effort, theirs, processes, timeout)
+    pool = EnginePool(UciEngine, (spec.argument, game, limits, theirs, timeout), processes)
     return ProgramPlayer(pool, spec.text)
 
 

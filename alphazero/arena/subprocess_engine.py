@@ -1,6 +1,7 @@
-"""Programs that play and talk in lines of text, whatever protocol: processes and pools of them.
+"""Other programs as opponents: their processes, their lines of text, and pools of them.
 
-What goes wrong (no such program, silence, death, nonsense as an answer) is a UserError of one line.
+`gtp_client` and `uci_client` speak the two protocols. Every failure (no such program, silence, an
+exit, nonsense as an answer) is a UserError of one line.
 """
 
 import contextlib
@@ -14,29 +15,30 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Generic, Protocol, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from alphazero.errors import UserError
 from alphazero.game import Position
 
 TIMEOUT = 300.0  # seconds that an answer may take
-PATIENCE = 60.0  # seconds for the first answer, if the program is one of this kind at all
-PARTING = 2.0  # seconds that a program is given to end by itself
-LAST_WORDS = 5  # lines of a program's error output that are kept
-SHOWN = 200  # letters of what a program says that go into a message
+FIRST_TIMEOUT = 60.0  # seconds for the first answer, which shows that the protocol is right
+CLOSING_SECONDS = 2.0  # for a program to end by itself
+ERROR_LINES = 5  # of a program's error output that are kept
+LONGEST_QUOTE = 200  # characters of a program's output in a message
 
 
 class IllegalAnswer(UserError):
-    """The program was asked for a move and has answered with something that is no legal move."""
+    """A program asked for a move has answered with something that is not a legal move."""
 
 
-class Program:
-    """A program under way. Not to be used from two threads at once."""
+class SubprocessEngine:
+    """One process of a program. Not to be used from two threads at once."""
 
-    def __init__(self, command: str, protocol: str) -> None:
+    protocol = ""  # its name, for messages
+
+    def __init__(self, command: str, timeout: float = TIMEOUT) -> None:
         """Start a program by its command line. Raises UserError."""
-        self.command = command
-        self._protocol = protocol
+        self.command, self.timeout = command, timeout
         try:
             words = shlex.split(command)
             self._process = subprocess.Popen(
@@ -51,80 +53,118 @@ class Program:
             raise UserError(f"cannot start {command!r}: {reason}") from error
         self._finalizer = weakref.finalize(self, end_process, self._process)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._last_words: deque[str | None] = deque(maxlen=LAST_WORDS)
+        self._error_lines: deque[str | None] = deque(maxlen=ERROR_LINES)
         threads = [
             threading.Thread(target=read_lines, args=arguments, daemon=True)
             for arguments in (
                 (self._process.stdout, self._lines.put),
-                (self._process.stderr, self._last_words.append),
+                (self._process.stderr, self._error_lines.append),
             )
         ]
         for thread in threads:
             thread.start()
-        self._errors = threads[1]
+        self._error_reader = threads[1]
         self._has_answered = False
+
+    # -- playing -----------------------------------------------------------------------------------
+
+    def choose(self, position: Position) -> int | None:
+        """The program's move, or None if it resigns.
+
+        Raises IllegalAnswer for an illegal move, UserError if there is no answer.
+        """
+        raise NotImplementedError
+
+    def familiarity(self, position: Position) -> int:
+        """The number of a position's moves that the program has been sent; -1: of another game."""
+        raise NotImplementedError
+
+    def action(self, position: Position, move: str) -> int:
+        """The action of a move as the program writes it. Raises IllegalAnswer."""
+        try:
+            return position.copy().play(move)
+        except ValueError as error:
+            raise IllegalAnswer(f"{self.command!r} answers {shorten(move)!r}: {error}") from error
 
     def close(self) -> None:
         """End the program."""
         self._finalizer()
 
+    # -- lines of text -----------------------------------------------------------------------------
+
     def write(self, text: str) -> None:
-        """Send text to the program. One that has ended is found out by its silence."""
+        """Send text. That the program has ended shows when it is read from."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(text.encode())
             self._process.stdin.flush()
 
-    def read(self, asked: str, timeout: float, deadline: float) -> str:
-        """The program's next line, by time.monotonic() at `deadline`, `timeout` seconds after it
-        was asked for something. Raises UserError if it is silent or has ended."""
+    def read_until(
+        self, is_last: Callable[[str], bool], question: str, timeout: float | None = None
+    ) -> list[str]:
+        """Read the program's lines up to one that is the last of its answer to a question.
+
+        All of them must come within `timeout` seconds, at the first answer FIRST_TIMEOUT, else the
+        engine's own. Raises UserError if the program is silent or has ended.
+        """
+        if timeout is None:
+            timeout = self.timeout if self._has_answered else min(self.timeout, FIRST_TIMEOUT)
+        deadline = time.monotonic() + timeout
+        lines = [self._read(question, timeout, deadline)]
+        while not is_last(lines[-1]):
+            lines.append(self._read(question, timeout, deadline))
+        self._has_answered = True
+        return lines
+
+    def _read(self, question: str, timeout: float, deadline: float) -> str:
         try:
             line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.0))
         except queue.Empty:
             self.close()
-            hint = "" if self._has_answered else f"; does it speak {self._protocol}?"
-            message = f"did not answer {shorten(asked)!r} within {timeout:g} s{hint}"
+            hint = "" if self._has_answered else f"; does it speak {self.protocol}?"
+            message = f"did not answer {shorten(question)!r} within {timeout:g} s{hint}"
             raise self.failure(message) from None
         if line is None:
-            self._lines.put(None)  # for whoever asks next
-            raise self._death(asked)
+            self._lines.put(None)  # for the next read
+            raise self._exit(question)
         return line
 
     def failure(self, what: str) -> UserError:
         """An error that names the program."""
         return UserError(f"{self.command!r} {what}")
 
-    def _death(self, asked: str) -> UserError:
+    def _exit(self, question: str) -> UserError:
+        """The error of a program that has ended, with the last line of its error output."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(PARTING)
-        self._errors.join(PARTING)
+            self._process.wait(CLOSING_SECONDS)
+        self._error_reader.join(CLOSING_SECONDS)
         code = self._process.returncode
         what = "has closed its output" if code is None else f"has ended with exit code {code}"
-        words = next((line for line in reversed(self._last_words) if line and line.strip()), "")
-        words = f": {shorten(words)}" if words else ""
-        return self.failure(f"{what}, asked for {shorten(asked)!r}{words}")
+        last = next((line for line in reversed(self._error_lines) if line and line.strip()), "")
+        quote = f": {shorten(last)}" if last else ""
+        return self.failure(f"{what}, asked for {shorten(question)!r}{quote}")
 
 
 def shorten(text: str) -> str:
-    """What a program says, on one line of limited length."""
+    """A program's output on one line of limited length."""
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
+    return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}…"
 
 
 def read_lines(stream: IO[bytes], take: Callable[[str | None], object]) -> None:
-    """Hand over every line of a stream, then None, until it ends: the work of a thread."""
+    """Hand over every line of a stream, then None: the work of a thread."""
     for line in stream:
         take(line.decode(errors="replace").rstrip().replace("\t", " "))
     take(None)
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """End a program: its input ends, which it should notice; else by force."""
+    """Close a program's input, which should end it; else kill it."""
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()
     try:
-        process.wait(PARTING)
+        process.wait(CLOSING_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -133,37 +173,33 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 # -- several processes -----------------------------------------------------------------------------
 
 
-class Playing(Protocol):
-    """A program that chooses moves."""
-
-    def choose(self, position: Position) -> int | None:
-        """Its move, or None if it resigns. Raises IllegalAnswer, UserError."""
-        ...
-
-    def familiarity(self, position: Position) -> int:
-        """How many moves of a position it knows already; -1 if it would have to begin anew."""
-        ...
+E = TypeVar("E", bound=SubprocessEngine)
 
 
-Engine = TypeVar("Engine", bound=Playing)
+class EnginePool(Generic[E]):
+    """Up to `processes` processes of one program, started when there is work for them."""
 
+    def __init__(self, kind: Callable[..., E], arguments: tuple[Any, ...], processes: int) -> None:
+        """Every process is `kind(*arguments)`."""
+        self.kind, self._arguments, self._processes = kind, arguments, processes
+        self.engines: list[E] = []
 
-class Pool(Generic[Engine]):
-    """Up to so many processes of one program, started when there is work for them."""
-
-    def __init__(self, start: Callable[[], Engine], processes: int) -> None:
-        self.start, self._processes = start, processes
-        self.engines: list[Engine] = []
+    def start(self) -> E:
+        """Start another process. Raises UserError."""
+        return self.kind(*self._arguments)
 
     def choose(self, positions: Sequence[Position]) -> list[int | None]:
-        """The program's move in every position; None where it resigns, or forfeits the game by an
-        illegal move, which is logged. Raises UserError."""
+        """The program's move in every position.
+
+        None where it resigns, or forfeits the game by an illegal move, which is logged. Raises
+        UserError.
+        """
         while len(self.engines) < min(self._processes, len(positions)):
             self.engines.append(self.start())
         shares = self._share(positions)
         moves: dict[int, int | None] = {}
 
-        def work(engine: Engine, rows: list[int]) -> None:
+        def work(engine: E, rows: list[int]) -> None:
             for row in rows:
                 moves[row] = choose_or_forfeit(engine, positions[row])
 
@@ -172,9 +208,10 @@ class Pool(Generic[Engine]):
                 done.result()
         return [moves[row] for row in range(len(positions))]
 
-    def _share(self, positions: Sequence[Position]) -> list[tuple[Engine, list[int]]]:
-        """Rows for every process: about as many for each, and such as it knows already."""
-        shares: list[tuple[Engine, list[int]]] = [(engine, []) for engine in self.engines]
+    def _share(self, positions: Sequence[Position]) -> list[tuple[E, list[int]]]:
+        """Rows of positions for every process: about as many for each, and those whose game it
+        already has on its board."""
+        shares: list[tuple[E, list[int]]] = [(engine, []) for engine in self.engines]
         most = -(-len(positions) // max(len(shares), 1))
         pairs = [
             (engine.familiarity(position), -row, rows)
@@ -189,8 +226,8 @@ class Pool(Generic[Engine]):
         return shares
 
 
-def choose_or_forfeit(engine: Playing, position: Position) -> int | None:
-    """A program's move, or None if it makes none that is legal, which is logged."""
+def choose_or_forfeit(engine: SubprocessEngine, position: Position) -> int | None:
+    """A program's move, or None if its answer is not legal, which is logged."""
     try:
         return engine.choose(position)
     except IllegalAnswer as error:

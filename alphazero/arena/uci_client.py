@@ -1,39 +1,30 @@
-"""Programs that play chess and speak the Universal Chess Interface, as opponents.
+"""Chess programs as opponents, by the Universal Chess Interface.
 
-A `UciEngine` is one process. It is shown every position with the moves that led to it. What goes
-wrong (no such program, silence, death, nonsense for an answer) is a UserError of one line.
+A `UciEngine` is one process. It is sent every position with the moves that led to it.
 """
 
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from alphazero.arena.subprocess_engine import (
-    PATIENCE,
-    TIMEOUT,
-    IllegalAnswer,
-    Pool,
-    Program,
-    shorten,
-)
+from alphazero.arena.subprocess_engine import TIMEOUT, IllegalAnswer, SubprocessEngine
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Pieces, Position
 
-SECONDS = 0.1  # for a move, where nothing is said of time, nodes or depth
+SECONDS = 0.1  # per move, where no limit is given
 START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 NO_MOVES = ("(none)", "0000", "NULL")
 ELO, LIMIT, CHESS960 = "UCI_Elo", "UCI_LimitStrength", "UCI_Chess960"
 
 
-class Effort(NamedTuple):
-    """What a program may spend on a move: it ends at whatever comes first."""
+class UciLimits(NamedTuple):
+    """What a program may spend on a move; it ends at whichever limit comes first."""
 
     seconds: float | None = None
     nodes: int | None = None
     depth: int | None = None
 
     def words(self) -> list[str]:
-        """As `go` takes it."""
+        """The arguments of `go`."""
         words = []
         if self.seconds is not None:
             words.append(f"movetime {max(round(1000 * self.seconds), 1)}")
@@ -44,42 +35,44 @@ class Effort(NamedTuple):
         return words
 
 
-FREE = Effort()
+NO_LIMITS = UciLimits()
 
 
-class UciEngine(Program):
-    """A program under way. Not to be used from two threads at once."""
+class UciEngine(SubprocessEngine):
+    """One process of a program that speaks UCI."""
+
+    protocol = "UCI"
 
     def __init__(
         self,
         command: str,
         game: Game,
-        effort: Effort = FREE,
+        limits: UciLimits = NO_LIMITS,
         options: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         """Start a program by its command line, and set its options. Raises UserError."""
         self._pieces = pieces_of(game)
-        super().__init__(command, "UCI")
-        self.game, self.effort, self._timeout = game, effort, timeout
-        self._known: Position | None = None  # the last that it was shown
-        self._texts: list[str] = []  # the moves of it
-        self.write("uci\n")
-        lines = self._lines_until("uciok", "uci", min(timeout, PATIENCE))
-        self._has_answered = True
+        super().__init__(command, timeout)
+        self.game, self.limits = game, limits
+        self._sent: Position | None = None  # the last position sent
+        self._moves: list[str] = []  # its moves as text
         self._options = [
             line.removeprefix("option name ").partition(" type ")[0].strip()
-            for line in lines
+            for line in self._ask("uci", "uciok")
             if line.startswith("option name ")
         ]
-        for name, value in self._wanted(dict(options or {})).items():
+        for name, value in self._with_implied(dict(options or {})).items():
             self._set(name, value)
-        self._synchronize()
+        self._ask("isready", "readyok")
 
-    # -- the dialogue ------------------------------------------------------------------------------
+    def _ask(self, command: str, last: str) -> list[str]:
+        """Send a command and read its answer, whose last line begins with the word `last`."""
+        self.write(f"{command}\n")
+        return self.read_until(lambda line: line.split()[:1] == [last], command)
 
-    def _wanted(self, options: dict[str, str]) -> dict[str, str]:
-        """Options to be set, those included that others need."""
+    def _with_implied(self, options: dict[str, str]) -> dict[str, str]:
+        """The options, with those that others or the game need."""
         names = {name.lower() for name in options}
         if ELO.lower() in names and LIMIT.lower() not in names:
             options[LIMIT] = "true"
@@ -95,83 +88,48 @@ class UciEngine(Program):
             raise self.failure(f"has no option {name!r}{hint}; its options: {choices}")
         self.write(f"setoption name {known[name.lower()]} value {value}\n")
 
-    def _synchronize(self) -> None:
-        self.write("isready\n")
-        self._lines_until("readyok", "isready", self._timeout)
-
-    def _lines_until(self, last: str, asked: str, timeout: float) -> list[str]:
-        """The program's lines up to one that begins with this word, which comes last."""
-        deadline = time.monotonic() + timeout
-        lines = []
-        while not lines or lines[-1].split()[:1] != [last]:
-            lines.append(self.read(asked, timeout, deadline))
-        return lines
-
     # -- playing -----------------------------------------------------------------------------------
 
     def choose(self, position: Position) -> int | None:
-        """The program's move in a position, never None: nobody resigns in UCI.
-
-        Raises IllegalAnswer for one that is no legal move, UserError if there is none.
-        """
+        """The program's move, never None: nobody resigns in UCI."""
         self.show(position)
-        words = self.effort.words() or Effort(SECONDS).words()
+        words = self.limits.words() or UciLimits(SECONDS).words()
         return self.action(position, self.go(" ".join(words)))
 
     def go(self, words: str) -> str:
-        """What the program calls the best move, when it may spend what `words` after `go` say."""
-        self.write(f"go {words}\n")
-        answer = self._lines_until("bestmove", f"go {words}", self._timeout)[-1]
+        """The program's best move as it writes it, by the limits in the arguments of `go`."""
+        answer = self._ask(f"go {words}", "bestmove")[-1]
         return (answer.split()[1:] or [""])[0]
 
     def action(self, position: Position, move: str) -> int:
-        """The action of the program's move. Raises IllegalAnswer."""
+        """The action of a move as the program writes it. Raises IllegalAnswer."""
         if move in NO_MOVES:
             raise IllegalAnswer(f"{self.command!r} answers {move}, but there are legal moves")
-        try:
-            return position.copy().play(move)
-        except ValueError as error:
-            raise IllegalAnswer(f"{self.command!r} answers {shorten(move)!r}: {error}") from error
+        return super().action(position, move)
 
     def familiarity(self, position: Position) -> int:
-        """How many moves of a position it has been shown; -1 if it is another game's."""
-        known = self._known
-        if known is None or known.start_state.tobytes() != position.start_state.tobytes():
+        sent = self._sent
+        if sent is None or sent.start_state.tobytes() != position.start_state.tobytes():
             return -1
-        length = len(known.moves)
-        return length if position.moves[:length] == known.moves else -1
+        length = len(sent.moves)
+        return length if position.moves[:length] == sent.moves else -1
 
     def show(self, position: Position) -> None:
-        """Tell the program the position, as another game's if it does not go on with the last."""
-        known = self._known
-        if known is None or self.familiarity(position) < 0:
-            if known is not None:
+        """Send the position; if it does not continue the last one, as another game's."""
+        sent = self._sent
+        if sent is None or self.familiarity(position) < 0:
+            if sent is not None:
                 self.write("ucinewgame\n")
-                self._synchronize()
-            known, self._texts = Position(self.game, position.start_state), []
-        for move in position.moves[len(known.moves) :]:
-            self._texts.append(known.text(move))
-            known.play(move)
-        self._known = known
+                self._ask("isready", "readyok")
+            sent, self._moves = Position(self.game, position.start_state), []
+        for move in position.moves[len(sent.moves) :]:
+            self._moves.append(sent.text(move))
+            sent.play(move)
+        self._sent = sent
         fen = self._pieces.fen(position.start_state)
         start = "startpos" if fen == START else f"fen {fen}"
-        moves = f" moves {' '.join(self._texts)}" if self._texts else ""
+        moves = f" moves {' '.join(self._moves)}" if self._moves else ""
         self.write(f"position {start}{moves}\n")
-
-
-class UciPool(Pool[UciEngine]):
-    """Up to so many processes of one program, started when there is work for them."""
-
-    def __init__(
-        self,
-        command: str,
-        game: Game,
-        effort: Effort,
-        options: Mapping[str, str],
-        processes: int,
-        timeout: float = TIMEOUT,
-    ) -> None:
-        super().__init__(lambda: UciEngine(command, game, effort, options, timeout), processes)
 
 
 def pieces_of(game: Game) -> Pieces:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alphazero.arena import subprocess_engine as programs
-from alphazero.arena.gtp_client import GtpEngine, GtpError, GtpPool, Record
+from alphazero.arena.gtp_client import GtpEngine, GtpError, History
 from alphazero.arena.match import play_match
 from alphazero.arena.player import RESIGN, Player
 from alphazero.arena.players import make_player
@@ -150,10 +150,10 @@ def test_a_greeting_and_capitals_do_no_harm(engine):
 
 
 def test_records_of_positions():
-    one, other = Record.of(after("E5", "C3", "G7")), Record.of(after("E5", "C3", "G3", "A1"))
-    assert one.shared(other) == other.shared(one) == 2
-    assert one.shared(one) == 3 and one.shared(None) == -1
-    assert one.shared(Record.of(load("go:size=19").position())) == -1
+    one, other = History.of(after("E5", "C3", "G7")), History.of(after("E5", "C3", "G3", "A1"))
+    assert one.common(other) == other.common(one) == 2
+    assert one.common(one) == 3 and one.common(None) == -1
+    assert one.common(History.of(load("go:size=19").position())) == -1
     assert one.moves == [("b", "E5"), ("w", "C3"), ("b", "G7")]
 
 
@@ -217,7 +217,7 @@ def test_silence_ends_the_program(engine):
 
 
 def test_closed_output_is_an_end_too(engine, monkeypatch):
-    monkeypatch.setattr(programs, "PARTING", 0.2)
+    monkeypatch.setattr(programs, "CLOSING_SECONDS", 0.2)
     with pytest.raises(UserError, match="has closed its output, asked for 'genmove w'"):
         engine("closes").choose(after("E5"))
 
@@ -271,7 +271,7 @@ def test_a_player_is_written_as_a_command_line():
 
 
 def test_many_positions_are_shared_by_a_few_programs(tmp_path):
-    pool = GtpPool(command("none", tmp_path / "log"), 3, 30.0)
+    pool = programs.EnginePool(GtpEngine, (command("none", tmp_path / "log"), 30.0), 3)
     positions = [after(move) for move in ("E5", "A1", "C3", "D4", "G7")]
     assert pool.choose(positions) == [72, 73, 72, 72, 72]
     assert len(pool.engines) == 3
@@ -287,7 +287,7 @@ def test_many_positions_are_shared_by_a_few_programs(tmp_path):
 
 
 def test_one_process_is_enough_for_one_game(tmp_path):
-    pool = GtpPool(command("none"), 4, 30.0)
+    pool = programs.EnginePool(GtpEngine, (command("none"), 30.0), 4)
     pool.choose([after("E5")])
     assert len(pool.engines) == 1
 

@@ -14,7 +14,7 @@ from alphazero.arena.match import play_match
 from alphazero.arena.player import RESIGN, Player, RandomPlayer
 from alphazero.arena.players import make_player, parse_spec
 from alphazero.arena.timed import Clocks, Fischer, TimedPlayer, read_fischer, timed
-from alphazero.arena.uci_client import Effort, UciEngine
+from alphazero.arena.uci_client import UciEngine, UciLimits
 from alphazero.errors import UserError
 from alphazero.game import Position, load
 
@@ -105,7 +105,7 @@ def test_positions_of_another_start_and_chess960(engine, tmp_path: Path) -> None
 
 
 def test_limits_and_options_are_told(engine, tmp_path: Path) -> None:
-    engine(effort=Effort(1.5, 1000, 3), options={"uci_elo": "1500", "Skill Level": "3"}).choose(
+    engine(limits=UciLimits(1.5, 1000, 3), options={"uci_elo": "1500", "Skill Level": "3"}).choose(
         after()
     )
     assert told(tmp_path) == [

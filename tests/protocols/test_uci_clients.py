@@ -12,7 +12,7 @@ import pytest
 from alphazero.arena.match import play_match
 from alphazero.arena.players import make_player
 from alphazero.arena.timed import timed
-from alphazero.arena.uci_client import Effort, UciEngine
+from alphazero.arena.uci_client import UciEngine, UciLimits
 from alphazero.errors import UserError
 from alphazero.game import Position, load
 
@@ -207,7 +207,7 @@ def test_a_game_on_clocks(stockfish: str) -> None:
 def test_stockfish_counts_the_same_lines(stockfish: str) -> None:
     """`go perft` of both, by first moves, on positions with everything special in them."""
     game = load("chess")
-    programs = [UciEngine(name, game, Effort(nodes=1)) for name in (OURS, stockfish)]
+    programs = [UciEngine(name, game, UciLimits(nodes=1)) for name in (OURS, stockfish)]
     for fen in (
         "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1",
         "n1n5/PPPk4/8/8/8/8/4Kppp/5N1N b - - 0 1",
