@@ -78,7 +78,10 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     add_train(add("train", train, "learn a game by self-play"))
-    add("settings", settings, "list every setting: its default, its values and its meaning")
+    one = add("settings", settings, "list every setting: its default, its values and its meaning")
+    one.add_argument(
+        "--json-schema", action="store_true", help="as a JSON schema, for editors of TOML files"
+    )
     add_pretrain(add("pretrain", pretrain, "learn from recorded games, in PGN or SGF files"))
     add_join(add("join", join, "play for a run by way of a shared folder or object store alone"))
     add_status(add("status", status, "tell how a run is doing, from its files"))
@@ -158,10 +161,12 @@ def add_match(one: argparse.ArgumentParser) -> None:
 
 
 def settings(options: argparse.Namespace) -> int:
-    from alphazero.config import Config
-    from alphazero.settings import describe
+    import json
 
-    print(describe(Config))
+    from alphazero.config import Config
+    from alphazero.settings import describe, json_schema
+
+    print(json.dumps(json_schema(Config), indent=2) if options.json_schema else describe(Config))
     return 0
 
 
@@ -179,7 +184,7 @@ def selfplay(options: argparse.Namespace) -> int:
     worker = SelfPlay(game, evaluator, config.search, config.self_play)
     first, done = len(store), 0
     while done < options.games:
-        wanted = min(config.self_play.games_per_call, options.games - done)
+        wanted = min(config.self_play.games_per_work_item, options.games - done)
         store.append(worker.play(wanted, first_id=first + done, seed=options.seed))
         done += wanted
         report(f"{done} of {options.games} games of {game.title} with {source}")

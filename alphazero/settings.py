@@ -1,79 +1,202 @@
-"""Typed settings in nested frozen dataclasses: checked, described, read and written as TOML.
+"""Typed, immutable settings in nested sections: checked by pydantic, read and written as TOML.
 
-A section is a frozen dataclass whose fields are made by `setting` (a value with its explanation and
-range) or hold another section; its `__post_init__` calls `check`. The sections themselves are in
+    @section("search.puct")
+    class PuctConfig:
+        c_init: NonNegativeFloat = 1.25
+        \"""Exploration constant.\"""
+
+makes a frozen dataclass that takes keywords only, checks every value when it is made and raises a
+one-line UserError with the setting's full name. A field holds another section, or a value: its type
+gives the range, the docstring below it the meaning. The sections of a run are in
 `alphazero.config`.
 """
 
 import json
-import math
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import Field, field, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeGuard
+from typing import Any, NamedTuple, NoReturn, TypeGuard, TypeVar, dataclass_transform
+
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from alphazero.errors import UserError, closest
 
+CHECKS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-def setting(
-    default: Any,
-    explanation: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: Sequence[str] = (),
-) -> Any:
-    """A dataclass field that knows its explanation and its values: low <= value <= high,
-    above < value < below, or one of the choices."""
-    limits = {"low": low, "above": above, "high": high, "below": below}
-    metadata = {"explanation": explanation, "limits": limits, "choices": tuple(choices)}
-    return field(default=default, metadata=metadata)
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def section(path: str) -> Callable[[type[T]], type[T]]:
+    """Make a class the section of settings at a dotted path ("" for the outermost one)."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        made: Any = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=CHECKS)(cls)
+        validate = made.__init__
+
+        @wraps(validate)
+        def init(self: Any, **values: Any) -> None:
+            try:
+                validate(self, **values)
+            except ValidationError as error:
+                raise first_problem(made, path, error, values) from None
+
+        made.__init__ = init
+        return made
+
+    return decorate
+
+
+def complain(path: str, value: Any, problem: str) -> NoReturn:
+    """Raise a UserError about the value of a setting."""
+    raise UserError(f"{path} = {toml_value(value)}: {problem}")
+
+
+def first_problem(
+    section: type, prefix: str, error: ValidationError, values: Mapping[str, Any]
+) -> UserError:
+    """The first of pydantic's complaints about a section's values, in our words."""
+    first = error.errors(include_url=False)[0]
+    if isinstance(raised := first.get("ctx", {}).get("error"), UserError):
+        return raised  # by a section's own __post_init__
+    name = str(first["loc"][0])
+    path = f"{prefix}.{name}".lstrip(".")
+    properties = json_schema(section)["properties"]
+    if name not in properties:
+        return UserError(f'unknown setting "{path}"{closest(name, properties)}')
+    value, schema = values[name], properties[name]
+    if "$ref" in schema:
+        return UserError(f"{path} is a table of settings, not {toml_value(value)}")
+    hint = closest(value, choices(schema)) if isinstance(value, str) else ""
+    return UserError(f"{path} = {toml_value(value)}: must be {valid_values(schema)}{hint}")
+
+
+# -- what settings there are -----------------------------------------------------------------------
 
 
 class Setting(NamedTuple):
     """One setting, as people see it."""
 
     path: str  # "search.puct.c_init"
-    kind: Any  # its type: int, float, bool, str, int | str, tuple[str, ...]
     default: Any
-    values: str  # "a number of at least 0"
     explanation: str
+    schema: dict[str, Any]  # its JSON schema: type, range, choices
 
 
 def settings(section: type, prefix: str = "") -> Iterator[Setting]:
-    """All settings below a section, in the order they are defined."""
+    """All settings below a section, in the order of their definition."""
+    properties = json_schema(section)["properties"]
     for item in fields(section):
-        path = prefix + item.name
+        path, schema = prefix + item.name, properties[item.name]
         if is_section(item.type):
             yield from settings(item.type, path + ".")
         else:
-            explanation = item.metadata["explanation"]
-            yield Setting(path, item.type, item.default, valid_values(item), explanation)
+            explanation = " ".join(schema.get("description", "").split())
+            yield Setting(path, schema["default"], explanation, schema)
 
 
 def is_section(kind: Any) -> TypeGuard[type]:
+    """Return whether a field's type is a section of settings."""
     return isinstance(kind, type) and is_dataclass(kind)
 
 
-def load(root: type, path: Path | str | None, overrides: Sequence[str]) -> Any:
-    """The settings of a TOML file (None: all defaults) with the overrides `path=value` in turn.
+@cache
+def json_schema(section: type) -> dict[str, Any]:
+    """The JSON schema of a section's TOML, for editors and other programs."""
+    schema = TypeAdapter(section).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
-    Raises UserError when the file cannot be read, a setting is unknown or a value is bad.
+
+def describe(section: type) -> str:
+    """A table of all settings: path and default, valid values, explanation."""
+    rows = [
+        (
+            f"{entry.path} = {toml_value(entry.default)}",
+            valid_values(entry.schema),
+            entry.explanation,
+        )
+        for entry in settings(section)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
+
+
+WORDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list of texts",
+}
+BOUNDS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def valid_values(schema: Mapping[str, Any]) -> str:
+    """The values that a JSON schema allows, in words: "a whole number of at least 1"."""
+    if "anyOf" in schema:
+        return either([valid_values(part) for part in schema["anyOf"]])
+    if found := choices(schema):
+        return either([toml_value(choice) for choice in found])
+    words = WORDS[schema["type"]]
+    limits = {name: schema[name] for name in BOUNDS if name in schema}
+    if schema["type"] == "integer" and "exclusiveMinimum" in limits:
+        limits = {"minimum": limits.pop("exclusiveMinimum") + 1, **limits}
+    if limits.keys() == {"minimum", "maximum"}:
+        return f"{words} between {limits['minimum']} and {limits['maximum']}"
+    bounds = " and ".join(f"{BOUNDS[name]} {limit}" for name, limit in limits.items())
+    examples = either([toml_value(example) for example in schema.get("examples", ())])
+    return f"{words} {bounds}".strip() + (f", as in {examples}" if examples else "")
+
+
+def choices(schema: Mapping[str, Any]) -> list[str]:
+    """The texts that a JSON schema names as values."""
+    if "anyOf" in schema:
+        return [choice for part in schema["anyOf"] for choice in choices(part)]
+    return [schema["const"]] if "const" in schema else schema.get("enum", [])
+
+
+def either(words: Sequence[str]) -> str:
+    """Join alternatives: "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+# -- TOML ------------------------------------------------------------------------------------------
+
+
+def load(
+    root: type,
+    path: Path | str | None,
+    overrides: Sequence[str],
+    renamed: Mapping[str, str],
+    said: Callable[[str], None],
+) -> Any:
+    """Read settings from a TOML file (None: all defaults), then apply overrides `path=value`.
+
+    `renamed` maps old names of settings to those of today: a file may use either, and `said` is
+    called with a sentence for each old one. Raises UserError when the file cannot be read, a
+    setting is unknown or a value is bad.
     """
     tables: dict[str, Any] = {}
     if path is not None:
         tables = read_toml(Path(path))
+        for old in rename(tables, renamed):
+            said(f'{path}: the setting "{old}" is called "{renamed[old]}" now')
         reject_unknown(root, tables, f" in {path}")
     for override in overrides:
-        apply_override(root, tables, override)
+        apply_override(root, tables, override, renamed)
     return build(root, tables)
 
 
 def to_toml(config: Any) -> str:
-    """The settings as a TOML file that `load_config` reads back to an equal config."""
+    """The settings as a TOML file that reads back to an equal config."""
     plain: dict[str, list[str]] = {}
     for entry in settings(type(config)):
         value: Any = config
@@ -86,99 +209,6 @@ def to_toml(config: Any) -> str:
     for table in sorted(plain, key=lambda table: table != ""):
         blocks.append("\n".join([f"[{table}]"] * bool(table) + plain[table]))
     return "\n\n".join(blocks) + "\n"
-
-
-def describe(section: type) -> str:
-    """A table of all settings: path and default, valid values, explanation."""
-    rows = []
-    for entry in settings(section):
-        rows.append(
-            (f"{entry.path} = {toml_value(entry.default)}", entry.values, entry.explanation)
-        )
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
-
-
-def check(section: Any, prefix: str) -> None:
-    """Check the types and ranges of one section's own settings; a whole number given for a
-    number becomes one, a list becomes a tuple."""
-    for item in fields(section):
-        value = getattr(section, item.name)
-        path = f"{prefix}.{item.name}".lstrip(".")
-        if is_section(item.type):
-            assert isinstance(value, item.type), f"{path} must be a {item.type.__name__}"
-            continue
-        value = convert(value, item.type)
-        if not is_valid(value, item):
-            hint = closest(value, item.metadata["choices"]) if isinstance(value, str) else ""
-            complain(path, value, f"must be {valid_values(item)}{hint}")
-        object.__setattr__(section, item.name, value)  # the way to normalise a frozen dataclass
-
-
-def complain(path: str, value: Any, problem: str) -> NoReturn:
-    raise UserError(f"{path} = {toml_value(value)}: {problem}")
-
-
-def convert(value: Any, kind: Any) -> Any:
-    """A value in the setting's own type where nothing is lost by it."""
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    if kind == tuple[str, ...] and isinstance(value, list):
-        return tuple(value)
-    return value
-
-
-def is_valid(value: Any, item: Field[Any]) -> bool:
-    """Whether a value has the type of a dataclass field and lies in its range."""
-    kind: Any = item.type
-    found = type(value)
-    choices = item.metadata["choices"]
-    if kind == tuple[str, ...]:
-        return isinstance(value, tuple) and all(type(part) is str for part in value)
-    if kind == int | str:
-        kind = str if found is str else int
-    if found is not kind:  # not isinstance: True is no number
-        return False
-    if kind is str:
-        return not choices or value in choices
-    if kind is bool:
-        return True
-    limits = item.metadata["limits"]
-    return -math.inf < value < math.inf and (
-        (limits["low"] is None or value >= limits["low"])
-        and (limits["high"] is None or value <= limits["high"])
-        and (limits["above"] is None or value > limits["above"])
-        and (limits["below"] is None or value < limits["below"])
-    )
-
-
-WORDS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    tuple[str, ...]: 'a list of texts, as in ["a", "b"]',
-}
-
-
-BOUNDS = {"low": "of at least", "above": "above", "high": "at most", "below": "below"}
-
-
-def valid_values(item: Field[Any]) -> str:
-    """The values a dataclass field takes, in words."""
-    choices = [f'"{choice}"' for choice in item.metadata["choices"]]
-    if item.type is str and choices:
-        return " or ".join([", ".join(choices[:-1]), choices[-1]])
-    limits = {
-        name: f"{limit:g}" if abs(limit) < 1e6 else str(limit)
-        for name, limit in item.metadata["limits"].items()
-        if limit is not None
-    }
-    bounds = " and ".join(f"{BOUNDS[name]} {limit}" for name, limit in limits.items())
-    if limits.keys() == {"low", "high"}:
-        bounds = f"between {limits['low']} and {limits['high']}"
-    words = WORDS[int if item.type == int | str else item.type]
-    return " or ".join([f"{words} {bounds}".strip(), *choices])
 
 
 def toml_value(value: Any) -> str:
@@ -194,6 +224,7 @@ def toml_value(value: Any) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
+    """Read the nested tables of a TOML file. Raises UserError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -204,8 +235,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"the settings {path} are not TOML: {error}") from error
 
 
-def reject_unknown(root: type, tables: dict[str, Any], where: str, prefix: str = "") -> None:
-    """Raise for the first key that is no setting, or a table where a value belongs."""
+def rename(tables: dict[str, Any], renamed: Mapping[str, str]) -> list[str]:
+    """Move the values of old names to the new ones, in place; the old names that were found."""
+    found = []
+    for old, new in renamed.items():
+        *sections, name = old.split(".")
+        table: Any = tables
+        for section in sections:
+            table = table.get(section) if isinstance(table, dict) else None
+        if not isinstance(table, dict) or name not in table:
+            continue
+        value = table.pop(name)
+        *sections, name = new.split(".")
+        table = tables
+        for section in sections:
+            table = table.setdefault(section, {})
+        table.setdefault(name, value)
+        found.append(old)
+    return found
+
+
+def reject_unknown(root: type, tables: Mapping[str, Any], where: str, prefix: str = "") -> None:
+    """Raise UserError for an unknown key, or a table where a value belongs, or the reverse."""
     for name, value in tables.items():
         path = prefix + name
         if is_section(kind_of(root, path, where)) != isinstance(value, dict):
@@ -216,7 +267,7 @@ def reject_unknown(root: type, tables: dict[str, Any], where: str, prefix: str =
 
 
 def kind_of(root: type, path: str, where: str = "") -> Any:
-    """The type of the setting (or the dataclass of the section) at a dotted path."""
+    """The type of the setting, or the class of the section, at a dotted path."""
     section: Any = root
     for name in path.split("."):
         kinds = {item.name: item.type for item in fields(section)} if is_section(section) else {}
@@ -237,12 +288,16 @@ def suggestion(root: type, path: str) -> str:
     return closest(path, paths) or f"; there are {top_level}"
 
 
-def apply_override(root: type, tables: dict[str, Any], override: str) -> None:
+def apply_override(
+    root: type, tables: dict[str, Any], override: str, renamed: Mapping[str, str]
+) -> None:
     """Set one value, given as `path=value`, in nested tables."""
     path, equals, text = override.partition("=")
     path = path.strip()
     if not equals:
-        raise UserError(f'"{override}" is no setting: write it as search.simulations=32')
+        raise UserError(f'"{override}" is not a setting: write it as search.simulations=32')
+    if path in renamed:
+        raise UserError(f'the setting "{path}" was renamed to "{renamed[path]}"')
     kind = kind_of(root, path)
     if is_section(kind):
         names = ", ".join(f"{path}.{item.name}" for item in fields(kind))
@@ -256,7 +311,7 @@ def apply_override(root: type, tables: dict[str, Any], override: str) -> None:
 def parse_value(text: str, kind: Any) -> Any:
     """A value from the command line: TOML, where a text needs no quotes."""
     if kind is str and not text.startswith(('"', "'")):
-        return text  # a directory called 2026-01-01 is no date
+        return text  # a directory called 2026-01-01 is not a date
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -264,8 +319,8 @@ def parse_value(text: str, kind: Any) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
-def build(section: type, tables: dict[str, Any]) -> Any:
-    """A section from the nested tables of a file, whose keys are known to be right."""
+def build(section: type, tables: Mapping[str, Any]) -> Any:
+    """A section from nested tables whose keys are known to be right."""
     values = {}
     for item in fields(section):
         if item.name in tables:

@@ -42,6 +42,7 @@ DEFERRED = {
 CONFINED = {
     "numba": ["alphazero/game/jit.py"],
     "llvmlite": ["alphazero/game/jit.py"],
+    "pydantic": ["alphazero/config.py", "alphazero/settings.py"],
     "ray": ["alphazero/selfplay/workers/ray.py", "alphazero/selfplay/workers/ray_actor.py"],
     "fsspec": ["alphazero/storage.py"],
     "gymnasium": ["alphazero/env.py"],

@@ -8,7 +8,7 @@ from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.bench.go import playing
 from alphazero.bench.measure import Effort, Measurement, rate, rates
 from alphazero.bench.peers import MissingPeer, open_spiel_games
-from alphazero.bench.search import SIMULATIONS, TREES, searching
+from alphazero.bench.search import SEARCHES, SIMULATIONS, TREES, searching
 from alphazero.game import Game, Position, load
 
 MIDDLE = "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1"
@@ -23,7 +23,7 @@ def chess_suite(effort: Effort) -> Iterator[Measurement]:
     game = load("chess")
     yield from perft(game, effort)
     yield from playouts(game, effort)
-    for policy, leaves in (("puct", 1), ("puct", 8), ("gumbel", 1)):
+    for policy, leaves in SEARCHES:
         speed = rate(searching(game, policy, TREES, leaves), effort)
         name = f"chess, {policy}, {TREES} trees x {SIMULATIONS}, K={leaves}"
         yield Measurement(name, speed, "simulations/s", SEARCH_GOALS.get((policy, leaves)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from alphazero.bench.measure import WALL, Effort, Measurement, rate, rates
 from alphazero.bench.peers import MissingPeer, open_spiel_rollouts
-from alphazero.bench.search import SIMULATIONS, TREES, searching
+from alphazero.bench.search import SEARCHES, SIMULATIONS, TREES, searching
 from alphazero.config import SearchConfig
 from alphazero.cores import cores
 from alphazero.game import Game, load
@@ -31,7 +31,7 @@ def go_suite(effort: Effort) -> Iterator[Measurement]:
         yield from playouts(size, effort)
     for size in SIZES:
         game = load(f"go:size={size}")
-        for policy, leaves in (("puct", 1), ("puct", 8), ("gumbel", 1)):
+        for policy, leaves in SEARCHES:
             speed = rate(searching(game, policy, TREES, leaves), effort)
             name = f"go {size}x{size}, {policy}, {TREES} trees x {SIMULATIONS}, K={leaves}"
             yield Measurement(

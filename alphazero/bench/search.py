@@ -5,6 +5,7 @@ implementations.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from alphazero.bench.measure import Effort, Measurement, rate, rates
 from alphazero.bench.peers import PEERS, MissingPeer
@@ -16,6 +17,13 @@ from alphazero.search.search import Search
 TREES = 64
 SIMULATIONS = 200
 GAMES = ("tic-tac-toe", "connect4")
+Policy = Literal["gumbel", "puct"]
+SEARCHES: list[tuple[Policy, int]] = [("puct", 1), ("puct", 8), ("gumbel", 1)]  # leaves per tree
+CASES: list[tuple[Policy, int, int]] = [
+    *[(policy, TREES, leaves) for policy, leaves in SEARCHES],
+    ("puct", 1, 8),
+    ("gumbel", 1, 8),
+]
 GOALS = {
     ("tic-tac-toe", TREES, 1): 1.2e6,
     ("connect4", TREES, 1): 0.5e6,
@@ -30,13 +38,7 @@ def search_suite(effort: Effort) -> Iterator[Measurement]:
     """Simulations per second and core, by game, root policy, trees and leaves per tree."""
     for name in GAMES:
         game = load(name)
-        for policy, trees, leaves in (
-            ("puct", TREES, 1),
-            ("puct", TREES, 8),
-            ("gumbel", TREES, 1),
-            ("puct", 1, 8),
-            ("gumbel", 1, 8),
-        ):
+        for policy, trees, leaves in CASES:
             speed = rate(searching(game, policy, trees, leaves), effort)
             size = f"{trees} tree{'s' if trees > 1 else ''} x {SIMULATIONS}, K={leaves}"
             goal = GOALS.get((name, trees, leaves))
@@ -45,7 +47,7 @@ def search_suite(effort: Effort) -> Iterator[Measurement]:
 
 
 def searching(
-    game: Game, policy: str, trees: int, leaves: int, threads: int = 1
+    game: Game, policy: Policy, trees: int, leaves: int, threads: int = 1
 ) -> Callable[[], int]:
     """A round of searches from the initial position; returns the simulations done."""
     config = SearchConfig(policy=policy, simulations=SIMULATIONS, leaves_per_tree=leaves)

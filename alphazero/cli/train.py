@@ -40,7 +40,7 @@ def add_pretrain(one: argparse.ArgumentParser) -> None:
 
 
 def add_join(one: argparse.ArgumentParser) -> None:
-    one.add_argument("share", metavar="FOLDER", help="what the run has as run.share: path or URL")
+    one.add_argument("share", metavar="FOLDER", help="the run's run.shared_folder: path or URL")
     one.add_argument("--game", default="", help="where the run's game is here, if it is a file")
     one.add_argument("--device", default="auto", help="where the network runs (auto)")
     one.add_argument(

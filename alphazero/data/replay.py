@@ -127,12 +127,12 @@ class Replay:
         rng: np.random.Generator,
         *,
         symmetry: bool = True,
-        root_value_mix: float = 0.0,
+        q_ratio: float = 0.0,
         holdout: bool = False,
     ) -> Batch:
         """A batch of positions drawn uniformly, with replacement, each in a random symmetry.
 
-        `root_value_mix` is the share of the search's own value in the value target.
+        `q_ratio` is the share of the search's own value in the value target.
         """
         game, positions = self.game, self._splits[holdout]
         assert len(positions) > 0, "the window holds no positions to sample"
@@ -160,13 +160,13 @@ class Replay:
             policy=positions.policies(rows, self._inverse_actions, chosen),
             policy_mask=(rows["policy_count"] > 0).astype(np.float32),
             legal=transform(legal, actions, chosen),
-            wdl=self._value_targets(rows, root_value_mix),
+            wdl=self._value_targets(rows, q_ratio),
             auxiliary=auxiliary,
             weight=rows["weight"],
             globals=self.encoder.inputs(planes, values).globals,
         )
 
-    def _value_targets(self, rows: np.ndarray, root_value_mix: float) -> np.ndarray:
+    def _value_targets(self, rows: np.ndarray, q_ratio: float) -> np.ndarray:
         """The result as win, draw and loss [B, 3], mixed with the search's value.
 
         A search's value v says that win - loss = v, but not how likely a draw is. Here a decided
@@ -174,10 +174,10 @@ class Replay:
         games, and between them it falls in a straight line: right for games without draws.
         """
         targets = win_draw_loss(rows["value"], 1.0)
-        if root_value_mix > 0:
+        if q_ratio > 0:
             draw_share = self._draws_in_window / len(self._window)
             searched = win_draw_loss(np.nan_to_num(rows["root_value"]), draw_share)
-            share = root_value_mix * np.isfinite(rows["root_value"]).astype(np.float32)
+            share = q_ratio * np.isfinite(rows["root_value"]).astype(np.float32)
             targets += share[:, None] * (searched - targets)
         return targets
 
@@ -199,11 +199,12 @@ class Replay:
 def window_size(config: ReplayConfig, positions: int) -> int:
     """How many positions the window holds after so many were played.
 
-    KataGo's law: it grows by `window_scale` per new position at first, then ever more slowly.
+    KataGo's law: it grows by `window_expand_per_position` per new position at first, then ever
+    more slowly.
     """
-    start, exponent = config.window, config.window_exponent
+    start, exponent = config.window, config.window_taper_exponent
     grown = ((max(positions, start) / start) ** exponent - 1) / exponent
-    return min(int(start * (1 + config.window_scale * grown)), config.max_positions)
+    return min(int(start * (1 + config.window_expand_per_position * grown)), config.max_positions)
 
 
 def is_held_out(game_id: int, share: float) -> bool:

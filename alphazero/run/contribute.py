@@ -150,7 +150,7 @@ class Volunteer:
             if weights is None:
                 return self.joined
             warm_up(config, self.say)
-            calls = volunteered_calls(config.self_play.games_per_call)
+            calls = volunteered_calls(config.self_play.games_per_work_item)
             executor = make_workers(config, calls, "local", inline=StreamingExecutor)
             with contextlib.closing(executor):
                 executor.start(self.joined.version, weights)
@@ -248,7 +248,9 @@ class Volunteer:
             ) from error
         if not same_game(spec, invitation.game):
             raise UserError(f"the run plays {invitation.game}, not {spec}")
-        run = replace(config.run, device=self.device, workers=self.workers, share="", directory="")
+        run = replace(
+            config.run, device=self.device, workers=self.workers, shared_folder="", directory=""
+        )
         return replace(config, game=spec, run=run)
 
     def _await_weights(self, interrupt: Interrupt, config: Config) -> Weights | None:

@@ -161,11 +161,11 @@ def make_players(
     config: Config, trainer: Trainer, address: str | None
 ) -> tuple[Executor, Volunteers | None]:
     """Who plays, as the settings want it, and those among them who join by a folder."""
-    work = calls(trainer.next_game, config.self_play.games_per_call)
+    work = calls(trainer.next_game, config.self_play.games_per_work_item)
     make = functools.partial(make_workers, config, work, address, trainer.learner.gpus)
-    if not config.run.share:
+    if not config.run.shared_folder:
         return make(), None
-    location = config.run.share
+    location = config.run.shared_folder
     share = Share(location if is_url(location) else str(lasting(Path(location))))
     volunteers = Volunteers(trainer.game, config, share, trainer.run.identify())
     if config.run.workers == "none":
@@ -212,7 +212,7 @@ def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None
     slow = threading.Timer(SLOW_SECONDS, report or print, ["compiling the search (once)…"])
     if report is not None:
         slow.start()
-    search = replace(config.search, simulations=2, cache=0)
+    search = replace(config.search, simulations=2, nn_cache_size=0)
     threads = 1 if config.self_play.threads == 1 else 2
     settings = SelfPlayConfig(parallel_games=threads, threads=threads)
     self_play = SelfPlay(game, UniformEvaluator(game), search, settings)

@@ -34,7 +34,7 @@ workers.json   who plays, and how much, as of the last report
 games/         sample games as text, by the number of the game
 result.json    there when the run has reached its limits
 lock           holds the number of the process that trains here, and is empty when none does
-identity       there with run.share, to tell this run's volunteers from those of others
+identity       there with run.shared_folder, to tell this run's volunteers from those of others
 
 How is it doing?      python -m alphazero status . --watch
 Stop it               Ctrl-C or SIGTERM: it saves a checkpoint and ends with exit code 0
@@ -49,7 +49,7 @@ Move it elsewhere     copy this whole folder while nobody trains in it, and go o
 # These may change from one start to the next: they do not change what is learned from a game.
 FREE_SETTINGS = re.compile(
     r"evaluation\..*|learner\.devices|run\.(directory|workers|gpus_per_worker|minutes|games"
-    r"|share|share_lag|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
+    r"|shared_folder|max_version_lag|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
 )
 
 

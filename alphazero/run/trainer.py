@@ -63,7 +63,7 @@ class Trainer:
         self.store = Store(run.records)
         self.replay = Replay(game, config.replay)
         self.learner = make_learner(game, config)
-        samples = config.learner.samples_per_position
+        samples = config.learner.replay_ratio
         self.pace = Pace(samples, most=samples * config.replay.window)
         self.version = 0  # of the weights that players have
         self.players: Weights = self.learner.weights()
@@ -169,7 +169,7 @@ class Trainer:
             settings.batch_size,
             self._rng(LEARNING),
             symmetry=settings.symmetry,
-            root_value_mix=settings.root_value_mix,
+            q_ratio=settings.q_ratio,
         )
         self.meter.add_step(self.learner.step(batch))
         self.pace.spend(settings.batch_size)

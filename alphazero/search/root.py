@@ -55,7 +55,7 @@ def prepare_root(trees, t):
         if rules.gumbel and head.noise:
             known.gumbel = sample_gumbel(trees.heads["rng"], t)
     if rules.gumbel:
-        considered = min(rules.considered, np.int64(root.num_edges))
+        considered = min(rules.max_num_considered_actions, np.int64(root.num_edges))
         fill_schedule(trees.schedule[t], considered, head.budget)
     elif head.noise:
         add_dirichlet_noise(trees, t)
@@ -135,7 +135,9 @@ def add_dirichlet_noise(trees, t):
     count = np.int64(root.num_edges)
     total = 0.0
     for slot in range(count):
-        trees.scratch[slot] = sample_gamma(trees.heads["rng"], t, rules.noise_total / count)
+        trees.scratch[slot] = sample_gamma(
+            trees.heads["rng"], t, rules.dirichlet_total_concentration / count
+        )
         total += trees.scratch[slot]
     if total <= 0.0:
         return
@@ -143,7 +145,9 @@ def add_dirichlet_noise(trees, t):
         edge = edges[root.first_edge + slot]
         noise = trees.scratch[slot] / total
         prior = math.exp(np.float64(trees.root_actions[t, edge.action].logit))
-        edge.prior = encode_prior((1.0 - rules.noise_weight) * prior + rules.noise_weight * noise)
+        edge.prior = encode_prior(
+            (1.0 - rules.dirichlet_noise_weight) * prior + rules.dirichlet_noise_weight * noise
+        )
     bring_best_forward(edges, root.first_edge + root.num_children, root.first_edge + count)
 
 

@@ -63,15 +63,15 @@ class Search:
         Each is searched by so many threads, which end with the search."""
         self.game = game
         self.config = config
-        evaluator = cached(evaluator, game, config.cache)
-        _require_traces(evaluator, config.puct.rave)
+        evaluator = cached(evaluator, game, config.nn_cache_size)
+        _require_traces(evaluator, config.puct.rave_equivalence)
         encoder = evaluator.encoder or Encoder.of(game)
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
         capacity = 2 * config.simulations + config.leaves_per_tree + 2
         self._trees = allocate(
-            trees, capacity, game.num_actions, game.max_legal, amaf=config.puct.rave > 0
+            trees, capacity, game.num_actions, game.max_legal, amaf=config.puct.rave_equivalence > 0
         )
         _set_rules(self._trees.rules[0], config)
         self._states = np.zeros((trees, capacity), game.state)
@@ -370,8 +370,8 @@ def _require_traces(evaluator: Evaluator, rave: float) -> None:
     """Raises UserError where RAVE would have nothing to go by."""
     if rave and not evaluator.traces:
         raise UserError(
-            f"search.puct.rave = {rave}: the {evaluator.name} evaluator plays no games to the end"
-            " whose moves could be counted"
+            f"search.puct.rave_equivalence = {rave}: the {evaluator.name} evaluator does not play"
+            " games to the end, whose moves could be counted"
         )
 
 

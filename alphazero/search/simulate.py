@@ -127,11 +127,11 @@ def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actio
         assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
         actions = inverse_actions[found.symmetry]
         expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
-        if trees.rules[0].rave > 0.0:
+        if trees.rules[0].rave_equivalence > 0.0:
             clear_amaf(trees, t, index)
     elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
         node.proven = np.int8(value)
-    if trees.rules[0].rave > 0.0:
+    if trees.rules[0].rave_equivalence > 0.0:
         trees.scratch[:] = 0.0
         if row != NOTHING:
             recall_playout(trees, node.to_play, firsts[row])
@@ -176,7 +176,7 @@ def select_leaves(trees, t, batch, leaves):
             value = np.float64(node.raw_value)
             if node.status == EXPANDED:
                 value = np.float64(node.proven)
-            if trees.rules[0].rave > 0.0:
+            if trees.rules[0].rave_equivalence > 0.0:
                 trees.scratch[:] = 0.0
                 backup_amaf(trees, t, index, value)
             backup(trees, t, index, value)
@@ -195,7 +195,7 @@ def descend(trees, t):
         node.virtual += 1
         if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
-        if trees.rules[0].rave > 0.0:
+        if trees.rules[0].rave_equivalence > 0.0:
             slot = select_rave(trees, t, index)
         else:
             slot = select_edge(trees, t, index)

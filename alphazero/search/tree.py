@@ -261,7 +261,7 @@ def reroot(trees, t, new_root, kept, moved_to):
         moved_to[index] = count
         kept[count] = index
         nodes[count] = nodes[index]
-        if trees.rules[0].rave > 0.0:
+        if trees.rules[0].rave_equivalence > 0.0:
             for action in range(trees.amaf.shape[3]):
                 trees.amaf[t, count, 0, action] = trees.amaf[t, index, 0, action]
                 trees.amaf[t, count, 1, action] = trees.amaf[t, index, 1, action]

@@ -74,15 +74,15 @@ class SelfPlay:
 
         Raises UserError when the settings ask for what the game does not have.
         """
-        if self_play.varied_starts > 0 and game.vary is None:
+        if self_play.random_start_probability > 0 and game.vary is None:
             raise UserError(
-                f"self_play.varied_starts = {self_play.varied_starts:g}: {game.name} always begins"
-                " from the same position; must be 0"
+                f"self_play.random_start_probability = {self_play.random_start_probability:g}:"
+                f" {game.name} always begins from the same position; must be 0"
             )
         self.game = game
         self.config = self_play
         self.search_config = search
-        self.evaluator = evaluator = cached(evaluator, game, search.cache)
+        self.evaluator = evaluator = cached(evaluator, game, search.nn_cache_size)
         self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
         if threads is None:
@@ -162,7 +162,7 @@ class SelfPlay:
 
     def _choose_start(self, rng: np.random.Generator) -> State | None:
         """The state that a game begins from; None for the game's own start."""
-        share = self.config.varied_starts
+        share = self.config.random_start_probability
         if share == 0 or rng.random() >= share:
             return None
         assert self.game.vary is not None
@@ -174,9 +174,13 @@ class SelfPlay:
         """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
         and trains the policy; the others are played fast to get on with the game, and train it only
         where they prove a win."""
-        share = self.config.full_search_share
+        share = self.config.playout_cap_full_probability
         game.full = share >= 1.0 or game.rng.random() < share
-        return self.search_config.simulations if game.full else self.config.fast_simulations
+        return (
+            self.search_config.simulations
+            if game.full
+            else self.config.playout_cap_fast_simulations
+        )
 
     def _move(self, tree: int, game: _Game, result: SearchResult) -> None:
         """Record what the search found, make the move, and search on unless the game is over."""
@@ -186,7 +190,7 @@ class SelfPlay:
         # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
         trains = game.full or result.proven == 1
         game.policies.append(sparse_policy(result) if trains else NO_POLICY)
-        weighs = trains and self.config.surprise_share > 0
+        weighs = trains and self.config.policy_surprise_weight > 0
         game.surprises.append(surprise(result) if weighs else np.nan)
         opening = len(game.position.moves) < self.config.temperature_plies
         temperature = self.config.temperature if opening else self.config.temperature_final
@@ -212,7 +216,7 @@ class SelfPlay:
             policy_weights=np.concatenate([weights for _, weights in game.policies]),
             result=outcome.values[0],
             info={"simulations": self.search_config.simulations},
-            sample_weights=sample_weights(game.surprises, self.config.surprise_share),
+            sample_weights=sample_weights(game.surprises, self.config.policy_surprise_weight),
         )
 
 

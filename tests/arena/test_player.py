@@ -211,7 +211,7 @@ def test_temperature_spreads_the_choice_of_a_search():
 
 def test_a_cache_does_not_outlive_new_weights():
     favourite = Favourite()
-    config = SearchConfig(policy="puct", simulations=1, cache=100, symmetry=False)
+    config = SearchConfig(policy="puct", simulations=1, nn_cache_size=100, symmetry=False)
     player = SearchPlayer(TICTACTOE, favourite, config, "cached")
     start = TICTACTOE.position()
     assert player.analyse(start).prior.argmax() == 4

@@ -246,7 +246,7 @@ def test_what_tables_know_is_proven_in_the_search(tables):
 @needs_chess
 def test_without_the_solver_it_counts_as_the_end_of_the_game(tables):
     wins = tables({"7k/8/8/8/8/R7/8/4K3 b": (-2, -20)})
-    search, _ = searched(wins, CAPTURE, solver=False, cache=64)
+    search, _ = searched(wins, CAPTURE, solver=False, nn_cache_size=64)
     found = search.result(0)
     assert found.proven is None and search.simulations(0) == 200
     row = found.index(position(CAPTURE).action("Rxa3"))

@@ -70,7 +70,7 @@ def test_self_play_is_measured_for_the_game_and_network_asked_for(threads: int) 
     ("arguments", "message"),
     [
         (["selfplay", "--device", "tpu"], 'device "tpu" is not available here: choose auto or cpu'),
-        (["selfplay", "--network", "big"], 'network.size = "big": must be blocks and channels'),
+        (["selfplay", "--network", "big"], 'network.size = "big"'),
         (["selfplay", "--precision", "int8"], 'precision "int8": choose auto, float32'),
         (["selfplay", "--game", "tic-tac-two"], "tic-tac-two"),
         (["search", "--game", "chess"], "--game goes with: alphazero bench selfplay"),

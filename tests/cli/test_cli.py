@@ -31,7 +31,7 @@ TINY = [
     "network.size=b1c8",
     "search.simulations=4",
     "self_play.parallel_games=8",
-    "self_play.games_per_call=8",
+    "self_play.games_per_work_item=8",
     "replay.min_positions=32",
     "replay.window=512",
     "learner.batch_size=16",
@@ -292,7 +292,7 @@ def test_prove_counts_every_line_and_its_losses():
 
 def test_selfplay_writes_records_that_show_prints(tmp_path):
     out_dir = tmp_path / "games"
-    settings = ["search.simulations=8", "self_play.games_per_call=4"]
+    settings = ["search.simulations=8", "self_play.games_per_work_item=4"]
     arguments = ["selfplay", *settings, "--game", "tic-tac-toe", "--out", str(out_dir)]
     out = run(*arguments, "--games", "6", "--seed", "9")
     assert out.startswith("6 games, ")

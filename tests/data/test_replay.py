@@ -128,7 +128,7 @@ def test_samples_are_the_positions_with_their_targets(game, mix):
     expected = targets_by_position(game, records, mix)
     assert len(replay) == sum(map(len, expected.values())) == sum(r.positions for r in records)
 
-    batch = replay.sample(3000, np.random.default_rng(0), symmetry=False, root_value_mix=mix)
+    batch = replay.sample(3000, np.random.default_rng(0), symmetry=False, q_ratio=mix)
     drawn = set()
     for i in range(3000):
         choices = expected[batch.planes[i].tobytes()]
@@ -270,11 +270,11 @@ def test_the_draws_of_the_search_are_those_of_the_window():
         dataclasses.replace(r, root_values=even[: len(r.moves)])
         for r in (by_result[0], by_result[1])
     ]
-    batch = filled(TICTACTOE, records).sample(100, np.random.default_rng(0), root_value_mix=1.0)
+    batch = filled(TICTACTOE, records).sample(100, np.random.default_rng(0), q_ratio=1.0)
     np.testing.assert_allclose(batch.wdl, [[0.25, 0.5, 0.25]] * 100)
-    one = filled(TICTACTOE, records[1:]).sample(100, np.random.default_rng(0), root_value_mix=1.0)
+    one = filled(TICTACTOE, records[1:]).sample(100, np.random.default_rng(0), q_ratio=1.0)
     np.testing.assert_allclose(one.wdl, [[0.5, 0, 0.5]] * 100)
-    mixed = filled(TICTACTOE, records[:1]).sample(9, np.random.default_rng(0), root_value_mix=0.5)
+    mixed = filled(TICTACTOE, records[:1]).sample(9, np.random.default_rng(0), q_ratio=0.5)
     np.testing.assert_allclose(mixed.wdl, [[0, 1, 0]] * 9)
 
 
@@ -283,7 +283,7 @@ def test_a_policy_without_a_root_value_is_trained_on_the_result_alone():
     blind = dataclasses.replace(record, root_values=np.full(len(record.moves), np.nan))
     replay = filled(TICTACTOE, [blind])
     assert len(replay) == len(record.moves)
-    mixed = replay.sample(20, np.random.default_rng(0), root_value_mix=0.7)
+    mixed = replay.sample(20, np.random.default_rng(0), q_ratio=0.7)
     assert same(mixed, replay.sample(20, np.random.default_rng(0)))
 
 
@@ -293,13 +293,16 @@ def test_a_policy_without_a_root_value_is_trained_on_the_result_alone():
 def test_the_window_grows_by_katagos_law():
     """With KataGo's own settings: 1 M -> 0.47 M, 10 M -> 1.8 M, 100 M -> 7.7 M."""
     kata = ReplayConfig(
-        window=250_000, window_exponent=0.65, window_scale=0.4, max_positions=10_000_000
+        window=250_000,
+        window_taper_exponent=0.65,
+        window_expand_per_position=0.4,
+        max_positions=10_000_000,
     )
     found = [window_size(kata, n) for n in (0, 1, 250_000, 10**6, 10**7, 10**8, 10**10)]
     assert found[:3] == [250_000] * 3
     assert found[3:6] == pytest.approx([0.475e6, 1.79e6, 7.65e6], rel=0.002)
     assert found[6] == 10_000_000
-    # At first it grows by window_scale per new position.
+    # At first it grows by window_expand_per_position per new position.
     assert window_size(kata, 251_000) - 250_000 == pytest.approx(400, abs=2)
 
 
@@ -313,7 +316,8 @@ def test_the_window_grows_by_katagos_law():
 def test_the_window_only_moves_forward(start, exponent, scale, positions, more):
     """Which `Replay.restore` relies on: no game that was dropped is wanted again."""
     config = ReplayConfig(
-        min_positions=1, window=start, window_exponent=exponent, window_scale=scale,
+        min_positions=1, window=start, window_taper_exponent=exponent,
+        window_expand_per_position=scale,
         max_positions=10**10,
     )  # fmt: skip
     before, after = window_size(config, positions), window_size(config, positions + more)
@@ -322,7 +326,11 @@ def test_the_window_only_moves_forward(start, exponent, scale, positions, more):
 
 
 SMALL = ReplayConfig(
-    min_positions=10, window=60, window_exponent=0.5, window_scale=0.5, holdout=0.3
+    min_positions=10,
+    window=60,
+    window_taper_exponent=0.5,
+    window_expand_per_position=0.5,
+    holdout=0.3,
 )
 
 
@@ -348,7 +356,7 @@ def test_old_games_fall_out_and_no_more_than_needed():
     # What is left is exactly the newest games.
     newest = filled(TICTACTOE, records[-len(kept) :], dataclasses.replace(EVERYTHING, holdout=0.3))
     for holdout in (False, True):
-        options = {"root_value_mix": 0.0, "holdout": holdout}
+        options = {"q_ratio": 0.0, "holdout": holdout}
         drawn = replay.sample(300, np.random.default_rng(5), **options)
         assert same(drawn, newest.sample(300, np.random.default_rng(5), **options))
 
@@ -414,8 +422,8 @@ def test_a_restored_window_is_the_same_and_goes_on_the_same(tmp_path, games):
     assert restored.state() == replay.state()
     assert restored.state()["games"] == games
     if len(replay):
-        drawn = replay.sample(64, np.random.default_rng(9), root_value_mix=0.5)
-        assert same(drawn, restored.sample(64, np.random.default_rng(9), root_value_mix=0.5))
+        drawn = replay.sample(64, np.random.default_rng(9), q_ratio=0.5)
+        assert same(drawn, restored.sample(64, np.random.default_rng(9), q_ratio=0.5))
     for record in Store(tmp_path).records(games):
         replay.add(record)
         restored.add(record)

@@ -33,9 +33,9 @@ SETTINGS = """
 game = "tic-tac-toe"
 network.size = "b1c8"
 search.simulations = 8
-self_play = {parallel_games = 8, games_per_call = 16}
+self_play = {parallel_games = 8, games_per_work_item = 16}
 replay = {min_positions = 100, window = 2000}
-learner = {batch_size = 64, samples_per_position = 2}
+learner = {batch_size = 64, replay_ratio = 2}
 evaluation = {every_games = 0}
 """
 

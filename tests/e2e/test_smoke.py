@@ -67,9 +67,9 @@ def test_every_config_is_of_a_game_we_have(path):
 TINY = (  # what makes any run one of seconds; all else is as the file has it
     "network.size=b2c8",
     "search.simulations=4",
-    "self_play.fast_simulations=2",
+    "self_play.playout_cap_fast_simulations=2",
     "self_play.parallel_games=4",
-    "self_play.games_per_call=4",
+    "self_play.games_per_work_item=4",
     "replay.min_positions=1",
     "learner.batch_size=4",
     "run.games=4",

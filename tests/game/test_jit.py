@@ -259,7 +259,7 @@ SEARCH = """
         ("connect4:rows=4,cols=5", "puct", RolloutEvaluator),
     ):
         game = load(spec)
-        config = SearchConfig(policy=policy, simulations=40, leaves_per_tree=2, cache=50)
+        config = SearchConfig(policy=policy, simulations=40, leaves_per_tree=2, nn_cache_size=50)
         search = Search(game, kind(game), config)
         position = game.position()
         search.begin(0, position, seed=3, noise=True)

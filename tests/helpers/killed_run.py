@@ -19,10 +19,10 @@ SETTINGS = """
 game = "tic-tac-toe"
 network.size = "b1c8"
 search.simulations = 8
-search.cache = 64
-self_play = {parallel_games = 5, games_per_call = 8, opening_plies = 2}
+search.nn_cache_size = 64
+self_play = {parallel_games = 5, games_per_work_item = 8, opening_plies = 2}
 replay = {min_positions = 100, window = 300, holdout = 0.1}
-learner = {batch_size = 32, samples_per_position = 3, schedule = "cosine", schedule_steps = 100}
+learner = {batch_size = 32, replay_ratio = 3, schedule = "cosine", schedule_steps = 100}
 run = {games = 120, publish_every_steps = 7, checkpoint_steps = 9, checkpoint_seconds = 1000}
 evaluation = {every_games = 50, games = 2, opponents = ["random"], simulations = 4}
 """

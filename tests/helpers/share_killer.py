@@ -36,9 +36,9 @@ SETTINGS = """
 game = "tic-tac-toe"
 network.size = "b1c8"
 search.simulations = 4
-self_play = {parallel_games = 4, games_per_call = 8}
+self_play = {parallel_games = 4, games_per_work_item = 8}
 replay = {min_positions = 100, window = 1000}
-learner = {batch_size = 32, samples_per_position = 1}
+learner = {batch_size = 32, replay_ratio = 1}
 evaluation = {every_games = 0}
 run = {workers = "none", publish_every_steps = 3, checkpoint_seconds = 2, report_seconds = 1}
 """
@@ -53,7 +53,7 @@ class Crowd:
         path.write_text(SETTINGS)
         self.run = folder / "run"
         self.share = Share(str(folder / "share"))
-        self.config = load_config(path, [f"run.share={folder / 'share'}", "run.device=cpu"])
+        self.config = load_config(path, [f"run.shared_folder={folder / 'share'}", "run.device=cpu"])
         self.chance = random.Random(seed)
         self.children: dict[str, int] = {}
         self.listening: dict[str, int] = {}  # pipes, by which each says so

@@ -95,7 +95,7 @@ class TextbookSearch:
     def run(self, simulations: int) -> None:
         self.simulations = 0
         self.schedule = considered_visits(
-            min(self.config.gumbel.considered, len(self.root.priors)), simulations
+            min(self.config.gumbel.max_num_considered_actions, len(self.root.priors)), simulations
         )
         while self.simulations < simulations and self.root.proven is None:
             self.simulate()

@@ -25,7 +25,7 @@ SETTINGS = [
     "learner.averaging=ema",
     "learner.batch_size=22",
     "replay.holdout=0",
-    "self_play.varied_starts=0.5",
+    "self_play.random_start_probability=0.5",
     "run.device=cpu",
 ]
 

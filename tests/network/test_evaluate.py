@@ -227,7 +227,7 @@ def test_a_cache_changes_nothing_but_the_work(policy: str, capacity: int) -> Non
 def test_the_cache_may_be_asked_for_by_the_settings() -> None:
     game = load("tic-tac-toe")
     inner = PlaneEvaluator(game)
-    config = SearchConfig(policy="puct", simulations=200, cache=1000, solver=False)
+    config = SearchConfig(policy="puct", simulations=200, nn_cache_size=1000, solver=False)
     search = Search(game, inner, config)
     search.begin(0, game.position(), seed=1)
     search.run()

@@ -36,9 +36,9 @@ SETTINGS = """
 game = "tic-tac-toe"
 network.size = "b1c8"
 search.simulations = 6
-self_play = {parallel_games = 8, games_per_call = 8}
+self_play = {parallel_games = 8, games_per_work_item = 8}
 replay = {min_positions = 100, window = 500, holdout = 0.1}
-learner = {batch_size = 32, samples_per_position = 2}
+learner = {batch_size = 32, replay_ratio = 2}
 run = {games = 48, publish_every_steps = 4, checkpoint_steps = 5, report_seconds = 0.01}
 evaluation = {every_games = 24, games = 2, opponents = ["random"], simulations = 4}
 """

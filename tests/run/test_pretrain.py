@@ -36,7 +36,7 @@ SETTINGS = [
     "replay.min_positions=64",
     "replay.holdout=0.2",
     "learner.batch_size=32",
-    "learner.samples_per_position=1",
+    "learner.replay_ratio=1",
     "evaluation.every_games=0",
     "run.checkpoint_steps=10",
 ]
@@ -186,7 +186,7 @@ def test_a_network_learns_the_moves_of_a_file_and_goes_on_by_self_play(
     position = load(CHESS).position()
     assert position.is_legal(player.choose([position], np.random.default_rng(0))[0])
     changes = [*settings, f"run.start_from={run}", "search.simulations=2", "run.games=2"]
-    changes += ["self_play.parallel_games=2", "self_play.games_per_call=2", "run.minutes=0.2"]
+    changes += ["self_play.parallel_games=2", "self_play.games_per_work_item=2", "run.minutes=0.2"]
     assert main(["train", *changes, "--local", "--run-dir", str(more)]) == 0
     other = [*changes, "network.size=b2c16", "--local", "--run-dir", str(tmp_path / "other")]
     assert main(["train", *other]) == 2

@@ -199,14 +199,14 @@ def test_every_batch_has_the_same_rows(kind: Callable[[Game], Evaluator], name: 
 # -- the trees -------------------------------------------------------------------------------------
 
 CONFIGS = {
-    "gumbel": SearchConfig(simulations=24, gumbel=GumbelConfig(considered=6)),
+    "gumbel": SearchConfig(simulations=24, gumbel=GumbelConfig(max_num_considered_actions=6)),
     "gumbel, 3 leaves": SearchConfig(simulations=30, leaves_per_tree=3, symmetry=False),
     "puct": SearchConfig(policy="puct", simulations=40, reuse_tree=False),
     "puct, 4 leaves, forced": SearchConfig(
         policy="puct",
         simulations=40,
         leaves_per_tree=4,
-        cache=32,
+        nn_cache_size=32,
         puct=PuctConfig(forced_playouts=2.0),
     ),
     "no solver, early": SearchConfig(
@@ -309,7 +309,7 @@ def test_what_threads_write_is_not_shared() -> None:
 
 def test_what_playouts_say_of_moves_reaches_its_tree() -> None:
     game = load("connect4")
-    puct = PuctConfig(rave=300.0)
+    puct = PuctConfig(rave_equivalence=300.0)
     config = SearchConfig(policy="puct", simulations=40, leaves_per_tree=2, puct=puct)
     made = [
         several("connect4", config, evaluator=TracedRolloutEvaluator(game), threads=threads)
@@ -374,9 +374,9 @@ def test_threads_need_not_keep_any_order(name: str, config: SearchConfig) -> Non
 @pytest.mark.parametrize("threads", THREADS)
 def test_games_are_the_same_for_any_number_of_threads(threads: int) -> None:
     game = load("connect4")
-    expected = play(game, HashedPlanes(game), cache=64)
-    assert play(game, HashedPlanes(game), threads=threads, cache=64) == expected
-    assert play(game, FakeDevice(HashedPlanes(game)), threads=threads, cache=64) == expected
+    expected = play(game, HashedPlanes(game), nn_cache_size=64)
+    assert play(game, HashedPlanes(game), threads=threads, nn_cache_size=64) == expected
+    assert play(game, FakeDevice(HashedPlanes(game)), threads=threads, nn_cache_size=64) == expected
 
 
 def test_games_of_a_network_are_the_same_for_any_number_of_threads() -> None:

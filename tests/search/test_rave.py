@@ -107,14 +107,14 @@ class TextbookRave(TextbookSearch):
             q = self.action_value(node, action) if child else node.q
             seen, total = self.amaf(node, action)
             if seen and not (child and child.proven is not None):
-                beta = seen / (visits + seen + visits * seen / puct.rave)
+                beta = seen / (visits + seen + visits * seen / puct.rave_equivalence)
                 q = (1 - beta) * q + beta * total / seen
             scores[action] = q + c * np.sqrt(node.visits) * prior / (1 + visits)
         return highest(scores)
 
 
 def rave(simulations: int, equivalence: float = 20.0, **settings) -> SearchConfig:
-    puct = PuctConfig(c_init=0.7, rave=equivalence)
+    puct = PuctConfig(c_init=0.7, rave_equivalence=equivalence)
     return SearchConfig(policy="puct", simulations=simulations, puct=puct, **settings)
 
 
@@ -204,7 +204,7 @@ def test_without_rave_nothing_is_allocated_and_traces_change_nothing() -> None:
 
 def test_rave_needs_playouts_and_puct() -> None:
     game: Game = load("tic-tac-toe")
-    with pytest.raises(UserError, match=r"search\.puct\.rave = 20\.0: the uniform evaluator"):
+    with pytest.raises(UserError, match=r"rave_equivalence = 20\.0: the uniform evaluator"):
         Search(game, UniformEvaluator(game), rave(10))
-    with pytest.raises(UserError, match=r"search\.puct\.rave"):
+    with pytest.raises(UserError, match=r"search\.puct\.rave_equivalence"):
         replace(rave(10), policy="gumbel")

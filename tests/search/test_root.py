@@ -47,7 +47,9 @@ FULL = "a a a a a a b b b b b b c c c c c c e d d d d d d"  # four columns; nobo
 
 def noises(position: Position, weight: float, count: int = 3000) -> np.ndarray:
     """The root's priors under noise [count, legal], in ascending order of the actions."""
-    config = SearchConfig(policy="puct", puct=PuctConfig(noise_weight=weight), symmetry=False)
+    config = SearchConfig(
+        policy="puct", puct=PuctConfig(dirichlet_noise_weight=weight), symmetry=False
+    )
     search = Search(position.game, HashEvaluator(position.game), config, count)
     for tree in range(count):
         search.begin(tree, position, seed=tree, simulations=0, noise=True)
@@ -65,7 +67,7 @@ def test_dirichlet_noise_has_the_mean_and_spread_of_its_distribution(
     assert noise.shape == (3000, legal)
     np.testing.assert_allclose(noise.sum(axis=1), 1, atol=1e-3)
     mean = 1 / legal
-    variance = mean * (1 - mean) / (PuctConfig().noise_total + 1)
+    variance = mean * (1 - mean) / (PuctConfig().dirichlet_total_concentration + 1)
     error = math.sqrt(variance / len(noise))
     assert np.abs(noise.mean(axis=0) - mean).max() < 4 * error
     np.testing.assert_allclose(noise.var(axis=0), variance, rtol=0.12)
@@ -85,7 +87,9 @@ def test_noise_is_mixed_into_the_prior_by_its_weight() -> None:
 
 def test_noise_is_for_the_root_alone_and_leaves_the_reported_prior() -> None:
     position = connect_four()
-    config = SearchConfig(policy="puct", simulations=50, puct=PuctConfig(noise_weight=1.0))
+    config = SearchConfig(
+        policy="puct", simulations=50, puct=PuctConfig(dirichlet_noise_weight=1.0)
+    )
     noised, plain = search_of(position, config, noise=True), search_of(position, config)
     np.testing.assert_array_equal(noised.result(0).prior, plain.result(0).prior)
     trees = read_tree(noised), read_tree(plain)
@@ -135,7 +139,9 @@ def test_gumbel_noise_draws_moves_from_the_prior() -> None:
     """Gumbel-top-k: with values that do not matter, the best move is a sample of the prior."""
     position = connect_four()
     config = SearchConfig(
-        policy="gumbel", symmetry=False, gumbel=GumbelConfig(considered=2, c_scale=1e-6)
+        policy="gumbel",
+        symmetry=False,
+        gumbel=GumbelConfig(max_num_considered_actions=2, c_scale=1e-6),
     )
     count = 4000
     search = Search(position.game, HashEvaluator(position.game), config, count)
@@ -297,7 +303,9 @@ def test_schedule_is_the_textbooks_and_every_phase_is_shared_out_equally(
 def test_visits_of_a_gumbel_root(considered: int, simulations: int, expected: list[int]) -> None:
     """16 are considered, but 7 are legal at most; here four."""
     position = connect_four("a a a a a a b b b b b b c c c c c c" if expected[0] != 1 else "")
-    config = SearchConfig(policy="gumbel", solver=False, gumbel=GumbelConfig(considered=considered))
+    config = SearchConfig(
+        policy="gumbel", solver=False, gumbel=GumbelConfig(max_num_considered_actions=considered)
+    )
     result = search_of(position, config, simulations=simulations).result(0)
     assert sorted(result.visits[result.visits > 0].tolist(), reverse=True) == expected
     assert result.visits[result.index(result.best)] == max(expected)
@@ -371,7 +379,9 @@ def test_virtual_loss_spreads_the_leaves_of_a_batch() -> None:
 @policies
 def test_fields_of_a_result(policy: str) -> None:
     position = connect_four("d d")
-    config = SearchConfig(policy=policy, simulations=12, gumbel=GumbelConfig(considered=4))
+    config = SearchConfig(
+        policy=policy, simulations=12, gumbel=GumbelConfig(max_num_considered_actions=4)
+    )
     search = search_of(position, config)
     result, root = search.result(0), read_tree(search)
     assert result.actions.tolist() == position.legal_actions()

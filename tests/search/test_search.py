@@ -86,7 +86,7 @@ configs = st.builds(
     ),
     gumbel=st.builds(
         GumbelConfig,
-        considered=st.sampled_from([2, 3, 4, 16]),
+        max_num_considered_actions=st.sampled_from([2, 3, 4, 16]),
         c_visit=st.sampled_from([5.0, 50.0]),
         c_scale=st.sampled_from([0.1, 1.0]),
     ),
@@ -144,7 +144,7 @@ def test_visit_for_visit_as_the_textbook_under_gumbel_noise(name: str) -> None:
     for seed in range(5):
         position = position_in(name, seed, 1)
         evaluator = HashEvaluator(position.game, salt=seed)
-        config = budgets("gumbel", 40, gumbel=GumbelConfig(considered=4))
+        config = budgets("gumbel", 40, gumbel=GumbelConfig(max_num_considered_actions=4))
         search = searched(position, evaluator, config, seed=seed, noise=True)
         gumbel = {
             a: float(search._trees.root_actions[0, a]["gumbel"]) for a in position.legal_actions()
@@ -162,8 +162,8 @@ forcing = st.builds(
     puct=st.builds(
         PuctConfig,
         c_init=st.sampled_from([0.3, 1.25]),
-        noise_weight=st.sampled_from([0.0, 0.25, 1.0]),
-        noise_total=st.sampled_from([1.0, 10.83]),
+        dirichlet_noise_weight=st.sampled_from([0.0, 0.25, 1.0]),
+        dirichlet_total_concentration=st.sampled_from([1.0, 10.83]),
         forced_playouts=st.sampled_from([0.5, 2.0, 8.0]),
     ),
 )
@@ -528,7 +528,7 @@ def test_without_reuse_every_move_begins_a_fresh_tree(policy: str) -> None:
 
 def test_a_kept_gumbel_root_halves_by_the_visits_of_its_own_search() -> None:
     position = position_in("connect4", 1, 0)
-    config = budgets("gumbel", 100, gumbel=GumbelConfig(considered=4), solver=False)
+    config = budgets("gumbel", 100, gumbel=GumbelConfig(max_num_considered_actions=4), solver=False)
     search = searched(position, HashEvaluator(position.game), config)
     for _ in range(3):
         position.play(search.result(0).best)
@@ -936,7 +936,7 @@ def test_stopping_early_never_changes_the_move(
         simulations,
         solver=False,
         leaves_per_tree=leaves,
-        puct=PuctConfig(c_init=c_init, noise_weight=0.0),
+        puct=PuctConfig(c_init=c_init, dirichlet_noise_weight=0.0),
     )
     whole, part = (
         searched(position, evaluator, replace(config, stop_early=stop)) for stop in (False, True)

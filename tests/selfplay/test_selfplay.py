@@ -33,7 +33,7 @@ def play(games: int, game: Game = GAME, **settings: object) -> list[GameRecord]:
 
 
 def test_a_share_of_the_games_begins_elsewhere() -> None:
-    records = play(200, varied_starts=0.3, opening_plies=2)
+    records = play(200, random_start_probability=0.3, opening_plies=2)
     varied = [record for record in records if record.start is not None]
     assert 40 < len(varied) < 80
     first = [start_states(record.start, GAME)[0]["board"].tobytes() for record in varied]
@@ -46,18 +46,20 @@ def test_a_share_of_the_games_begins_elsewhere() -> None:
 
 
 def test_all_or_none_can_begin_elsewhere_and_none_is_as_it_always_was() -> None:
-    assert all(record.start is not None for record in play(10, varied_starts=1))
+    assert all(record.start is not None for record in play(10, random_start_probability=1))
     plain = play(10)
     assert all(record.start is None for record in plain)
     assert plain == play(10, replace(GAME, vary=None))
 
 
 def test_games_from_elsewhere_are_the_same_for_the_same_seed() -> None:
-    assert play(20, varied_starts=0.5) == play(20, varied_starts=0.5)
+    assert play(20, random_start_probability=0.5) == play(20, random_start_probability=0.5)
 
 
 def test_a_fast_search_trains_the_policy_only_where_it_has_proven_a_win() -> None:
-    records = play(100, full_search_share=1e-9, fast_simulations=4, opening_plies=4)
+    records = play(
+        100, playout_cap_full_probability=1e-9, playout_cap_fast_simulations=4, opening_plies=4
+    )
     won = 0
     for record in records:
         position = Position(GAME)
@@ -94,8 +96,8 @@ def test_a_surprise_is_the_divergence_of_the_prior_from_the_policy() -> None:
 
 
 def test_self_play_records_surprises_as_weights() -> None:
-    plain = play(50, full_search_share=0.5)
-    weighted = play(50, full_search_share=0.5, surprise_share=0.8)
+    plain = play(50, playout_cap_full_probability=0.5)
+    weighted = play(50, playout_cap_full_probability=0.5, policy_surprise_weight=0.8)
     assert all((record.sample_weights == 1).all() for record in plain)
     for record, other in zip(weighted, plain, strict=True):
         assert record.moves.tolist() == other.moves.tolist(), "it changes no game"
@@ -121,7 +123,7 @@ def best_result(position: Position) -> float:
 
 
 def test_a_start_survives_text_shard_and_window(tmp_path) -> None:
-    records = play(20, varied_starts=0.5)
+    records = play(20, random_start_probability=0.5)
     assert [GameRecord.from_text(record.to_text(GAME), GAME) for record in records] == records
     write_shard(tmp_path / "games.npz", records)
     assert read_shard(tmp_path / "games.npz") == records
@@ -134,5 +136,5 @@ def test_a_start_survives_text_shard_and_window(tmp_path) -> None:
 
 
 def test_a_game_without_other_starts_says_so() -> None:
-    with pytest.raises(UserError, match=r"self_play\.varied_starts = 0\.5: tic-tac-toe always"):
-        play(1, load("tic-tac-toe"), varied_starts=0.5)
+    with pytest.raises(UserError, match=r"random_start_probability = 0\.5: tic-tac-toe always"):
+        play(1, load("tic-tac-toe"), random_start_probability=0.5)

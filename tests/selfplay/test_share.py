@@ -40,11 +40,11 @@ SETTINGS = """
 game = "tic-tac-toe"
 network.size = "b1c8"
 search.simulations = 8
-self_play = {parallel_games = 8, games_per_call = 16}
+self_play = {parallel_games = 8, games_per_work_item = 16}
 replay = {min_positions = 100, window = 2000}
-learner = {batch_size = 64, samples_per_position = 2}
+learner = {batch_size = 64, replay_ratio = 2}
 evaluation = {every_games = 0}
-run = {workers = "none", share = "SHARE", publish_every_steps = 5}
+run = {workers = "none", shared_folder = "SHARE", publish_every_steps = 5}
 """
 FACTS = {"run": "this-run", "worker": "host:1", "stats": {"games": 2, "plies": 14}}
 
@@ -171,8 +171,8 @@ def test_the_newest_weights_are_those_written_last_even_after_a_crash_went_back(
 
 @pytest.fixture
 def players(tmp_path, quick) -> Volunteers:
-    config = settings(tmp_path, "run.share_lag=3")
-    made = Volunteers(TICTACTOE, config, Share(config.run.share), "this-run")
+    config = settings(tmp_path, "run.max_version_lag=3")
+    made = Volunteers(TICTACTOE, config, Share(config.run.shared_folder), "this-run")
     made.start(5, weights(config))
     return made
 
@@ -214,7 +214,7 @@ BAD = {
         if len(records(1)[0].moves) == 9
         else pack_shard([made_with(records(1)[0], moves=[0] * len(records(1)[0].moves))], FACTS)
     ),
-    r"version 1 of the weights, 4 behind \(run.share_lag = 3\)": lambda: pack_shard(
+    r"version 1 of the weights, 4 behind \(run.max_version_lag = 3\)": lambda: pack_shard(
         records(1, version=1), FACTS
     ),
 }

@@ -45,7 +45,7 @@ def select_rave(trees, t, index):
                 continue
         seen = np.float64(amaf_visits[action])
         if seen > 0.0 and not is_proven:
-            beta = seen / (count + seen + count * seen / rules.rave)
+            beta = seen / (count + seen + count * seen / rules.rave_equivalence)
             q += beta * (amaf_sums[action] / seen - q)
         score = q + explore * decode_prior(edge.prior) / (1.0 + count)
         if score > best_score or (score == best_score and action < best_action):

@@ -72,7 +72,7 @@ class Volunteers:
         before = self.share.invitation()
         if before is not None and before.run != self.run:
             raise UserError(
-                f"run.share = {self.share.location} is of another run, of {before.game}:"
+                f"run.shared_folder = {self.share.location} is of another run, of {before.game}:"
                 " name an empty folder"
             )
         self.share.sweep()
@@ -149,11 +149,11 @@ class Volunteers:
                 raise UserError(
                     f"game {record.game_id} of {name} has a number or a seed of another run"
                 )
-            if 0 < self.config.run.share_lag < self.version - record.version:
+            if 0 < self.config.run.max_version_lag < self.version - record.version:
                 raise UserError(
                     f"game {record.game_id} of {name} was played with version {record.version} of"
                     f" the weights, {self.version - record.version} behind"
-                    f" (run.share_lag = {self.config.run.share_lag})"
+                    f" (run.max_version_lag = {self.config.run.max_version_lag})"
                 )
             play_moves(self.game, record)
         worker = f"{extra.get('worker', '?')} (share)"
