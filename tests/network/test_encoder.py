@@ -150,7 +150,7 @@ def test_the_replay_window_makes_batches_for_the_networks_encoder() -> None:
         for record in records:
             replay.add(record)
     one, other = (
-        replay.sample(50, np.random.default_rng(0), root_value_mix=0.3) for replay in replays
+        replay.sample(50, np.random.default_rng(0), q_ratio=0.3) for replay in replays
     )
     assert one.globals is None and other.globals is not None
     own = Encoder.of(TICTACTOE)
