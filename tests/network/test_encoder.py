@@ -149,9 +149,7 @@ def test_the_replay_window_makes_batches_for_the_networks_encoder() -> None:
     for replay in replays:
         for record in records:
             replay.add(record)
-    one, other = (
-        replay.sample(50, np.random.default_rng(0), q_ratio=0.3) for replay in replays
-    )
+    one, other = (replay.sample(50, np.random.default_rng(0), q_ratio=0.3) for replay in replays)
     assert one.globals is None and other.globals is not None
     own = Encoder.of(TICTACTOE)
     assert one.planes.shape[1:] == own.planes and other.planes.shape[1:] == (1, 3, 3)
