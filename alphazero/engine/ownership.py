@@ -1,4 +1,4 @@
-"""Score and ownership as a network expects them, for a position and after the moves in it."""
+"""Score and ownership as a network predicts them, for a position and after each move in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,67 +8,65 @@ import numpy as np
 from alphazero.engine.engine import Engine
 from alphazero.game import Position
 
-NEEDED = ("ownership", "score")
+HEADS = ("ownership", "score")
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """For the player to move in the position that was asked about."""
+class Prediction:
+    """The expected end of a game, for the player to move in the position asked about."""
 
-    score: float  # in points
-    ownership: list[float] = field(repr=False)  # in [-1, 1], point by point from the top left
+    score: float  # points
+    ownership: list[float] = field(repr=False)  # [points] in [-1, 1], from the top left
 
 
-@dataclass
-class Outlook:
-    """What a network's other heads say of a position, each move being looked at once."""
+class Predictor:
+    """Predictions for one position and its moves, each made once."""
 
-    now: Expectation
-    _engine: Engine
-    _position: Position
-    _after: dict[int, Expectation] = field(default_factory=dict)
+    def __init__(self, engine: Engine, position: Position) -> None:
+        self._engine, self._position = engine, position
+        self._after: dict[int, Prediction] = {}
+        self.now = predict(engine, [position])[0]
 
-    def after(self, actions: Sequence[int]) -> list[Expectation]:
-        """What is expected once each of these moves has been made."""
+    def after(self, actions: Sequence[int]) -> list[Prediction]:
+        """Predict the end after each of these moves."""
         new = [action for action in dict.fromkeys(actions) if action not in self._after]
         positions = []
         for action in new:
             position = self._position.copy()
             position.play(action)
             positions.append(position)
-        for action, expectation in zip(new, expect(self._engine, positions), strict=True):
-            self._after[action] = _turned(expectation)
+        for action, prediction in zip(new, predict(self._engine, positions), strict=True):
+            self._after[action] = _for_opponent(prediction)
         return [self._after[action] for action in actions]
 
 
-def outlook(engine: Engine, position: Position) -> Outlook | None:
-    """The outlook from a position of a game of stones; None if the engine knows only values."""
-    if position.game.stones is None or not engine.auxiliary([position]).keys() >= set(NEEDED):
+def predictor(engine: Engine, position: Position) -> Predictor | None:
+    """The predictor for a position; None without a network that has the heads for it."""
+    if position.game.stones is None or not engine.auxiliary([position]).keys() >= set(HEADS):
         return None
-    return Outlook(expect(engine, [position])[0], engine, position)
+    return Predictor(engine, position)
 
 
-def expect(engine: Engine, positions: Sequence[Position]) -> list[Expectation]:
-    """For the player to move in each position. The score of a finished game is what it is."""
+def predict(engine: Engine, positions: Sequence[Position]) -> list[Prediction]:
+    """Predict the end of each game, for the player to move. Finished games are scored."""
     if not positions:
         return []
-    answers = engine.auxiliary(list(positions))
-    found = []
+    heads = engine.auxiliary(list(positions))
+    predictions = []
     for row, position in enumerate(positions):
         stones = position.game.stones
         assert stones is not None, "only games of stones have points"
-        ownership, score = answers["ownership"][row], float(answers["score"][row].ravel()[0])
-        score *= ownership.size  # it is told as a share of the board's points
+        ownership, score = heads["ownership"][row], float(heads["score"][row].ravel()[0])
+        score *= ownership.size  # the head predicts points per point of the board
         if position.is_over:
             sign = 1 if position.to_play == 0 else -1
             score = sign * stones.score(position.state, None)
             owners = stones.area(position.state, None)
             ownership = sign * ((owners == 1).astype(np.float32) - (owners == 2))
-        found.append(Expectation(score, ownership.ravel().astype(float).tolist()))
-    return found
+        predictions.append(Prediction(score, ownership.ravel().astype(float).tolist()))
+    return predictions
 
 
-def _turned(expectation: Expectation) -> Expectation:
-    """For the other player."""
-    ownership = [0.0 - value for value in expectation.ownership]
-    return Expectation(0.0 - expectation.score, ownership)
+def _for_opponent(prediction: Prediction) -> Prediction:
+    ownership = [0.0 - value for value in prediction.ownership]  # never -0.0
+    return Prediction(0.0 - prediction.score, ownership)

@@ -1,7 +1,7 @@
-"""Whose points are whose before a game of stones has ended, and which stones are dead at its end.
+"""Territory of a game of stones: the expected owner of every point, dead stones, the score.
 
-The estimate comes from the network if it has a head for ownership, else from random playouts to the
-end; stones and eyes that no attack can take are counted for certain.
+The estimate comes from the network's ownership head or, without one, from random playouts to the
+end. Stones and eyes that no attack can take are certain.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from alphazero.game import Position, Stones
 from alphazero.terminal.style import ROW
 
 PLAYOUTS = 400
-LOST = -0.3  # a chain is dead if its points are expected to be the opponent's more than so
-LIKELY = 0.3  # expectation from which a point is shown as somebody's
+DEAD_BELOW = -0.3  # mean ownership, for its own player, below which a chain is dead
+LIKELY = 0.3  # ownership from which a point counts as a player's
 STONES = "XO"  # of the two players on a drawn board
 DEAD = "xo"
 POINTS = "bw"  # points of the two players without a stone
@@ -24,29 +24,29 @@ Auxiliary = Callable[[list[Position]], dict[str, np.ndarray]]  # as `Engine.auxi
 
 
 class Estimate(NamedTuple):
-    """What is expected of a position."""
+    """The expected end of a game. Values are for the first player."""
 
-    ownership: np.ndarray  # float32 [H, W] in [-1, 1], 1 the first player's
-    dead: np.ndarray  # bool [H, W]: stones that will be captured or taken off
-    score: float  # points of the first player less those of the second, komi included
-    compensation: float  # the part of the score that is no points of the board: komi, handicap
+    ownership: np.ndarray  # float32 [H, W] in [-1, 1], 1 for the first player
+    dead: np.ndarray  # bool [H, W]: stones that will be captured or removed
+    score: float  # the first player's points minus the second's, komi and handicap included
+    compensation: float  # the part of the score for komi and handicap
 
     def sure_score(self, player: int) -> float:
-        """The player's score if all points that are not clearly the player's go to the other."""
+        """The player's score if every point that is not likely the player's is the opponent's."""
         sign = 1 if player == 0 else -1
         points = np.where(sign * self.ownership > LIKELY, 1, -1).sum()
         return float(points) + sign * self.compensation
 
 
 def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimate:
-    """What is expected of a position of a game of stones, whether it is over or not."""
+    """Estimate the end of a game of stones, from a position that may be over already."""
     stones = position.game.stones
     assert stones is not None, "a game of stones"
     state = position.state
     board = stones.board(state)
     unfinished = position.copy()
     while position.is_over and unfinished.last_action == board.size:
-        unfinished.undo()  # the passes: networks have seen positions of games under way
+        unfinished.undo()  # the passes: networks are trained on unfinished games
     heads = auxiliary([unfinished])
     sign = 1 if unfinished.to_play == 0 else -1
     if "ownership" in heads:
@@ -66,14 +66,14 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
 
 
 def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
-    """The mean owner of every point, float32 [H, W], after random playouts with either player to
-    move first."""
+    """The mean owner of every point, float32 [H, W], over random playouts, in half of which either
+    player moves first."""
     game = position.game
     states = game.empty_states(PLAYOUTS)
     board = stones.board(position.state)
     for player in (0, 1):
         states[player] = position.state
-        stones.set_up(states[player], board, player)  # without the passes, if there were any
+        stones.set_up(states[player], board, player)  # without passes before
     states[2:] = np.tile(states[:2], PLAYOUTS // 2 - 1)
     seeds = np.random.default_rng(seed).integers(2**63, size=PLAYOUTS).astype(np.uint64)
     game.playout_batch(states, seeds, np.empty(PLAYOUTS, np.float32))
@@ -82,17 +82,17 @@ def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
 
 
 def dead_stones(board: np.ndarray, ownership: np.ndarray) -> np.ndarray:
-    """Chains whose points are expected to be the opponent's, bool [H, W]."""
+    """The stones of chains whose points are likely the opponent's, bool [H, W]."""
     dead = np.zeros(board.shape, bool)
     for chain in chains(board):
         rows, columns = zip(*chain, strict=True)
         mine = ownership[rows, columns].mean() * (1 if board[chain[0]] == 1 else -1)
-        dead[rows, columns] = mine < LOST
+        dead[rows, columns] = mine < DEAD_BELOW
     return dead
 
 
 def chains(board: np.ndarray) -> list[list[tuple[int, int]]]:
-    """All chains of a board as lists of points (row, column)."""
+    """All chains of a board int8 [H, W], each a list of points (row, column)."""
     left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
     return [chain_at(board, point, left) for point in sorted(left) if point in left]
 
@@ -100,12 +100,12 @@ def chains(board: np.ndarray) -> list[list[tuple[int, int]]]:
 def chain_at(
     board: np.ndarray, point: tuple[int, int], left: set[tuple[int, int]] | None = None
 ) -> list[tuple[int, int]]:
-    """The chain at a point; its points are taken out of `left`."""
+    """The chain at a point. Its points are removed from `left`, the stones to look at."""
     if left is None:
         left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
     left.remove(point)
     chain = [point]
-    for row, column in chain:  # grows meanwhile
+    for row, column in chain:  # which grows during the loop
         for beside in ((row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)):
             if beside in left and board[beside] == board[point]:
                 left.remove(beside)

@@ -13,7 +13,7 @@ from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.engine.engine import Engine
 from alphazero.engine.host import EngineHost
 from alphazero.engine.limits import SearchLimits, SearchRequest
-from alphazero.engine.ownership import Outlook, outlook
+from alphazero.engine.ownership import Predictor, predictor
 from alphazero.engine.territory import estimate
 from alphazero.errors import RequestError
 from alphazero.formats.rulesets import Rules, Rulesets, read_katago
@@ -46,7 +46,7 @@ class Study:
     def run(self, stop: Callable[[], bool], report: Callable[[dict[str, Any]], None]) -> None:
         """Search, and report what was found, in between too if the question wants it."""
         query, position = self.query, self.position
-        known = outlook(self.engine, position)
+        known = predictor(self.engine, position)
         limit = self.engine.limits(full_strength=True)
         if query.visits is not None:
             limit = SearchLimits(simulations=query.visits, seconds=query.seconds)
@@ -82,7 +82,7 @@ class Study:
 
     # -- as JSON -----------------------------------------------------------------------------------
 
-    def answer(self, thought: Analysis, known: Outlook | None, is_during: bool) -> dict[str, Any]:
+    def answer(self, thought: Analysis, known: Predictor | None, is_during: bool) -> dict[str, Any]:
         lines = [line for line in thought.moves if line.visits] or thought.moves[:1]
         after = known.after([line.action for line in lines]) if known else None
         sign = self._sign()

@@ -119,11 +119,11 @@ class Reporter:
     ) -> None:
         self._session, self._options = session, options
         self._position, self._style = position, style
-        self._outlook = None
+        self._predictor = None
         if style is not analyze_format.leela:
-            from alphazero.engine.ownership import outlook
+            from alphazero.engine.ownership import predictor
 
-            self._outlook = outlook(session.engine, position)
+            self._predictor = predictor(session.engine, position)
 
     def __call__(self, analysis: "Analysis") -> None:
         """Write one line, if there is a move to report."""
@@ -147,14 +147,14 @@ class Reporter:
             with_moves_ownership=options.switches.get("movesOwnership", False),
             pv_visits_keys=tuple(key for key in PV_VISITS_KEYS if options.switches.get(key)),
         )
-        if self._outlook is None or not shown:
+        if self._predictor is None or not shown:
             return report
-        expected = self._outlook.after([info.action for info in shown])
+        expected = self._predictor.after([info.action for info in shown])
         for move, after in zip(moves, expected, strict=True):
             move.score, move.ownership = after.score, after.ownership
-        report.score = self._outlook.after([analysis.moves[0].action])[0].score
+        report.score = self._predictor.after([analysis.moves[0].action])[0].score
         if options.switches.get("ownership"):
-            report.ownership = self._outlook.now.ownership
+            report.ownership = self._predictor.now.ownership
         return report
 
 

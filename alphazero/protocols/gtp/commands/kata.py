@@ -209,7 +209,7 @@ def raw_nn(session: Session, arguments: Arguments) -> str:
 
 def network_outputs(session: Session, symmetry: int) -> str:
     """The outputs under one symmetry, for White."""
-    from alphazero.engine.ownership import outlook
+    from alphazero.engine.ownership import predictor
 
     state = session.state
     position = state.to_move()
@@ -226,7 +226,7 @@ def network_outputs(session: Session, symmetry: int) -> str:
         f"{float(probability):.6f}" if is_legal else "NAN"
         for probability, is_legal in zip(probabilities, position.legal_mask(), strict=True)
     ]
-    known = outlook(session.engine, position)
+    known = predictor(session.engine, position)
     if known is not None:
         lines.append(f"whiteLead {sign * known.now.score:.6f}")
     lines += ["policy", *rows_of(texts[: state.pass_action], state.size)]
