@@ -236,11 +236,11 @@ def perft(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    from alphazero.arena.players import find_weights
     from alphazero.game import load
+    from alphazero.network.find import weights_path
     from alphazero.network.weights import load_weights, read_header, save_weights
 
-    source = find_weights(Path(options.source))
+    source = weights_path(options.source)
     header = read_header(source)
     parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
     game = load(options.game or ":".join(filter(None, (header["game"], parameters))))

@@ -32,7 +32,8 @@ from alphazero.arena.uci_client import UciEngine, UciLimits, pieces_of
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
 from alphazero.game import Game
-from alphazero.network.evaluator import Evaluator, RolloutEvaluator, TracedRolloutEvaluator
+from alphazero.network import find
+from alphazero.network.evaluator import RolloutEvaluator, TracedRolloutEvaluator
 
 SIMULATIONS = 200  # of a network player unless it says otherwise
 MOST_PROCESSES = 4  # of an external program, unless it says otherwise
@@ -144,10 +145,8 @@ def _make_checkpoint(spec: Spec, game: Game, ask: Ask | None) -> Player:
 
 
 def _make_pretrained(spec: Spec, game: Game, ask: Ask | None) -> Player:
-    from alphazero.network.weights import pretrained
-
     simulations = spec.count("simulations") if spec.argument else SIMULATIONS
-    path = pretrained(game)
+    path = find.pretrained(game)
     if path is None:
         raise UserError(f"player {spec.text!r}: no trained network for {game.spec} is included")
     return _network_player(spec, game, path, simulations)
@@ -157,36 +156,14 @@ def _network_player(spec: Spec, game: Game, path: Path, simulations: int) -> Pla
     # PUCT: with more than a few dozen simulations it plays as well as a Gumbel root, and its visits
     # can be read by people.
     config = SearchConfig(policy="puct", simulations=simulations)
-    evaluator = _load_evaluator(path, game, spec.options.get("device", "auto"))
+    evaluator = find.evaluator(game, path, device=spec.options.get("device", "auto"))
     return SearchPlayer(game, evaluator, config, spec.text, spec.number("temperature", 0.0))
 
 
 def _make_policy(spec: Spec, game: Game, ask: Ask | None) -> Player:
-    evaluator = _load_evaluator(Path(spec.argument), game, spec.options.get("device", "auto"))
+    path = Path(spec.argument)
+    evaluator = find.evaluator(game, path, device=spec.options.get("device", "auto"))
     return PolicyPlayer(game, evaluator, spec.text, spec.number("temperature", 0.0))
-
-
-def _load_evaluator(path: Path, game: Game, device: str) -> Evaluator:
-    """The network of a weights file, of a checkpoint, or of the newest checkpoint of a run."""
-    from alphazero.network.network_evaluator import NetworkEvaluator
-    from alphazero.network.weights import load_weights
-
-    network, _ = load_weights(find_weights(path), game)
-    return NetworkEvaluator(network, device)
-
-
-def find_weights(path: Path) -> Path:
-    """The weights file or checkpoint that a path means. Raises UserError for a run without any."""
-    path = path.expanduser()
-    checkpoints = path / "checkpoints"
-    if not checkpoints.is_dir():
-        return path
-    from alphazero.learning.checkpoint import latest
-
-    newest = latest(checkpoints)
-    if newest is None:
-        raise UserError(f"the run {path} has no checkpoint yet")
-    return newest
 
 
 UCI_OPTIONS = ("seconds", "nodes", "depth", "timeout", "processes")

@@ -4,12 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-import alphazero
-from alphazero.arena.players import find_weights
 from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
 from alphazero.config import RAVE, PuctConfig, SearchConfig
@@ -23,6 +20,7 @@ from alphazero.engine.options import (
 )
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
+from alphazero.network import find
 from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import CachedEvaluator, Evaluator, Leaves, cached
 from alphazero.search.search import Search
@@ -36,8 +34,6 @@ CONTINUATION_SIMULATIONS = 400  # spent on the continuation of a move other than
 LEAVES_PER_TREE = 8  # so that one tree fills a small batch
 SIMULATIONS_PER_LEAF = 64  # with fewer per leaf of a batch the search would be too blind
 SLOW_SECONDS = 2.0  # after which a person is told what is being waited for
-# The folder of the package's networks, known here without torch, which takes seconds to import.
-PRETRAINED = Path(alphazero.__file__).parent / "pretrained"
 
 
 def never() -> bool:
@@ -377,14 +373,8 @@ def find_evaluator(
 
     Without a network: the game's tactics or random rollouts. Raises UserError.
     """
-    if network is None and not (PRETRAINED / f"{game.name}.safetensors").exists():
+    path = find.pretrained(game) if network is None else network
+    if path is None:
         return without_network(game)
-    from alphazero.network.network_evaluator import NetworkEvaluator
-    from alphazero.network.weights import load_weights, pretrained
-
-    path = pretrained(game) if network is None else find_weights(Path(network))
-    if path is None:  # the package's networks are for other parameters of this game
-        return without_network(game)
-    weights, _ = load_weights(path, game)
     source = "the package's network" if network is None else f"the network {network}"
-    return NetworkEvaluator(weights, device, threads=threads), source
+    return find.evaluator(game, path, device=device, threads=threads), source

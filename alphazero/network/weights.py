@@ -30,7 +30,6 @@ from alphazero.network.architectures.resnet import Network, build
 
 VERSION = 1
 FILE_NAME = "weights.safetensors"  # in a checkpoint's directory
-PRETRAINED = Path(__file__).parent.parent / "pretrained"
 HEADER = {
     "version": int,
     "game": str,
@@ -42,6 +41,10 @@ HEADER = {
     "checksum": int,
     "extra": dict,
 }
+
+
+class Damaged(UserError):
+    """A weights file cannot be read or is not what was written."""
 
 
 def weights_of(network: Network) -> dict[str, np.ndarray]:
@@ -126,7 +129,7 @@ def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]
     if problem := misfit(header, game):
         raise UserError(f"{path} {problem}")
     if checksum(weights) != header["checksum"]:
-        raise UserError(f"{path} is damaged: its checksum is wrong")
+        raise Damaged(f"{path} is damaged: its checksum is wrong")
     try:
         network = build(game, NetworkConfig(**header["network"]))
         copy_weights(weights, network)
@@ -135,18 +138,16 @@ def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]
     return network.eval(), header
 
 
-def pretrained(game: Game) -> Path | None:
-    """The weights file for a game that comes with the package, if one fits. Of several, as of
-    NAME.safetensors and NAME-19.safetensors, it is that for the board nearest in size."""
-    found: list[tuple[int, Path]] = []
-    for path in sorted(PRETRAINED.glob(f"{game.name}*.safetensors")):
-        header = read_header(path)
-        if not misfit(header, game):
-            found.append((abs(sum(header["planes"][1:]) - sum(game.planes[1:])), path))
-    return min(found)[1] if found else None
+def check_weights(path: Path | str) -> None:
+    """Compare a weights file with its checksum. Raises Damaged; UserError for a newer format."""
+    path = weights_file(path)
+    header, weights = read_file(path)
+    if checksum(weights) != header["checksum"]:
+        raise Damaged(f"{path} is damaged: its checksum is wrong")
 
 
 def weights_file(path: Path | str) -> Path:
+    """The weights file at a path, which may be a checkpoint's folder."""
     path = Path(path)
     return path / FILE_NAME if path.is_dir() else path
 
@@ -158,9 +159,9 @@ def read_header(path: Path | str) -> dict[str, Any]:
         with safetensors.safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
     except OSError as error:
-        raise UserError(f"cannot read the network {path}: {error.strerror or error}") from error
+        raise Damaged(f"cannot read the network {path}: {error.strerror or error}") from error
     except safetensors.SafetensorError as error:
-        raise UserError(f"{path} is not a safetensors file, or is cut off ({error})") from error
+        raise Damaged(f"{path} is not a safetensors file, or is cut off ({error})") from error
     return parse_header(path, metadata)
 
 
@@ -176,13 +177,13 @@ def parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             else [name for name, kind in HEADER.items() if not isinstance(header.get(name), kind)]
         )
     except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged: its header cannot be read ({error!r})") from error
+        raise Damaged(f"{path} is damaged: its header cannot be read ({error!r})") from error
     if version > VERSION:
         raise UserError(
             f"{path} has format {version}, of a newer program: this one reads up to {VERSION}"
         )
     if bad:
-        raise UserError(f"{path} is damaged: its header lacks {', '.join(bad)}")
+        raise Damaged(f"{path} is damaged: its header lacks {', '.join(bad)}")
     return header
 
 

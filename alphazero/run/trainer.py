@@ -8,12 +8,11 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from alphazero.arena.exhaustive import Proof, prove_unbeaten
-from alphazero.arena.players import find_weights, make_player
+from alphazero.arena.players import make_player
 from alphazero.config import Config, to_toml
 from alphazero.data.record import GameRecord, start_states
 from alphazero.data.replay import Replay
@@ -25,6 +24,7 @@ from alphazero.game import Game, Position
 from alphazero.learning import checkpoint
 from alphazero.learning.distributed import make_learner
 from alphazero.network.architectures.resnet import Network
+from alphazero.network.find import weights_path
 from alphazero.network.weights import load_weights
 from alphazero.picture import board_picture
 from alphazero.run.evaluation import Examiner
@@ -337,7 +337,7 @@ def network_to_begin_with(config: Config, game: Game) -> Network | None:
     start = config.run.start_from
     if not start:
         return None
-    network, _ = load_weights(find_weights(Path(start)), game)
+    network, _ = load_weights(weights_path(start), game)
     for name, wanted in asdict(config.network).items():
         if (found := getattr(network.config, name)) != wanted:
             raise UserError(

@@ -72,7 +72,7 @@ def test_both_players_see_the_same() -> None:
 
 
 def test_it_stands_in_for_a_network_where_there_is_none(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr("alphazero.engine.engine.PRETRAINED", tmp_path)
+    monkeypatch.setattr("alphazero.network.find.PRETRAINED", tmp_path)
     assert find_evaluator(CHESS, None)[1] == "material and captures"
     assert find_evaluator(load("connect4"), None)[1] == "random rollouts"
     with pytest.raises(ValueError, match="does not say what is noisy"):

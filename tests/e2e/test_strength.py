@@ -42,7 +42,7 @@ def share_of_best_moves(player: Player) -> tuple[float, float]:
 
 
 def pretrained(kind: str) -> str:
-    from alphazero.network.weights import pretrained as find
+    from alphazero.network.find import pretrained as find
 
     path = find(load("connect4"))
     assert path is not None, "the package has no network for Connect Four"

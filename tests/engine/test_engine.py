@@ -15,6 +15,7 @@ from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.game import load
+from alphazero.network import find
 from alphazero.network.evaluator import Evaluation, RolloutEvaluator
 
 CONNECT4 = load("connect4")
@@ -339,7 +340,7 @@ def test_without_a_network_it_plays_rollouts_and_says_so(monkeypatch):
 
 
 def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(find, "PRETRAINED", tmp_path)
     heard: list[str] = []
     game = load("go:size=5")
     engine = make_engine(game, EngineOptions(simulations=40), heard.append)
@@ -371,10 +372,7 @@ def test_a_network_is_named_and_used(weights):
 
 
 def test_the_packages_own_network_is_taken_where_there_is_one(weights, tmp_path, monkeypatch):
-    from alphazero.network import weights as networks
-
-    monkeypatch.setattr(engines, "PRETRAINED", tmp_path)
-    monkeypatch.setattr(networks, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(find, "PRETRAINED", tmp_path)
     assert isinstance(find_evaluator(TICTACTOE, None)[0], RolloutEvaluator)
     weights.rename(tmp_path / "tic-tac-toe.safetensors")
     evaluator, source = find_evaluator(TICTACTOE, None)

@@ -13,8 +13,8 @@ from alphazero.engine.engine import Engine
 from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
+from alphazero.network import find
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
-from alphazero.protocols.gtp import session
 from alphazero.protocols.gtp.codec import parse
 from alphazero.protocols.gtp.server import answer
 from alphazero.protocols.gtp.session import GtpOptions, Reply, Session
@@ -154,8 +154,7 @@ def knowing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if the package came without networks: the engine plays with rollouts."""
-    monkeypatch.setattr(engine, "PRETRAINED", tmp_path)
-    monkeypatch.setattr(session, "PRETRAINED", tmp_path / "none.safetensors")
+    monkeypatch.setattr(find, "PRETRAINED", tmp_path)
 
 
 @pytest.fixture

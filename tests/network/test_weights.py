@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
-from alphazero.game import Game, load
-from alphazero.network import weights as weights_module
+from alphazero.game import Game
 from alphazero.network.architectures.resnet import build
 from alphazero.network.weights import (
     copy_weights,
     load_weights,
     pack_weights,
-    pretrained,
     read_header,
     save_weights,
     weights_of,
@@ -280,28 +278,6 @@ def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -
     with pytest.raises(UserError, match="cannot write"):
         save_weights(tmp_path / "file" / "net.safetensors", build(GAME, CONFIG), GAME)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-def test_pretrained_networks_are_found_where_they_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weights_module, "PRETRAINED", tmp_path)
-    assert pretrained(GAME) is None
-    save_weights(tmp_path / "made-up.safetensors", build(GAME, CONFIG), GAME)
-    assert pretrained(GAME) == tmp_path / "made-up.safetensors"
-    assert pretrained(replace(GAME, parameters={"size": 5, "komi": 0.5})) is None
-    assert pretrained(replace(GAME, name="other")) is None
-
-
-def test_of_several_networks_the_one_for_the_nearest_board_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weights_module, "PRETRAINED", tmp_path)
-    for file, size in (("go", 5), ("go-9", 9)):
-        game = load(f"go:size={size}")
-        save_weights(tmp_path / f"{file}.safetensors", build(game, CONFIG), game)
-    for size, file in ((5, "go"), (6, "go"), (8, "go-9"), (13, "go-9")):
-        assert pretrained(load(f"go:size={size}")) == tmp_path / f"{file}.safetensors"
 
 
 def test_half_precision_takes_half_the_space_and_keeps_the_answers(tmp_path):

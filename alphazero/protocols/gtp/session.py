@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import alphazero
@@ -15,6 +14,7 @@ from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
 from alphazero.engine.resignation import Resignation
 from alphazero.errors import RequestError, UserError
+from alphazero.network.find import has_pretrained
 from alphazero.protocols.gtp.codec import body, header
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "AlphaZero"
 GO = "go"  # the game that the protocol is named after
-PRETRAINED = Path(alphazero.__file__).parent / "pretrained" / f"{GO}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Session:
     @property
     def has_network(self) -> bool:
         """True if a network tells score and ownership, as all networks for Go do."""
-        return self.options.engine.network is not None or PRETRAINED.exists()
+        return self.options.engine.network is not None or has_pretrained(GO)
 
     def begin_game(self) -> None:
         """Forget what belongs to the game before, and make the engine for the board there is."""
