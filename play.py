@@ -1,4 +1,4 @@
-"""Play against the engine, or watch it play: `python play.py --game connect4 --vs-human`."""
+"""Play against the engine from a checkout: `python play.py` is `alphazero play`."""
 
 import sys
 

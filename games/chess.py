@@ -16,8 +16,9 @@ import numpy as np
 
 from alphazero.game import Game, Pieces, Tactics
 from alphazero.game.jit import kernel
-from games.chess_attacks_rules import checking_pieces
-from games.chess_fen_rules import (
+
+from .chess_attacks_rules import checking_pieces
+from .chess_fen_rules import (
     STANDARD,
     fill,
     pieces_of,
@@ -27,14 +28,14 @@ from games.chess_fen_rules import (
     view_board,
     write_fen,
 )
-from games.chess_moves_rules import list_moves
-from games.chess_notation_rules import read_move, write_san, write_uci
-from games.chess_perft_rules import perft
-from games.chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
-from games.chess_reasons_rules import claim, how_ended, marked_squares, why_illegal
-from games.chess_rules import MAX_MOVES, PAST, SCRATCH_MOVES, STATE, judge, play_move, settle
-from games.chess_tables_rules import NUM_ACTIONS
-from games.chess_tactics_rules import gain, list_all, list_noisy, value
+from .chess_moves_rules import list_moves
+from .chess_notation_rules import read_move, write_san, write_uci
+from .chess_perft_rules import perft
+from .chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
+from .chess_reasons_rules import claim, how_ended, marked_squares, why_illegal
+from .chess_rules import MAX_MOVES, PAST, SCRATCH_MOVES, STATE, judge, play_move, settle
+from .chess_tables_rules import NUM_ACTIONS
+from .chess_tactics_rules import gain, list_all, list_noisy, value
 
 DRAWS = {"claimed": (3, 100), "automatic": (5, 150)}  # repetitions, plies without progress
 # Pawns make at most 16 * 6 moves and 30 pieces are captured; between two such moves, before the

@@ -12,7 +12,8 @@ of dependent steps), obstruction difference 4.5 (5.8), magic bitboards 2.8 (10.0
 import numpy as np
 
 from alphazero.game.jit import byte_swap, kernel, lowest_bit
-from games.chess_tables_rules import (
+
+from .chess_tables_rules import (
     ANTIDIAGONAL_LINE,
     DIAGONAL_LINE,
     FILE_A,

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alphazero.game import BoardView, Cell
-from games.chess_attacks_rules import checking_pieces
-from games.chess_rules import STATE, settle
+
+from .chess_attacks_rules import checking_pieces
+from .chess_rules import STATE, settle
 
 State = Any
 STANDARD = 518  # number of the usual start position among those of Chess960

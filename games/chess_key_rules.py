@@ -7,7 +7,8 @@ to castle and a possible capture in passing are (FIDE Laws 9.2.3).
 import numpy as np
 
 from alphazero.game.jit import kernel, lowest_bit
-from games.chess_attacks_rules import ONE, TURN, ZERO, kind_on
+
+from .chess_attacks_rules import ONE, TURN, ZERO, kind_on
 
 # Both players' pieces, rooks that may castle, files of en passant, Black to move.
 _RANDOM = np.random.default_rng(64).integers(1, 2**64, 2 * 6 * 64 + 64 + 8 + 1, dtype=np.uint64)

@@ -6,7 +6,8 @@ All kernels work on any record that has the fields of `chess_attacks_rules.BOARD
 import numpy as np
 
 from alphazero.game.jit import byte_swap, kernel, lowest_bit
-from games.chess_attacks_rules import (
+
+from .chess_attacks_rules import (
     BISHOP,
     EIGHT,
     LOW_6,
@@ -31,7 +32,7 @@ from games.chess_attacks_rules import (
     rook_attacks,
     slider_checks,
 )
-from games.chess_tables_rules import (
+from .chess_tables_rules import (
     ACTIONS,
     ANTIDIAGONAL_LINE,
     DIAGONAL_LINE,

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from games.chess_attacks_rules import checking_pieces
-from games.chess_fen_rules import FILES, pieces_of, relative, square_name
-from games.chess_moves_rules import list_moves
-from games.chess_rules import SCRATCH_MOVES, STATE, play_move
-from games.chess_tables_rules import ACTIONS, MOVES, OFF_BOARD, PLANES, PROMOTION_PLANES
+from .chess_attacks_rules import checking_pieces
+from .chess_fen_rules import FILES, pieces_of, relative, square_name
+from .chess_moves_rules import list_moves
+from .chess_rules import SCRATCH_MOVES, STATE, play_move
+from .chess_tables_rules import ACTIONS, MOVES, OFF_BOARD, PLANES, PROMOTION_PLANES
 
 State = Any
 NAMES = {"p": "pawn", "n": "knight", "b": "bishop", "r": "rook", "q": "queen", "k": "king"}

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel
-from games.chess_attacks_rules import BOARD
-from games.chess_moves_rules import list_moves, make_move
-from games.chess_notation_rules import legal_actions
-from games.chess_rules import SCRATCH_MOVES
+
+from .chess_attacks_rules import BOARD
+from .chess_moves_rules import list_moves, make_move
+from .chess_notation_rules import legal_actions
+from .chess_rules import SCRATCH_MOVES
 
 BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
 

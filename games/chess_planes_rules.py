@@ -13,7 +13,8 @@ start of a game from a set position, is in its place.
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel, lowest_bit
-from games.chess_attacks_rules import (
+
+from .chess_attacks_rules import (
     BISHOP,
     EIGHT,
     LOW_6,
@@ -26,8 +27,8 @@ from games.chess_attacks_rules import (
     TURN,
     ZERO,
 )
-from games.chess_moves_rules import D1, F1, S12, moved
-from games.chess_rules import CASTLED, IN_PASSING, PAST, PROMOTED, S18, times_before
+from .chess_moves_rules import D1, F1, S12, moved
+from .chess_rules import CASTLED, IN_PASSING, PAST, PROMOTED, S18, times_before
 
 POSITION_PLANES = 14
 OTHER_PLANES = 7

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from games.chess_attacks_rules import checking_pieces
-from games.chess_fen_rules import PLAYERS, pieces_of, relative, square_name
-from games.chess_moves_rules import make_move, pass_move
-from games.chess_notation_rules import (
+from .chess_attacks_rules import checking_pieces
+from .chess_fen_rules import PLAYERS, pieces_of, relative, square_name
+from .chess_moves_rules import make_move, pass_move
+from .chess_notation_rules import (
     NAMES,
     Squares,
     is_mine,
@@ -19,8 +19,8 @@ from games.chess_notation_rules import (
     squares_of,
     steps,
 )
-from games.chess_rules import CASTLED, is_dead, times_before
-from games.chess_tables_rules import KING_STEPS
+from .chess_rules import CASTLED, is_dead, times_before
+from .chess_tables_rules import KING_STEPS
 
 State = Any
 

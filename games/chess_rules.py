@@ -8,7 +8,8 @@ instead of some 300 for the positions themselves.
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel, popcount
-from games.chess_attacks_rules import (
+
+from .chess_attacks_rules import (
     BOARD,
     EIGHT,
     KING,
@@ -26,15 +27,15 @@ from games.chess_attacks_rules import (
     knight_attacks,
     knights_of,
 )
-from games.chess_key_rules import (
+from .chess_key_rules import (
     BLACK_TO_MOVE,
     castling_key,
     en_passant_key,
     full_key,
     piece_key,
 )
-from games.chess_moves_rules import C1, D1, F1, G1, S12, add_en_passant, list_moves, make_move
-from games.chess_tables_rules import (
+from .chess_moves_rules import C1, D1, F1, G1, S12, add_en_passant, list_moves, make_move
+from .chess_tables_rules import (
     ANTIDIAGONAL_LINE,
     DARK,
     DIAGONAL_LINE,

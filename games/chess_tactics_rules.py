@@ -7,7 +7,8 @@ middle of a game and once as at its end; how much of the pieces is left says how
 import numpy as np
 
 from alphazero.game.jit import kernel, lowest_bit, popcount
-from games.chess_attacks_rules import (
+
+from .chess_attacks_rules import (
     BISHOP,
     KING,
     KNIGHT,
@@ -29,7 +30,7 @@ from games.chess_attacks_rules import (
     knights_of,
     pinned_pieces,
 )
-from games.chess_moves_rules import (
+from .chess_moves_rules import (
     S12,
     add_en_passant,
     add_moves,
@@ -37,7 +38,7 @@ from games.chess_moves_rules import (
     add_piece_moves,
     list_moves,
 )
-from games.chess_tables_rules import KING_STEPS, MOVES, RANK_8
+from .chess_tables_rules import KING_STEPS, MOVES, RANK_8
 
 MATERIAL = ((85, 325, 335, 480, 980, 0), (110, 300, 315, 530, 950, 0))  # middle, end
 WORTH = np.array([1, 3, 3, 5, 9, 20, 0], np.int64)  # of a capture, by kind

@@ -28,11 +28,12 @@ import numpy as np
 
 from alphazero.game import Auxiliary, Game, Symmetries
 from alphazero.game.jit import kernel
-from games.go_board_rules import RULES, Board, check_komi, find_rules
-from games.go_ko_rules import mark_forbidden, position_key
-from games.go_life_rules import count_score, fill_final_area, mark_settled, white_points
-from games.go_playout_rules import weigh_moves
-from games.go_rules import (
+
+from .go_board_rules import RULES, Board, check_komi, find_rules
+from .go_ko_rules import mark_forbidden, position_key
+from .go_life_rules import count_score, fill_final_area, mark_settled, white_points
+from .go_playout_rules import weigh_moves
+from .go_rules import (
     BLACK,
     BORDER,
     LARGEST,

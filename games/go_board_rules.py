@@ -9,8 +9,9 @@ import numpy as np
 
 from alphazero.game import BoardView, Cell, Ruleset, Stones
 from alphazero.game.jit import kernel
-from games.go_life_rules import fill_final_area, mark_settled, white_points
-from games.go_rules import (
+
+from .go_life_rules import fill_final_area, mark_settled, white_points
+from .go_rules import (
     ALL,
     ALL_BUT_ONE,
     BLACK,

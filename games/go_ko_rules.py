@@ -8,7 +8,8 @@ with earlier positions in one pass over the latter.
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel
-from games.go_rules import (
+
+from .go_rules import (
     BORDER,
     CELL_LIMIT,
     EMPTY,

@@ -16,7 +16,8 @@ every point.
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel, lowest_bit
-from games.go_rules import (
+
+from .go_rules import (
     ALL_BUT_ONE,
     BLACK,
     BORDER,

@@ -6,8 +6,9 @@ there is; here they have more weight).
 import numpy as np
 
 from alphazero.game.jit import borrow, kernel
-from games.go_ko_rules import last_liberty, point_of
-from games.go_rules import BORDER, EMPTY, ONE, cell_of, is_first, neighbour, next_stone
+
+from .go_ko_rules import last_liberty, point_of
+from .go_rules import BORDER, EMPTY, ONE, cell_of, is_first, neighbour, next_stone
 
 # How much likelier than another such a move is, in quarters.
 SELF_ATARI, ORDINARY, NEAR, TAKE, SAVE, TAKE_AND_SAVE = 1, 4, 12, 60, 200, 255

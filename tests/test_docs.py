@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import alphazero
-import games
+import alphazero_games
 from alphazero import bench
 from alphazero.__main__ import main, read_options
 from alphazero.cli import play
@@ -46,7 +46,9 @@ def commands() -> list[tuple[str, str]]:
     for document in DOCUMENTS:
         text = document.read_text()
         lines = [line for block in blocks(document, "sh") for line in block.splitlines()]
-        lines += re.findall(r"`((?:python -m alphazero|python play.py|make) [^`|]+)`", text)
+        lines += re.findall(
+            r"`((?:python -m alphazero|python play.py|alphazero|make) [^`|]+)`", text
+        )
         found += [(name_of(document), line) for line in lines if line.strip()]
     assert found
     return found
@@ -64,12 +66,13 @@ def test_every_command_in_the_documents_is_one(document: str, command: str) -> N
         assert done.returncode == 0, done.stderr
     elif program == "python" and words[1] == "play.py":
         parse(play.parser().parse_args, words[2:])
-    elif program == "python" and words[1:3] == ["-m", "alphazero"]:
-        parse(read_options, words[3:] if len(words) > 4 else [words[3], "--help"])
-        if words[3] == "bench":
-            parse(bench.parser().parse_args, words[4:])
-        if words[3] == "train" and len(words) > 4 and "mygame" not in command:
-            parse(main, [*words[3:], "--dry-run"])
+    elif program == "alphazero" or (program == "python" and words[1:3] == ["-m", "alphazero"]):
+        words = words[1 if program == "alphazero" else 3 :]
+        parse(read_options, words if len(words) > 1 else [words[0], "--help"])
+        if words[0] == "bench":
+            parse(bench.parser().parse_args, words[1:])
+        if words[0] == "train" and len(words) > 1 and "mygame" not in command:
+            parse(main, [*words, "--dry-run"])
     else:
         assert program in ("tensorboard",), f"{document}: not a command of this project: {command}"
 
@@ -112,7 +115,7 @@ def test_python_examples_of_the_readme_run(document: Path) -> None:
 
 def modules() -> list[str]:
     found = []
-    for package in (alphazero, games):
+    for package in (alphazero, alphazero_games):
         found += [package.__name__]
         found += [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     return [name for name in found if name != "alphazero.__main__"]

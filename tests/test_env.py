@@ -62,7 +62,7 @@ def test_every_game_is_registered_under_its_title():
 
 
 def test_a_broken_game_does_not_hide_the_others(monkeypatch, caplog):
-    games = {"broken": "nowhere.broken", "connect4": "games.connect4"}
+    games = {"broken": "nowhere.broken", "connect4": "alphazero_games.connect4"}
     monkeypatch.setattr(environments, "available", lambda: games)
     monkeypatch.delitem(gymnasium.registry, "alphazero/ConnectFour-v0")
     with caplog.at_level(logging.WARNING):

@@ -80,7 +80,7 @@ def _make_random(spec: Spec, game: Game, ask: Ask | None) -> Player:
 def _make_human(spec: Spec, game: Game, ask: Ask | None) -> Player:
     if ask is None:
         raise UserError(
-            "player 'human': there is nobody to ask here; to play yourself, run play.py --vs-human"
+            "player 'human': there is nobody to ask here; to play yourself, run alphazero play"
         )
     return HumanPlayer(ask)
 

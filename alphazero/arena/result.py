@@ -1,5 +1,6 @@
-"""What came of matches: counts, Elo differences, tables for people and files."""
+"""Match results: counts, Elo differences, tables for people and files."""
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from alphazero.arena.rating import (
     elo_difference_of_counts,
 )
 from alphazero.data.record import GameRecord, write_shard
+from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game
 
@@ -133,18 +135,41 @@ class MatchResult:
             "sprt": None if self.sprt is None else vars(self.sprt) | {"accepted": self.decision},
         }
 
-    def save(self, directory: Path | str) -> None:
-        """Write all games as a shard and as text, and the result, into a folder.
+    def save(self, directory: Path | str) -> Path:
+        """Write all games as a shard and as text, and the result as JSON, into a folder.
 
-        Raises UserError when they cannot be written.
+        Files of an earlier match are kept: a number is added to the name. Returns the path of the
+        files without their suffix. Raises UserError when they cannot be written.
         """
+        seed = self.records[0].seed if self.records else 0
         name = re.sub(r"[^\w=.-]+", "_", f"{self.a}-vs-{self.b}")[-120:]
-        path = Path(directory) / name
-        write_shard(path.with_name(f"{name}.npz"), self.records)
+        path = _reserve(Path(directory), f"{name}-seed{seed}")
         sheets = [record.to_text(self.game) for record in self.records]
-        atomic_write(path.with_name(f"{name}.txt"), "\n".join(sheets).encode())
         summary = json.dumps(self.summary(), indent=1) + "\n"
-        atomic_write(path.with_name(f"{name}.json"), summary.encode())
+        write_shard(path.with_name(f"{path.name}.npz"), self.records)
+        atomic_write(path.with_name(f"{path.name}.txt"), "\n".join(sheets).encode())
+        atomic_write(path.with_name(f"{path.name}.json"), summary.encode())
+        return path
+
+
+def _reserve(directory: Path, name: str) -> Path:
+    """A path for a match's files that no other match has, here or in another process.
+
+    Raises UserError when the folder cannot be written.
+    """
+    for number in itertools.count(1):
+        path = directory / (name if number == 1 else f"{name}-{number}")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            path.with_name(f"{path.name}.json").open("x").close()
+        except FileExistsError:
+            if directory.is_dir():
+                continue
+            raise UserError(f"cannot write into {directory}: it is not a folder") from None
+        except OSError as error:
+            raise UserError(f"cannot write into {directory}: {error.strerror}") from error
+        return path
+    raise AssertionError("unreachable")
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line, `alphazero COMMAND`: start reading in `main.py`."""

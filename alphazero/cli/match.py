@@ -1,27 +1,81 @@
-"""`python -m alphazero match`: players against each other, and what the results say of them."""
+"""The commands about strength: `match` and `prove`."""
 
 import argparse
 import functools
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alphazero.arena.match import play_match, round_robin
-from alphazero.arena.players import make_player
-from alphazero.arena.rating import Sprt
-from alphazero.arena.timed import timed
-from alphazero.command_line import report
+from alphazero.cli.games import GAME_HELP
+from alphazero.command_line import count, natural, report, seed
 from alphazero.errors import UserError
-from alphazero.files import writable
-from alphazero.game import Position, load
+
+if TYPE_CHECKING:
+    from alphazero.arena.rating import Sprt
+    from alphazero.game import Position
+
+PLAYER_HELP = (
+    "random, mcts:1000, rave:1000, tactics:1000, alphabeta:6, pretrained, checkpoint:PATH,"
+    " policy:PATH, gtp:COMMAND, uci:COMMAND or human"
+)
+PLAYER_OPTIONS = """\
+options of players follow a comma, as in pretrained:400,temperature=0.5 or uci:stockfish,nodes=1000:
+  simulations=N      of checkpoint (200)
+  temperature=T      of networks: moves are drawn by their shares ** (1/T) (0: the best)
+  device=NAME        of networks: cpu, cuda, cuda:0, mps (auto)
+  playouts=N         of mcts, from every new position (1)
+  seconds=S          of alphabeta, gtp and uci, for a move
+  nodes=N depth=N    of uci, for a move; other names are options of the program
+  timeout=S processes=N   of gtp and uci: when to give it up, how many to run
+  book=FILE syzygy=DIR    of players that search, in chess: openings and tables of endings
+"""
 
 
-def run_match(options: argparse.Namespace, player_help: str) -> int:
-    """Play what the command line asks for; returns the exit code. Raises UserError."""
+def add_match(one: argparse.ArgumentParser) -> None:
+    """Add the options of `match`."""
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.epilog = PLAYER_OPTIONS
+    one.add_argument("players", nargs="*", metavar="PLAYER", help=PLAYER_HELP)
+    one.add_argument("--player", action="append", default=[], metavar="PLAYER", help="one more")
+    one.add_argument("--game", default="tic-tac-toe", help=f"{GAME_HELP} (tic-tac-toe)")
+    one.add_argument("--games", type=count, default=100, metavar="N", help="of each pair (100)")
+    one.add_argument(
+        "--openings", type=natural, default=2, metavar="PLIES", help="random plies (2)"
+    )
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the match (0)")
+    one.add_argument(
+        "--sprt", metavar="ELO0,ELO1", help="stop early, once a sequential test says which"
+    )
+    one.add_argument("--round-robin", action="store_true", help="each against each, with ratings")
+    one.add_argument(
+        "--clock", metavar="SECONDS+INCREMENT", help="real clocks, for two programs that speak UCI"
+    )
+    one.add_argument("--out", metavar="DIR", help="save games and results here")
+
+
+def add_prove(one: argparse.ArgumentParser) -> None:
+    """Add the options of `prove`."""
+    one.add_argument("game", help=GAME_HELP)
+    one.add_argument("player", help=PLAYER_HELP)
+    one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the player (0)")
+
+
+def match(options: argparse.Namespace) -> int:
+    """Play a match or a round robin and print the result; returns the exit code.
+
+    Raises UserError.
+    """
+    from alphazero.arena.match import play_match, round_robin
+    from alphazero.arena.players import make_player
+    from alphazero.arena.timed import timed
+    from alphazero.files import writable
+    from alphazero.game import load
+
     game = load(options.game)
     names = options.players + options.player
     many = options.round_robin or len(names) > 2
     if len(names) < 2:
-        raise UserError(f"a match needs two players, not {len(names)}: {player_help}")
+        raise UserError(f"a match needs two players, not {len(names)}: {PLAYER_HELP}")
     if many and options.sprt:
         raise UserError("--sprt compares two players, so it does not go with a round robin")
     sprt = read_sprt(options.sprt) if options.sprt else None
@@ -49,12 +103,29 @@ def run_match(options: argparse.Namespace, player_help: str) -> int:
             print(player)
     if options.out:
         for played in matches:
-            played.save(Path(options.out).expanduser())
-        print(f"saved in {options.out}")
+            print(f"saved as {played.save(Path(options.out).expanduser())}.json, .npz and .txt")
     return 0
 
 
-def read_sprt(text: str) -> Sprt:
+def prove(options: argparse.Namespace) -> int:
+    """Play every line against a player; the exit code is 1 if one beats it. Raises UserError."""
+    from alphazero.arena.exhaustive import prove_unbeaten
+    from alphazero.arena.players import make_player
+    from alphazero.game import load
+
+    game = load(options.game)
+    player = make_player(options.player, game)
+    game.compile(report)
+    proof = prove_unbeaten(player, game, seed=options.seed)
+    print(proof)
+    print(f"{proof.lines} lines, {proof.losses} lost")
+    return int(not proof.unbeaten)
+
+
+def read_sprt(text: str) -> "Sprt":
+    """Parse `ELO0,ELO1`. Raises UserError."""
+    from alphazero.arena.rating import Sprt
+
     try:
         low, high = map(float, text.split(","))
     except ValueError as error:
@@ -63,15 +134,15 @@ def read_sprt(text: str) -> Sprt:
 
 
 def report_match(name: str, finished: int, games: int) -> None:
-    """One line that is written again and again, on a terminal only."""
+    """Overwrite a line with the progress of a match, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\r{name}: {finished} of {games} games ", end="", file=sys.stderr, flush=True)
         if finished == games:
             print(file=sys.stderr)
 
 
-def ask_person(position: Position) -> int:
-    """The move of a person who plays in a match. Raises UserError when the input ends."""
+def ask_person(position: "Position") -> int:
+    """Ask the person who plays in a match for a move. Raises UserError when the input ends."""
     print(f"\n{position.render()}")
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Play against the engine, or watch it play: `python play.py --game connect4 --vs-human`."""
+"""The command `play`: play against the engine in a terminal, or watch it play."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from alphazero.cli.engine_options import add_thinking, engine_options
 from alphazero.cli.gtp_options import add_gtp_options, gtp_options
-from alphazero.command_line import Parser, count, natural, number, run
+from alphazero.command_line import Parser, count, natural, number, report, run
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError, closest
 from alphazero.files import writable
@@ -36,13 +36,25 @@ OPTIONS_OF_PLAY = (
 )
 OPTIONS_OF_GTP = ("gtp-name", "gtp-version", "no-resign")
 
-# numba and torch take seconds to load, so everything else is imported once it is needed:
+# numba and torch take seconds to load, so everything else is imported where it is needed:
 # `--help` and a mistyped option must answer at once.
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Run `play.py`; returns the exit code."""
+    options = parser().parse_args(arguments)
+    return run("play.py", lambda: play(options))
+
+
 def parser() -> argparse.ArgumentParser:
-    """The options, as `--help` shows them."""
-    options = Parser(prog="play.py", description=__doc__)
+    """Make the parser of `play.py`, which is `alphazero play`."""
+    options = Parser(prog="play.py", description="Play against the engine, or watch it play.")
+    add_play(options)
+    return options
+
+
+def add_play(options: argparse.ArgumentParser) -> None:
+    """Add the options of `play`."""
     options.add_argument(
         "--game",
         metavar="SPEC",
@@ -74,11 +86,10 @@ def parser() -> argparse.ArgumentParser:
         "--style", choices=("auto", "ascii", "unicode"), default="auto", help="how the board looks"
     )
     options.add_argument("--quiet", action="store_true", help="print only moves and results")
-    return options
 
 
 def add_files(options: argparse.ArgumentParser) -> None:
-    """Where a game comes from and goes to."""
+    """Add the options that name files of games, openings and endings."""
     options.add_argument(
         "--load", metavar="FILE", help="go on with a saved game: .pgn, .fen, .sgf or our own .txt"
     )
@@ -92,7 +103,7 @@ def add_files(options: argparse.ArgumentParser) -> None:
 
 
 def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
-    """Programs that show a board instead of the terminal."""
+    """Add the options by which a program shows the board instead of the terminal."""
     opponent.add_argument(
         "--gtp", action="store_true", help="speak GTP, for Go boards such as Sabaki, GoGui, Lizzie"
     )
@@ -102,7 +113,7 @@ def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
 
 
 def add_parameters(options: argparse.ArgumentParser) -> None:
-    """What can be said of a game's parameters without writing them behind its name."""
+    """Add game parameters that are available as options, too."""
     group = options.add_argument_group("parameters of the game, where it has them, as Go has")
     group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
     group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
@@ -114,15 +125,14 @@ def add_parameters(options: argparse.ArgumentParser) -> None:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    options = parser().parse_args(arguments)
-    command = speak_gtp if options.gtp else speak_uci if options.uci else play
-    return run("play.py", lambda: command(options))
+def play(options: argparse.Namespace) -> int:
+    """Play as the options say; returns the exit code. Raises UserError."""
+    command = speak_gtp if options.gtp else speak_uci if options.uci else play_here
+    return command(options)
 
 
 def speak_gtp(options: argparse.Namespace) -> int:
-    """Be the engine of a program that shows a board of Go."""
+    """Serve a program that speaks GTP."""
     reject_options_of_play(options, "--gtp")
     from alphazero.protocols.gtp.server import serve
 
@@ -131,7 +141,7 @@ def speak_gtp(options: argparse.Namespace) -> int:
 
 
 def speak_uci(options: argparse.Namespace) -> int:
-    """Be the engine of a program that shows a chess board."""
+    """Serve a program that speaks UCI."""
     reject_options_of_play(options, "--uci")
     reject_options_of_gtp(options)
     from alphazero.protocols.uci.server import serve
@@ -142,19 +152,19 @@ def speak_uci(options: argparse.Namespace) -> int:
 
 
 def reject_options_of_play(options: argparse.Namespace, protocol: str) -> None:
-    """Raise UserError for what only makes sense where people play."""
+    """Raise UserError for options that are for the terminal alone."""
     for name in given(options, OPTIONS_OF_PLAY):
         raise UserError(f"--{name} is for playing here, so it does not go with {protocol}")
 
 
 def reject_options_of_gtp(options: argparse.Namespace) -> None:
-    """Raise UserError for what only makes sense in a conversation in GTP."""
+    """Raise UserError for options of GTP."""
     for name in given(options, OPTIONS_OF_GTP):
         raise UserError(f"--{name} goes with --gtp")
 
 
 def given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
-    """Those of the named options that are not as they are when nothing is said."""
+    """Options among `names` that differ from their defaults."""
     usual = parser()
     attributes = {name: name.replace("-", "_") for name in names}
     return [
@@ -164,7 +174,7 @@ def given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
     ]
 
 
-def play(options: argparse.Namespace) -> int:
+def play_here(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
     reject_options_of_gtp(options)
     from alphazero.arena.reference import Reference
@@ -211,7 +221,7 @@ def play(options: argparse.Namespace) -> int:
 def ready_engine(
     game: "Game", options: argparse.Namespace, reference: "Reference", seed: int
 ) -> "Engine":
-    """The engine, compiled, with the limits that are asked for. Raises UserError."""
+    """The engine, compiled, with the limits of the options. Raises UserError."""
     from alphazero.engine.engine import make_engine
 
     engine = make_engine(game, replace(engine_options(options), seed=seed), report)
@@ -221,7 +231,7 @@ def ready_engine(
 
 
 def find_game(options: argparse.Namespace) -> "Game":
-    """The game that is asked for, or that of the saved one. Raises UserError."""
+    """The game of `--game`, or of the saved game. Raises UserError."""
     from alphazero.formats.game_file import saved_game
     from alphazero.game import load
 
@@ -241,7 +251,7 @@ def find_game(options: argparse.Namespace) -> "Game":
 
 
 def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
-    """Who plays instead of a person. Raises UserError."""
+    """The player of `--vs`; None for a person. Raises UserError."""
     if options.vs in (None, "human"):
         return None
     if options.moves:
@@ -252,7 +262,7 @@ def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
 
 
 def parameters_of(options: argparse.Namespace) -> str:
-    """What the options say of the game's parameters, as in `size=9,komi=7`."""
+    """The game parameters among the options, as in `size=9,komi=7`."""
     texts = {
         "size": options.size,
         "komi": None if options.komi is None else f"{options.komi:g}",
@@ -262,7 +272,7 @@ def parameters_of(options: argparse.Namespace) -> str:
 
 
 def with_parameters(game: str, options: argparse.Namespace) -> str:
-    """A game as it was named, with the parameters of the options, which win."""
+    """The spec of a game with the parameters of the options, which win."""
     parameters = parameters_of(options)
     if not parameters:
         return game
@@ -271,7 +281,7 @@ def with_parameters(game: str, options: argparse.Namespace) -> str:
 
 
 def starting_position(game: "Game", options: argparse.Namespace) -> "Position | None":
-    """The start that the options ask for, None for the game's own. Raises UserError."""
+    """The position to start from; None for the game's own. Raises UserError."""
     if options.fen:
         from alphazero.formats.pgn.reader import start_from
 
@@ -306,7 +316,7 @@ def choose_side(side: str, players: tuple[str, str], seed: int) -> int:
 
 
 def open_streams() -> tuple[TextIO, TextIO]:
-    """stdin and stdout, made so that no byte typed and no file's name can break the game."""
+    """stdin and stdout, with characters that cannot be decoded or printed replaced."""
     stdin = sys.stdin or io.StringIO()
     for stream in (stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
@@ -315,11 +325,3 @@ def open_streams() -> tuple[TextIO, TextIO]:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (gives input() a history)
     return stdin, sys.stdout
-
-
-def report(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

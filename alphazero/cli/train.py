@@ -1,21 +1,26 @@
-"""The commands about runs: `train`, `pretrain`, `join` and `status`, and settings on a command
-line."""
+"""The commands about runs: `train`, `pretrain`, `join`, `status` and `settings`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alphazero.command_line import count, natural, report
 from alphazero.errors import UserError
+from alphazero.shipped import PACKAGE, find_configuration
 
 if TYPE_CHECKING:
     from alphazero.config import Config
 
-SETTINGS_HELP = "a file of configs/ and changes to it, as in search.simulations=32"
+SETTINGS_HELP = (
+    "a TOML file, or the name of one that comes with the engine such as connect4, and changes to it"
+    " as in search.simulations=32"
+)
 
 
 def add_train(one: argparse.ArgumentParser) -> None:
+    """Add the options of `train`."""
     add_settings(one)
     one.add_argument("--workers", metavar="N", help="Ray actors that play: a number, or auto")
     one.add_argument(
@@ -31,6 +36,7 @@ def add_train(one: argparse.ArgumentParser) -> None:
 
 
 def add_pretrain(one: argparse.ArgumentParser) -> None:
+    """Add the options of `pretrain`."""
     add_settings(one)
     files = one.add_mutually_exclusive_group(required=True)
     files.add_argument("--pgn", nargs="+", metavar="FILE", help="games of chess; files or folders")
@@ -40,6 +46,7 @@ def add_pretrain(one: argparse.ArgumentParser) -> None:
 
 
 def add_join(one: argparse.ArgumentParser) -> None:
+    """Add the options of `join`."""
     one.add_argument("share", metavar="FOLDER", help="the run's run.shared_folder: path or URL")
     one.add_argument("--game", default="", help="where the run's game is here, if it is a file")
     one.add_argument("--device", default="auto", help="where the network runs (auto)")
@@ -52,6 +59,7 @@ def add_join(one: argparse.ArgumentParser) -> None:
 
 
 def add_status(one: argparse.ArgumentParser) -> None:
+    """Add the options of `status`."""
     one.add_argument("run", metavar="RUN", help="the folder of the run")
     one.add_argument("--json", action="store_true", help="as one JSON object")
     one.add_argument(
@@ -65,21 +73,55 @@ def add_status(one: argparse.ArgumentParser) -> None:
 
 
 def add_settings(one: argparse.ArgumentParser) -> None:
+    """Add settings as positional arguments."""
     one.add_argument("settings", nargs="*", metavar="CONFIG.toml | name=value", help=SETTINGS_HELP)
 
 
+def add_list(one: argparse.ArgumentParser) -> None:
+    """Add the options of `settings`."""
+    one.add_argument(
+        "--json-schema", action="store_true", help="as a JSON schema, for editors of TOML files"
+    )
+
+
 def read_config(settings: list[str], more: list[str]) -> "Config":
-    """The settings of the file and of the command line, the later ones winning."""
+    """The settings of a file with the changes of the command line and then `more`.
+
+    Raises UserError.
+    """
     from alphazero.config import load_config
 
     changes = [setting for setting in settings if "=" in setting and not Path(setting).exists()]
     files = [setting for setting in settings if setting not in changes]
     if len(files) > 1:
         raise UserError(f"one file of settings at a time, not {', '.join(files)}")
-    return load_config(files[0] if files else None, [*changes, *more])
+    return load_config(find_configuration(files[0]) if files else None, [*changes, *more])
+
+
+def cluster_arguments(arguments: list[str], home: Path) -> list[str]:
+    """The arguments of `train`, started as `train.py` with the home directory `home`.
+
+    A file of settings that is not here is that of the installed project. On the head of a cluster,
+    where `ray up` leaves its configuration, all machines of the cluster play.
+    """
+    project = PACKAGE.parent
+    found = [
+        str(project / word)
+        if word.endswith(".toml") and not Path(word).exists() and (project / word).exists()
+        else word
+        for word in arguments
+    ]
+    names = {word.partition("=")[0] for word in arguments}
+    if (home / "ray_bootstrap_config.yaml").exists() and not names & {"--local", "--dry-run"}:
+        if "--address" not in names and "RAY_ADDRESS" not in os.environ:
+            found += ["--address", "auto"]
+        if not names & {"--workers", "run.workers"}:
+            found += ["--workers", "auto"]
+    return found
 
 
 def train(options: argparse.Namespace) -> int:
+    """Train a run to its end, or print its settings; returns the exit code. Raises UserError."""
     directory, settings = options.run_dir, options.settings
     if options.resume is not None:
         if directory or options.fresh:
@@ -115,11 +157,12 @@ def train(options: argparse.Namespace) -> int:
         print(proof)
         print(f"Every line an opponent can play: {proof.lines} lines, {proof.losses} lost.")
     python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
+    print(f"Play against it: {python} -m alphazero play --game {config.game} --network {directory}")
     return int(summary.proof is not None and not summary.proof.unbeaten)
 
 
 def pretrain(options: argparse.Namespace) -> int:
+    """Learn from recorded games; returns the exit code. Raises UserError."""
     kind = "pgn" if options.pgn else "sgf"
     says_game = any(one.startswith("game=") or "=" not in one for one in options.settings)
     usual = [] if says_game else ["game=chess" if kind == "pgn" else "game=go"]
@@ -136,12 +179,13 @@ def pretrain(options: argparse.Namespace) -> int:
     for name, value in summary.validation.items():
         print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
     python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} play.py --game {config.game} --network {directory}")
+    print(f"Play against it: {python} -m alphazero play --game {config.game} --network {directory}")
     print(f"Go on by self-play: {python} -m alphazero train … run.start_from={directory}")
     return 0
 
 
 def join(options: argparse.Namespace) -> int:
+    """Play for a run by way of its share; returns the exit code. Raises UserError."""
     from alphazero.run.contribute import Volunteer
 
     volunteer = Volunteer(
@@ -160,6 +204,7 @@ def join(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
+    """Print how a run is doing, once or again and again; returns the exit code."""
     import json
     import time
 
@@ -180,5 +225,16 @@ def status(options: argparse.Namespace) -> int:
 
 
 def nearby(path: Path) -> Path:
-    """A path as one types it here: relative where it lies below the working directory."""
+    """A path relative to the working directory where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def settings(options: argparse.Namespace) -> int:
+    """Print every setting, as a table or as a JSON schema."""
+    import json
+
+    from alphazero.config import Config
+    from alphazero.settings import describe, json_schema
+
+    print(json.dumps(json_schema(Config), indent=2) if options.json_schema else describe(Config))
+    return 0

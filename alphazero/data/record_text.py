@@ -22,7 +22,7 @@ import numpy as np
 
 from alphazero.data.record import GameRecord, sparse_policies, start_states
 from alphazero.errors import UserError
-from alphazero.game import Game, Position, load
+from alphazero.game import Game, Position, load_recorded
 
 HEADER = {  # name -> field of a record, and how it is read
     "game": ("game", str),
@@ -41,7 +41,7 @@ def write_text(record: GameRecord, game: Game | None = None, top: int | None = N
 
     Raises UserError when a move is illegal: the rules are not those it was played by.
     """
-    game = load(record.game) if game is None else game
+    game = load_recorded(record.game) if game is None else game
     lines = [f"game {record.game}", f"id {record.game_id}", f"seed {record.seed}"]
     lines += [f"version {record.version}", f"result {record.result}"]
     if record.start is not None:
@@ -89,7 +89,7 @@ def read_text(text: str, game: Game | None = None) -> GameRecord:
     missing = [name for name, (field, _) in HEADER.items() if field not in values]
     if missing:
         raise UserError(f"the record lacks {', '.join(missing)}")
-    game = load(values["game"]) if game is None else game
+    game = load_recorded(values["game"]) if game is None else game
     try:
         position = Position(game, start_states(values["start"], game)[0])
         return GameRecord(**values, **read_moves(moves, position))

@@ -28,7 +28,7 @@ from alphazero.files import atomic_write
 from alphazero.formats.pgn.reader import read_pgn, start_from
 from alphazero.formats.pgn.writer import write_pgn
 from alphazero.formats.sgf import read_sgf
-from alphazero.game import Game, Position, load
+from alphazero.game import Game, Position, load, load_recorded
 
 FIRST_LINE = "alphazero game 1"
 UNFINISHED = "*"
@@ -84,10 +84,10 @@ class GameFile:
     def write(self, path: Path | str) -> None:
         atomic_write(Path(path).expanduser(), self.to_text().encode())
 
-    def load_game(self, source: str) -> Game:
-        """The game that the file names. Raises UserError."""
+    def load_game(self, source: str, named: str | None = None) -> Game:
+        """The game that the file names, or `named` by the user. Raises UserError."""
         try:
-            return load(self.game)
+            return load_recorded(self.game, named)
         except UserError as error:
             raise UserError(f"{source}: {error}") from error
 
@@ -154,8 +154,11 @@ def saved_game(path: Path | str) -> Game:
     return GameFile.read(path).load_game(str(path))
 
 
-def saved_text(path: Path | str) -> str:
-    """A saved game of any kind for people to read, with its last board. Raises UserError."""
+def saved_text(path: Path | str, named: str | None = None) -> str:
+    """A saved game of any kind for people to read, with its last board.
+
+    `named` is the spec of the game if the user named it, see `load_recorded`. Raises UserError.
+    """
     kind = kind_of(path)
     if kind == FEN:
         return read_fen_file(path, saved_game(path)).render()
@@ -166,7 +169,7 @@ def saved_text(path: Path | str) -> str:
         return "\n".join([written, *remarks, pgn.position.render()])
     if kind != SGF:
         file = GameFile.read(path)
-        board = file.position(file.load_game(str(path)), str(path)).render()
+        board = file.position(file.load_game(str(path), named), str(path)).render()
         return f"{file.to_text()}\n{board}"
     sgf = read_sgf(path)
     said = {name.replace("_", " "): value for name, value in vars(sgf.info).items() if value}

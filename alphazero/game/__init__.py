@@ -11,9 +11,8 @@ from alphazero.game.game import (
     Stones,
     Symmetries,
     Tactics,
-    available,
-    load,
 )
+from alphazero.game.registry import available, load, load_recorded
 
 __all__ = [
     "Auxiliary",
@@ -29,4 +28,5 @@ __all__ = [
     "Tactics",
     "available",
     "load",
+    "load_recorded",
 ]

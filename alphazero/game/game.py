@@ -16,22 +16,12 @@ has at least the fields `to_play` (0 the first player, 1 the second) and `ply` (
 Letters in shapes: B positions, A actions, C x H x W planes, S symmetries, N plies.
 """
 
-import importlib
-import importlib.util
-import inspect
-import pkgutil
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphazero.errors import UserError, closest
 from alphazero.game import kernels
 from alphazero.game.board_view import BoardView
 from alphazero.game.jit import bind, is_warm
@@ -47,11 +37,11 @@ __all__ = [
     "Stones",
     "Symmetries",
     "Tactics",
-    "available",
-    "load",
 ]
 
 State = Any  # one record of a game's state dtype
+MAX_ACTIONS = 65_535  # an action is a uint16 in trees and in records
+MAX_LEGAL = 32_767  # and the number of a node's edges an int16
 
 
 class Symmetries(NamedTuple):
@@ -216,9 +206,17 @@ class Game:
                 raise ValueError(f"{self.name}: a state field cannot be called {name!r}")
         if self.view is None and self.render is None:
             raise ValueError(f"{self.name}: a game needs `view` or `render` to show its board")
+        object.__setattr__(self, "max_legal", self.max_legal or self.num_actions)
+        limits = {"num_actions": MAX_ACTIONS, "max_legal": MAX_LEGAL}
+        for name, most in limits.items():
+            if getattr(self, name) > most:
+                hint = "" if name == "num_actions" else " (the most legal actions of any position)"
+                raise ValueError(
+                    f"{self.name}: {name} is {getattr(self, name)}{hint}, and the engine's limit "
+                    f"is {most}"
+                )
         # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
         object.__setattr__(self, "state", np.dtype((np.record, self.state)))
-        object.__setattr__(self, "max_legal", self.max_legal or self.num_actions)
         if self.symmetries is None:
             height_width = self.planes[1] * self.planes[2]
             identity = Symmetries(
@@ -230,19 +228,32 @@ class Game:
     def __repr__(self) -> str:
         return f"Game({self.spec!r})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return load, (self.spec,)
+    def __copy__(self) -> "Game":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Game":
+        return self
+
+    def name_source(self, source: str) -> None:
+        """Note the name or path by which `load` finds this game, unless one is known already."""
+        self.__dict__.setdefault("_source", source)
 
     @property
     def spec(self) -> str:
-        """What `load` takes to make this game again."""
-        source = getattr(self, "_source", self.name)
+        """The text from which `load` makes this game again, with all parameters."""
+        source = self.__dict__.get("_source", self.name)
         parameters = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{source}:{parameters}" if parameters else source
 
-    def position(self) -> Position:
-        """The initial position."""
-        return Position(self)
+    def position(self, moves: str | Iterable[int | str] = ()) -> Position:
+        """The initial position, or the one after moves such as `"d d e e"`.
+
+        Raises ValueError with the reason when a move cannot be read or is illegal.
+        """
+        position = Position(self)
+        for move in moves.split() if isinstance(moves, str) else moves:
+            position.play(move)
+        return position
 
     def board_view(self, state: State, last_action: int | None = None) -> BoardView:
         """The board of a state as data."""
@@ -261,60 +272,66 @@ class Game:
         return np.zeros(count, self.state)
 
     def bind(self, template: Callable[..., Any], **more: Any) -> Callable[..., Any]:
-        """A template of kernels with this game's functions and constants as its globals, and `more`
-        that are not the game's."""
-        names = {
-            "start": self.start,
-            "play": self.play,
-            "legal": self.legal,
-            "outcome": self.outcome,
-            "key": self.key,
-            "observe": self.observe,
-            "prune": self.prune or kernels.leave_mask,
-            "weigh": self.weigh or kernels.leave_mask,
-            "USES_KEYS": self.uses_keys,
-            "MAX_PLIES": self.max_plies,
-            "NUM_ACTIONS": self.num_actions,
-        }
-        return bind(template, self.name, **names, **more)
+        """Compile a template of kernels, with this game's functions and constants as its globals
+        and `more` that are not the game's. Each is compiled once and lives as long as the game."""
+        bound: dict[Any, Any] = self.__dict__.setdefault("_bound", {})
+        key = template, *sorted(more.items(), key=lambda item: item[0])
+        if key not in bound:
+            names = {
+                "start": self.start,
+                "play": self.play,
+                "legal": self.legal,
+                "outcome": self.outcome,
+                "key": self.key,
+                "observe": self.observe,
+                "prune": self.prune or kernels.leave_mask,
+                "weigh": self.weigh or kernels.leave_mask,
+                "USES_KEYS": self.uses_keys,
+                "MAX_PLIES": self.max_plies,
+                "NUM_ACTIONS": self.num_actions,
+            }
+            bound[key] = bind(template, self.name, **(names | more))
+        return bound[key]
 
-    @cached_property
+    # Kernels over batches, one compiled copy for each game; their arguments: `kernels.py`.
+
+    @property
     def start_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.start_batch)
 
-    @cached_property
+    @property
     def play_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.play_batch)
 
-    @cached_property
+    @property
     def legal_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.legal_batch)
 
-    @cached_property
+    @property
     def outcome_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.outcome_batch)
 
-    @cached_property
+    @property
     def observe_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.observe_batch)
 
-    @cached_property
+    @property
     def key_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.key_batch)
 
-    @cached_property
+    @property
     def replay(self) -> Callable[..., Any]:
         return self.bind(kernels.replay)
 
-    @cached_property
+    @property
     def examine(self) -> Callable[..., Any]:
         return self.bind(kernels.examine)
 
-    @cached_property
+    @property
     def playout_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.playout_batch)
 
-    @cached_property
+    @property
     def trace_batch(self) -> Callable[..., Any]:
         return self.bind(kernels.trace_batch)
 
@@ -327,133 +344,3 @@ class Game:
         position.planes()
         values = np.empty(1, np.float32)
         self.playout_batch(position.state_array.copy(), np.zeros(1, np.uint64), values)
-
-
-# -- finding games ---------------------------------------------------------------------------------
-
-
-def available() -> dict[str, str]:
-    """Name -> module of every game in `games/` and of installed plugins, without importing any."""
-    found = {}
-    package = importlib.util.find_spec("games")
-    if package is not None and package.submodule_search_locations:
-        for module in pkgutil.iter_modules(package.submodule_search_locations):
-            if not module.name.startswith("_") and not module.name.endswith("_rules"):
-                found[module.name] = f"games.{module.name}"
-    for point in entry_points(group="alphazero.games"):
-        found.pop(_plain(point.name), None)  # an entry point may spell the file's name better
-        found[point.name] = point.value
-    return dict(sorted(found.items()))
-
-
-def load(spec: str) -> Game:
-    """The game of a text such as `tic-tac-toe`, `connect4:rows=6,cols=7` or `./mygame.py`.
-
-    Raises UserError when there is no such game or it has no such parameter.
-    """
-    source, _, arguments = _split(spec)
-    parameters = _parse_parameters(spec, arguments)
-    if source.endswith(".py"):
-        path = Path(source).expanduser().resolve()
-        source, made = str(path), _definition(_import_file(path), spec)
-    else:
-        games = available()
-        names = {_plain(name): name for name in games}
-        if _plain(source) not in names:
-            choices = ", ".join(games)
-            raise UserError(
-                f"unknown game {source!r}{closest(source, games)}; known games: {choices}; "
-                "or give the path of a file such as ./mygame.py"
-            )
-        source = names[_plain(source)]
-        module, _, attribute = games[source].partition(":")
-        made = _definition(importlib.import_module(module), spec, attribute or "GAME")
-    game = _make(made, spec, parameters)
-    object.__setattr__(game, "_source", source)
-    return game
-
-
-def _split(spec: str) -> tuple[str, str, str]:
-    """`name:parameters`, where a Windows drive letter is not a name."""
-    head, colon, tail = spec.partition(":")
-    if len(head) == 1 and tail[:1] in ("/", "\\"):
-        head2, colon, tail = tail.partition(":")
-        head = f"{head}:{head2}"
-    return head, colon, tail
-
-
-def _plain(name: str) -> str:
-    return name.replace("-", "").replace("_", "").lower()
-
-
-def _parse_parameters(spec: str, arguments: str) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
-    for item in filter(None, arguments.split(",")):
-        name, equals, text = item.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise UserError(f"cannot read {item!r} in game {spec!r}: write name=value")
-        parameters[name.strip()] = _parse_value(text.strip())
-    return parameters
-
-
-def _parse_value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _definition(module: ModuleType, spec: str, attribute: str = "GAME") -> Any:
-    if not hasattr(module, attribute):
-        raise UserError(f"game {spec!r}: {module.__file__} does not define {attribute}")
-    return getattr(module, attribute)
-
-
-def _make(made: Any, spec: str, parameters: dict[str, Any]) -> Game:
-    """A module's GAME is a Game, or a function of the game's parameters that returns one."""
-    if isinstance(made, Game):
-        if parameters:
-            raise UserError(f"game {spec!r} takes no parameters, not {', '.join(parameters)}")
-        return made
-    if not callable(made):
-        raise UserError(f"game {spec!r}: GAME must be a Game or a function that returns one")
-    known = inspect.signature(made).parameters
-    for name in parameters:
-        if name not in known:
-            raise UserError(
-                f"game {spec!r} has no parameter {name!r}{closest(name, known)}; "
-                f"it takes: {', '.join(known)}"
-            )
-    try:
-        game = made(**parameters)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"game {spec!r}: {error}") from error
-    if not isinstance(game, Game):
-        raise UserError(f"game {spec!r}: GAME must be a Game or a function that returns one")
-    return game
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UserError(f"no such game file: {path}")
-    name = f"alphazero_game_{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(path):
-        return loaded
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))  # a game may keep its tables in a file beside it
-    try:
-        specification.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise UserError(f"cannot load the game {path}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent))
-    return module

@@ -1,13 +1,14 @@
-"""Compiled kernels: the only module that imports numba.
+"""Compiled kernels.
 
 A *kernel* is a plain Python function on arrays, records and scalars. It may call other kernels that
 are globals of its module, and close over ints; it never takes a kernel as an argument, because
 numba then misses its disk cache at every start. Where one algorithm must run over many games'
 functions, it is written once as a *template* and `bind` gives each game its own copy of it.
 
-Compiled code is kept on disk under a name that holds a hash of every source it was made from:
-numba itself does not notice that a function in *another* file changed. The name does not depend on
-where those sources lie, so that a cluster job which unpacks the project elsewhere starts warm.
+Compiled code is kept on disk (`compile_cache.py`) under a name that holds a hash of every source it
+was made from: numba itself does not notice that a function in *another* file changed. The name does
+not depend on where those sources lie, so that a cluster job which unpacks the project elsewhere
+starts warm.
 
 `NUMBA_DISABLE_JIT=1` runs every kernel as ordinary Python, to debug or to measure coverage.
 """
@@ -16,7 +17,7 @@ import ast
 import contextlib
 import functools
 import hashlib
-import os
+import sys
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,58 +26,40 @@ from typing import Any, ParamSpec, TypeVar
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import config
 from numba.core import types as numba_types
-from numba.core.caching import UserProvidedCacheLocator
 from numba.extending import intrinsic
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from alphazero.game.compile_cache import compile_cached, is_compiled, numba_config
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-numba_config: Any = config  # its settings are made when it is loaded
-
 PURE_PYTHON = bool(numba_config.DISABLE_JIT)
 ENGINE = Path(__file__).resolve().parent.parent
-
-
-def cache_root() -> Path:
-    """Where compiled kernels are kept: ALPHAZERO_CACHE, NUMBA_CACHE_DIR, or the user's cache."""
-    for variable in ("ALPHAZERO_CACHE", "NUMBA_CACHE_DIR"):
-        if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base).absolute() / "alphazero"
+ELSEWHERE = {"alphazero", "numpy", "numba", *sys.stdlib_module_names}  # never a game's own modules
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function without the GIL, with C semantics for division, cached on disk."""
+    function = _with_asserts(function)
     if PURE_PYTHON:
         return _pure(function)
     if not hasattr(function, "__kernel_sources__"):
         sources = _hash_of_loaded([function])
-        function.__kernel_sources__ = sources  # type: ignore[attr-defined]
+        function.__dict__["__kernel_sources__"] = sources
         function.__qualname__ += _distinction(function, sources)
     borrows = getattr(function, "__borrows__", False)
-    options: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
     # Said outright, because a kernel would otherwise take them over from whoever calls it first.
-    options |= {"_nrt": not borrows, "forceinline": borrows}
-    with _content_addressed_cache():
-        dispatcher = numba.njit(**options)(function)
-    _save_one_at_a_time(dispatcher)
-    return dispatcher
+    options = {"_nrt": not borrows, "forceinline": borrows}
+    return compile_cached(function, nogil=True, error_model="numpy", **options)
 
 
 def borrows(function: Callable[P, R]) -> Callable[P, R]:
     """Mark a function, not yet compiled, that makes no array and returns none: it only borrows
-    those it is given. What does make an array fails to compile.
+    those it is given. A function that does make an array fails to compile.
 
-    Nothing counts references to its arrays, and its code becomes part of whoever calls it, for
-    handing over arrays is dear: a view of a row or of a field is counted up and down, and a tuple
+    Nothing counts references to its arrays, and its code becomes part of its callers, because
+    passing arrays is expensive: a view of a row or of a field is counted up and down, and a tuple
     of eight arrays is copied word by word, at every call. Both together cost more than half of a
     search's time.
     """
@@ -85,24 +68,20 @@ def borrows(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def borrowing(function: Callable[P, R]) -> Callable[P, R]:
-    """A kernel that `borrows`."""
+    """Compile a function that `borrows`."""
     return kernel(borrows(function))
 
 
 def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[..., Any]:
-    """A kernel made from a plain function whose globals `names` are replaced.
+    """Make a kernel from a plain function whose globals `names` are replaced.
 
-    `name` is for people who read profiles, for example the game's. What the template does not use
-    makes no difference: games that differ elsewhere share one compilation.
+    `name` is for people who read profiles, for example the game's. Names that the template does not
+    use make no difference: games that differ elsewhere share one compilation.
     """
+    template = _with_asserts(template)
     names = {key: names[key] for key in sorted(names) if key in template.__code__.co_names}
     namespace = {**template.__globals__, **names}
-    copy = types.FunctionType(
-        template.__code__, namespace, template.__name__, template.__defaults__, template.__closure__
-    )
-    copy.__doc__ = template.__doc__
-    copy.__dict__.update(template.__dict__)
-    copy.__module__ = template.__module__
+    copy = copy_function(template, template.__code__, namespace, template.__closure__)
     functions = [getattr(value, "py_func", value) for value in names.values()]
     functions = [function for function in functions if isinstance(function, types.FunctionType)]
     identity = [name] + [f"{key}={value!r}" for key, value in names.items() if not callable(value)]
@@ -112,8 +91,21 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
     sources = _hash_of_loaded([template, *functions], extra="\n".join(identity))
     safe = "".join(character if character.isalnum() else "_" for character in name)
     copy.__qualname__ = f"{template.__qualname__}__{safe}_{sources[:8]}"
-    copy.__kernel_sources__ = sources  # type: ignore[attr-defined]
+    copy.__kernel_sources__ = sources
     return kernel(copy)
+
+
+def copy_function(
+    function: Any, code: types.CodeType, namespace: dict[str, Any], closure: tuple[Any, ...] | None
+) -> Any:
+    """Copy a function with other code, globals and closure."""
+    copy = types.FunctionType(
+        code, namespace, function.__name__, function.__defaults__, closure or None
+    )
+    functools.update_wrapper(copy, function)
+    del copy.__dict__["__wrapped__"]
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def _distinction(function: Any, sources: str) -> str:
@@ -128,129 +120,124 @@ def _distinction(function: Any, sources: str) -> str:
     return "__" + hashlib.sha256("\n".join([sources, *constants]).encode()).hexdigest()[:8]
 
 
-def _name_in_symbols(record: Any) -> tuple[str, tuple[str]]:
-    """How the type of a state appears in the names of machine code.
-
-    Numba would write a number that it gives out anew in every process. One helper kernel, compiled
-    for 9x9 in one process and for 19x19 in another, then bears the same name in both files, and who
-    loads both runs one of them for both.
-    """
-    return "Record", (hashlib.sha256(record.name.encode()).hexdigest()[:16],)
-
-
-numba_types.Record.mangling_args = property(_name_in_symbols)  # type: ignore[method-assign]
-
-
 def _pure(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as compiled
             return function(*args, **kwargs)
 
-    wrapper.py_func = function  # type: ignore[attr-defined]
+    wrapper.__dict__["py_func"] = function
     return wrapper
 
 
-# -- the disk cache --------------------------------------------------------------------------------
+# -- asserts ---------------------------------------------------------------------------------------
+# Every bound that a kernel relies on is an assert. `python -O` leaves asserts out of the bytecode
+# that numba compiles; a kernel without them does not fail, it writes over other memory.
 
 
-class SourceLocator(UserProvidedCacheLocator):
-    """Keeps a kernel's machine code in a folder named after the sources it was compiled from."""
-
-    def __init__(self, py_func: Any, py_file: str):
-        self._py_file = py_file
-        self._lineno = py_func.__code__.co_firstlineno
-        self._cache_path = str(cache_root() / py_func.__kernel_sources__)
-
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> "SourceLocator | None":
-        locator = cls(py_func, py_file)
-        try:
-            locator.ensure_cache_path()
-        except OSError:
-            return None
-        return locator
-
-    def get_source_stamp(self) -> str:
-        return "content-addressed"  # the folder's name already says which sources
+def _with_asserts(function: Any) -> Any:
+    """A function as it is without `python -O`; the function itself where its source is unknown."""
+    if not sys.flags.optimize or hasattr(function, "__asserts__"):
+        return function
+    source = _source_of(function)
+    if source is None:
+        return function
+    found = _codes(source, function.__code__.co_filename)
+    code = found.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+    if code is None:
+        return function
+    names = function.__code__.co_freevars
+    cells = dict(zip(names, function.__closure__ or (), strict=True))
+    closure = tuple(cells.get(name) or _cell_of_caller(name, function) for name in code.co_freevars)
+    copy = copy_function(function, code, function.__globals__, closure)
+    copy.__asserts__ = True
+    return copy
 
 
-@contextlib.contextmanager
-def _content_addressed_cache():
-    """Numba looks for locators in its configuration while it decorates; other users keep theirs."""
-    before = numba_config.CACHE_LOCATOR_CLASSES
-    fallbacks = "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
-    numba_config.CACHE_LOCATOR_CLASSES = f"alphazero.game.jit.SourceLocator,{fallbacks}"
-    try:
-        yield
-    finally:
-        numba_config.CACHE_LOCATOR_CLASSES = before
+@functools.cache
+def _codes(source: bytes, filename: str) -> dict[tuple[str, int], types.CodeType]:
+    """Code objects of a file compiled with asserts, by qualified name and first line."""
+    found: dict[tuple[str, int], types.CodeType] = {}
+    waiting = [compile(source, filename, "exec", dont_inherit=True, optimize=0)]
+    while waiting:
+        code = waiting.pop()
+        found[code.co_qualname, code.co_firstlineno] = code
+        waiting += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return found
 
 
-def _save_one_at_a_time(dispatcher: Any) -> None:
-    """Lock the kernel's folder while its index is read, changed and written. Without that, two
-    processes that compile for different arguments at once can leave an entry for one pointing at
-    the machine code of the other, which then runs."""
-    cache = dispatcher._cache
-    save = cache.save_overload
-
-    def locked_save(*arguments: Any) -> Any:
-        with _exclusive(Path(cache.cache_path)):
-            return save(*arguments)
-
-    cache.save_overload = locked_save
+def _cell_of_caller(name: str, function: Any) -> types.CellType:
+    """A cell with a variable that only an assert of `function` uses: it is still a local of the
+    function around it, which is running."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == function.__code__.co_filename and name in frame.f_locals:
+            return types.CellType(frame.f_locals[name])
+        frame = frame.f_back
+    raise RuntimeError(f"python -O: {function.__qualname__} uses {name} in an assert alone")
 
 
-@contextlib.contextmanager
-def _exclusive(directory: Path):
-    """One process at a time; no lock where the system has none of this kind (Windows)."""
-    if fcntl is None:
-        yield
-        return
-    with open(directory / "lock", "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+# -- hashes of sources -----------------------------------------------------------------------------
 
 
 def source_hash(
     files: Iterable[str], extra: str = "", read: Callable[[Path], bytes] = Path.read_bytes
 ) -> str:
-    """A short hash of the engine's kernels, of these files and of the siblings they import."""
+    """A short hash of the engine's kernels, of these files and of the neighbours they import."""
     digest = hashlib.sha256(_engine_hash().encode())
     found: dict[Path, bytes] = {}
     for file in files:
-        _collect_sources(Path(file).resolve(), found, read)
+        path = Path(file).resolve()
+        _collect_sources(path, _roots.get(path, path.parent), found, read)
     for path in sorted(found, key=lambda path: path.name):
         digest.update(path.name.encode() + b"\0" + found[path])
     digest.update(extra.encode())
     return digest.hexdigest()[:20]
 
 
-def _collect_sources(path: Path, found: dict[Path, bytes], read: Callable[[Path], bytes]) -> None:
+def _collect_sources(
+    path: Path, root: Path, found: dict[Path, bytes], read: Callable[[Path], bytes]
+) -> None:
+    """Add a file, and the files that it imports from its folder and from `root`, where its
+    package begins."""
     if path in found or not path.is_file() or path.is_relative_to(ENGINE):
         return
     found[path] = read(path)
-    for module in _imported_names(found[path]):
-        _collect_sources(path.with_name(module.rpartition(".")[2] + ".py"), found, read)
-        _collect_sources(path.parent / (module.replace(".", "/") + ".py"), found, read)
+    for level, module in _imported_names(found[path]):
+        if not level and module.partition(".")[0] in ELSEWHERE:
+            continue
+        folders = [path.parents[level - 1]] if level else [path.parent, root]
+        steps = module.split(".")
+        for folder in folders:
+            for below in (folder.joinpath(*steps), folder / steps[-1]):
+                _collect_sources(below.with_name(f"{below.name}.py"), root, found, read)
+                _collect_sources(below / "__init__.py", root, found, read)
 
 
 _loaded: dict[Path, tuple[Any, bytes]] = {}  # the module's spec, and its source
+_roots: dict[Path, Path] = {}  # of a file in a package: the folder of the package
+
+
+def _source_of(function: Any) -> bytes | None:
+    """The source of the module that a function was loaded from, None if it is not a file.
+
+    A file may have been edited since its module was loaded. To hash its present content would file
+    the old code's machine code under the new source's name, for every later process to find.
+    """
+    path, spec = Path(function.__code__.co_filename).resolve(), function.__globals__.get("__spec__")
+    if path.is_file() and (path not in _loaded or _loaded[path][0] is not spec):
+        _loaded[path] = spec, path.read_bytes()  # a module that has just been executed
+        depth = function.__globals__.get("__name__", "").count(".") - (path.stem != "__init__")
+        _roots[path] = path.parents[max(0, min(depth, len(path.parents) - 1))]
+    return _loaded[path][1] if path in _loaded else None
 
 
 def _hash_of_loaded(functions: Iterable[types.FunctionType | Any], extra: str = "") -> str:
-    """The hash of the sources that functions in memory were made from.
-
-    A file may have been edited since its module was loaded. To hash what it holds now would file
-    the old code's machine code under the new source's name, for every later process to find.
-    """
+    """The hash of the sources that functions in memory were made from."""
     files = []
     for function in functions:
-        file = function.__code__.co_filename
-        files.append(file)
-        path, spec = Path(file).resolve(), function.__globals__.get("__spec__")
-        if path.is_file() and (path not in _loaded or _loaded[path][0] is not spec):
-            _loaded[path] = spec, path.read_bytes()  # a module that has just been executed
+        files.append(function.__code__.co_filename)
+        _source_of(function)
 
     def read(path: Path) -> bytes:
         if path not in _loaded:
@@ -261,43 +248,43 @@ def _hash_of_loaded(functions: Iterable[types.FunctionType | Any], extra: str = 
 
 
 @functools.cache
-def _imported_names(source: bytes) -> tuple[str, ...]:
-    """Every name in an import of a module's source: of modules, and of what is in them."""
-    names: list[str] = []
+def _imported_names(source: bytes) -> tuple[tuple[int, str], ...]:
+    """Every name in an import of a module's source, of modules and of what is in them, with the
+    number of dots before it."""
+    names: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
-            names += [node.module or "", *(alias.name for alias in node.names)]
+            inner = [f"{node.module}.{alias.name}" if node.module else alias.name
+                     for alias in node.names]  # fmt: skip
+            names += [(node.level, name) for name in [*inner, *filter(None, [node.module])]]
         elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            names += [(0, alias.name) for alias in node.names]
     return tuple(dict.fromkeys(names))
 
 
 @functools.cache
 def _engine_hash() -> str:
-    """Hash of the engine's own files that hold kernels, of numba's version and of the processor."""
-    digest = hashlib.sha256(f"{numba.__version__} {numba_config.CPU_NAME} ".encode())
+    """Hash of the engine's own files that hold kernels, of numba's version, of the processor and of
+    `python -O`."""
+    version = f"{numba.__version__} {numba_config.CPU_NAME} {sys.flags.optimize} "
+    digest = hashlib.sha256(version.encode())
     with contextlib.suppress(RuntimeError):
         import llvmlite.binding
 
         digest.update(llvmlite.binding.get_host_cpu_name().encode())
     for path in sorted(ENGINE.rglob("*.py")):
         source = path.read_bytes()
-        if path.name == "jit.py" or b"from alphazero.game.jit import" in source:
+        if (
+            path.name in ("jit.py", "compile_cache.py")
+            or b"from alphazero.game.jit import" in source
+        ):
             digest.update(path.name.encode() + b"\0" + source)
     return digest.hexdigest()
 
 
 def is_warm(*kernels: Callable[..., Any]) -> bool:
     """Whether every one of these kernels has machine code in memory or on disk."""
-    return PURE_PYTHON or all(
-        dispatcher.overloads or _has_cached_code(dispatcher)  # type: ignore[attr-defined]
-        for dispatcher in kernels
-    )
-
-
-def _has_cached_code(dispatcher: Any) -> bool:
-    cache = dispatcher._cache
-    return any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi"))
+    return PURE_PYTHON or all(is_compiled(dispatcher) for dispatcher in kernels)
 
 
 # -- bit operations --------------------------------------------------------------------------------

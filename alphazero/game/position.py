@@ -2,13 +2,15 @@
 
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from alphazero.game.board_view import BoardView
 
-Game = Any  # `alphazero.game.Game`, whose module imports this one
+if TYPE_CHECKING:
+    from alphazero.game.game import Game
+
 State = Any
 
 
@@ -22,7 +24,7 @@ class Outcome(NamedTuple):
 class Position:
     """A position with the game that led to it; moves are made and taken back in place."""
 
-    def __init__(self, game: Game, state: State | None = None) -> None:
+    def __init__(self, game: "Game", state: State | None = None) -> None:
         """The initial position, or `state` as the start of a game without history."""
         self.game = game
         self._states = game.empty_states(16)  # after 0, 1, ... moves; grown as needed

@@ -39,7 +39,7 @@ identity       there with run.shared_folder, to tell this run's volunteers from 
 How is it doing?      python -m alphazero status . --watch
 Stop it               Ctrl-C or SIGTERM: it saves a checkpoint and ends with exit code 0
 Go on with it         python -m alphazero train --resume .
-Play against it       python <the project>/play.py --game {game} --network .
+Play against it       python -m alphazero play --game {game} --network .
 Read a game           python -m alphazero show records --game-id 0 --top 3
 Move it elsewhere     copy this whole folder while nobody trains in it, and go on with it there,
                       with as many workers and on whatever device that machine has:

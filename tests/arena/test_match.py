@@ -298,10 +298,10 @@ def test_impossible_openings_are_refused():
 
 def test_a_saved_match_reads_back(tmp_path):
     result = play_match(TICTACTOE, make_player("mcts:5", TICTACTOE), RandomPlayer(), 6, seed=2)
-    result.save(tmp_path / "new" / "folder")
+    saved = result.save(tmp_path / "new" / "folder")
     files = {path.suffix: path for path in (tmp_path / "new" / "folder").iterdir()}
     assert set(files) == {".npz", ".txt", ".json"}
-    assert files[".npz"].name == "mcts_5-vs-random.npz"
+    assert saved.name == "mcts_5-vs-random-seed2" and files[".npz"].stem == saved.name
     assert read_shard(files[".npz"]) == result.records
     sheets = files[".txt"].read_text().split("game tic-tac-toe\n")[1:]
     read = [GameRecord.from_text("game tic-tac-toe\n" + sheet, TICTACTOE) for sheet in sheets]
@@ -310,6 +310,14 @@ def test_a_saved_match_reads_back(tmp_path):
     assert summary["score"] == result.score and summary["pairs"] == list(result.pairs)
     assert summary["as_first"] == result.as_first._asdict()
     assert summary["elo"]["low"] == pytest.approx(result.elo.low)
+
+
+def test_every_saved_match_is_kept(tmp_path):
+    for seed in (1, 1, 2, 1):
+        play_match(TICTACTOE, RandomPlayer(), RandomPlayer(), 2, seed=seed).save(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    stems = [f"random-vs-random-seed{end}" for end in ("1", "1-2", "1-3", "2")]
+    assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("json", "npz", "txt")}
 
 
 def test_a_summary_of_one_sided_results_is_json():

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import train
 from alphazero.__main__ import read_options
+from alphazero.cli.train import cluster_arguments
 from alphazero.config import load_config
 from alphazero.data.store import Store
 from alphazero.errors import UserError
@@ -131,26 +131,26 @@ def test_train_py_finds_the_projects_settings_and_the_cluster(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     settings = str(ROOT / "configs" / "smoke.toml")
-    assert train.resolve(["configs/smoke.toml"], tmp_path) == [settings]
+    assert cluster_arguments(["configs/smoke.toml"], tmp_path) == [settings]
     (tmp_path / "ray_bootstrap_config.yaml").touch()
     cluster = ["--address", "auto", "--workers", "auto"]
-    assert train.resolve(["configs/smoke.toml"], tmp_path) == [settings, *cluster]
-    assert train.resolve(["x.toml", "--workers=3"], tmp_path) == [
+    assert cluster_arguments(["configs/smoke.toml"], tmp_path) == [settings, *cluster]
+    assert cluster_arguments(["x.toml", "--workers=3"], tmp_path) == [
         "x.toml",
         "--workers=3",
         *cluster[:2],
     ]
-    assert train.resolve(["--address", "h:1", "run.workers=2"], tmp_path) == [
+    assert cluster_arguments(["--address", "h:1", "run.workers=2"], tmp_path) == [
         "--address",
         "h:1",
         "run.workers=2",
     ]
-    assert train.resolve(["--local"], tmp_path) == ["--local"]
+    assert cluster_arguments(["--local"], tmp_path) == ["--local"]
     monkeypatch.setenv("RAY_ADDRESS", "h:1")
-    assert train.resolve([], tmp_path) == cluster[2:]
+    assert cluster_arguments([], tmp_path) == cluster[2:]
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "smoke.toml").touch()
-    assert train.resolve(["configs/smoke.toml"], tmp_path)[0] == "configs/smoke.toml"
+    assert cluster_arguments(["configs/smoke.toml"], tmp_path)[0] == "configs/smoke.toml"
 
 
 def test_train_py_is_the_command(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from alphazero.game import Auxiliary, BoardView, Game, Symmetries
 from alphazero.game.check import Failure, check
 from alphazero.game.jit import kernel, mix
-from games import tictactoe
+from alphazero_games import tictactoe
 
 good = tictactoe.GAME
 

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alphazero.game import jit
 from alphazero.game import load as load_anew
 from alphazero.game.jit import (
     PURE_PYTHON,
@@ -128,18 +127,6 @@ def test_code_in_memory_is_filed_under_the_source_it_was_made_from(
     assert module.make(2).__kernel_sources__ == before
     importlib.reload(module)
     assert module.make(3).__kernel_sources__ != before
-
-
-def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in ("ALPHAZERO_CACHE", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(variable, raising=False)
-    assert jit.cache_root() == Path.home() / ".cache" / "alphazero"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert jit.cache_root() == tmp_path / "alphazero"
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "~/numba")
-    assert jit.cache_root() == Path.home() / "numba"
-    monkeypatch.setenv("ALPHAZERO_CACHE", str(tmp_path / "ours"))
-    assert jit.cache_root() == tmp_path / "ours"
 
 
 # -- the cache at work -----------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from alphazero.game import Game, Position, load
-from games.chess_fen_rules import start_setup
-from games.chess_tables_rules import ACTIONS, MOVES, OFF_BOARD
+from alphazero_games.chess_fen_rules import start_setup
+from alphazero_games.chess_tables_rules import ACTIONS, MOVES, OFF_BOARD
 from tests.judges.chess_oracle import Comparison, chess_game, hooks, position_of
 
 START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"

@@ -12,8 +12,8 @@ from alphazero.errors import UserError
 from alphazero.game import Game, Position, Stones
 from alphazero.game import load as load_anew
 from alphazero.game.check import check
-from games import go, go_board_rules
-from games.go_playout_rules import NEAR, ORDINARY, SAVE, SELF_ATARI, TAKE, TAKE_AND_SAVE
+from alphazero_games import go, go_board_rules
+from alphazero_games.go_playout_rules import NEAR, ORDINARY, SAVE, SELF_ATARI, TAKE, TAKE_AND_SAVE
 from tests.games.test_go_oracles import SEND_TWO, TRIPLE_KO, set_up
 from tests.judges.go_oracle import read_board
 

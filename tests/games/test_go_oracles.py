@@ -21,8 +21,8 @@ import pytest
 from alphazero.game import Game, Position
 from alphazero.game import load as load_anew
 from alphazero.game.jit import kernel
-from games import go
-from games.go_rules import add_stone, cell_of
+from alphazero_games import go
+from alphazero_games.go_rules import add_stone, cell_of
 from tests.judges.go_oracle import GoOracle, Verdict, neighbours, read_board, replaced
 
 load = functools.cache(load_anew)

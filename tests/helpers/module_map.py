@@ -19,7 +19,7 @@ BEGIN, END = "<!-- modules: generated -->", "<!-- modules: end -->"
 
 ROOMS = [
     ["errors"],
-    ["files", "settings", "cores", "command_line"],
+    ["files", "settings", "cores", "shipped", "command_line"],
     ["storage", "config"],
     ["game"],
     ["picture"],

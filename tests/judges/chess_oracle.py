@@ -16,7 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from alphazero.game import Game, Pieces, Position, load
-from games.chess_key_rules import full_key
+from alphazero_games.chess_key_rules import full_key
 
 HISTORY = 8
 STARTS = [

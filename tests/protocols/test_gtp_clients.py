@@ -63,7 +63,7 @@ def test_what_is_printed_meanwhile_is_no_answer(tmp_path: Path) -> None:
         "import os, sys\n"
         "print('hello from Python')\n"
         "os.write(1, b'hello from C\\n')\n"
-        "from games.tictactoe import GAME\n"
+        "from alphazero_games.tictactoe import GAME\n"
     )
     done = converse("gogui-rules_game_id\nquit\n", *ENGINE, "--game", str(tmp_path / "noisy.py"))
     assert done.stdout == "= Tictactoe\n\n=\n\n"

@@ -105,6 +105,7 @@ def searchable(position: Position) -> Position | None:
         if all(try_to_play(later, move) for move in moves[begin + 1 :]) and not later.is_over:
             return later
         states = position.copy()
+    assert game.pieces is not None, "UCI refuses games without pieces"
     fields = game.pieces.fen(position.state).split()
     later = set_up(game, " ".join([*fields[:4], "0", *fields[5:]]))
     return None if later.is_over else later
@@ -120,7 +121,9 @@ def try_to_play(position: Position, action: int) -> bool:
 
 def passed(position: Position) -> Position:
     """The position with the other side to move. Raises ValueError if that is in check."""
-    fields = position.game.pieces.fen(position.state).split()
+    pieces = position.game.pieces
+    assert pieces is not None, "UCI refuses games without pieces"
+    fields = pieces.fen(position.state).split()
     number = int(fields[5]) + (fields[1] == "b")
     color = "b" if fields[1] == "w" else "w"
     fen = f"{fields[0]} {color} {fields[2]} - {fields[4]} {number}"
