@@ -10,7 +10,7 @@ PYTEST_OPTIONS ?= -n 2 --dist loadfile
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help train test check bench lint format clean
+.PHONY: help train test check docs bench lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -27,6 +27,9 @@ check: $(BIN)/.development  ## the fast part of `make test`: lint, architecture 
 	$(BIN)/ruff check
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow" $(TESTS)
 
+docs: $(BIN)/.documentation  ## the documentation as site/index.html; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(BIN)/.peers  ## speed of search, evaluators and self-play, as tables and bench.json
 	$(BIN)/python -m alphazero bench all --json bench.json
 
@@ -40,7 +43,7 @@ format: $(BIN)/.development  ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix
 
 clean:  ## remove .venv and caches (runs/ is kept)
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build dist site
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -59,6 +62,11 @@ $(BIN)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 $(BIN)/.development: $(BIN)/.runtime
 	@echo "installing the tools for tests (once)"
 	$(PIP) -e ".[ray,dev]"
+	@touch $@
+
+$(BIN)/.documentation: $(BIN)/.runtime
+	@echo "installing the tools for the documentation (once)"
+	$(PIP) -e ".[ray,docs]"
 	@touch $@
 
 $(BIN)/.peers: $(BIN)/.development

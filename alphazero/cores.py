@@ -1,4 +1,4 @@
-"""What this machine has for Ray, and where a run may be written on it."""
+"""The machine: its cores, its shared memory for Ray, folders that outlive a Ray job."""
 
 import os
 import shutil
@@ -18,15 +18,15 @@ def cores() -> int:
 
 
 def object_store_bytes() -> int:
-    """Shared memory for Ray: what we need, where a container's /dev/shm has that much."""
+    """Shared memory for Ray's object store: `OBJECT_STORE_BYTES`, or half of a smaller /dev/shm."""
     shared_memory = Path("/dev/shm")
     free = shutil.disk_usage(shared_memory).free if shared_memory.exists() else sys.maxsize
     return max(SMALLEST_OBJECT_STORE, min(OBJECT_STORE_BYTES, free // 2))
 
 
 def lasting(path: Path) -> Path:
-    """An absolute path that outlives a Ray job: what would be inside the temporary folder that the
-    job's files were unpacked into lies below the home directory instead."""
+    """Make a path absolute and outlive a Ray job: one inside the temporary folder that the job's
+    files were unpacked into is moved below the home directory."""
     path = path.expanduser().absolute()
     if JOB_FOLDER not in path.parts:
         return path

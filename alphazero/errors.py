@@ -1,11 +1,11 @@
-"""Errors that a person can mend: shown as one line, without a traceback, by the command line."""
+"""Errors of use, which the command line shows as one line without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something a person typed or pointed at is wrong; the message says how to mend it."""
+    """An input or a file is wrong; the message names it and the valid choices."""
 
 
 class RequestError(Exception):
@@ -13,6 +13,6 @@ class RequestError(Exception):
 
 
 def closest(value: str, choices: Iterable[str]) -> str:
-    """A hint such as ` (did you mean "connect4"?)`, or nothing when no choice is close."""
+    """Make a hint such as ` (did you mean "connect4"?)`, or "" if no choice is close."""
     matches = difflib.get_close_matches(value, list(choices), n=1, cutoff=0.5)
     return f' (did you mean "{matches[0]}"?)' if matches else ""

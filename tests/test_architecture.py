@@ -58,6 +58,7 @@ CONFINED = {
     ],
 }
 THIRD_PARTY = {"numpy", "filelock", *CONFINED}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 MAY_PRINT = [
     "alphazero/__main__.py",
     "alphazero/command_line.py",
@@ -209,6 +210,75 @@ def test_every_module_and_public_name_says_what_it_is() -> None:
             if public and not ast.get_docstring(node) and path.name != "config.py":
                 wrong.append(f"{name_of(path)}:{node.lineno}: {node.name}")
     assert not wrong, f"without a docstring: {wrong}"
+
+
+# Names of this project alone, and the words that a reader of the field would search for instead.
+PRIVATE_NAMES = {
+    "allotment": "ray_resources",
+    "crew": "workers",
+    "desk": "session",
+    "enough": "limits",
+    "exhibits": "artifacts",
+    "gamefile": "game_file",
+    "looking": "query",
+    "note": "annotation",
+    "outlook": "ownership",
+    "pace": "replay_ratio",
+    "pieces_talk": "chess",
+    "ruler": "gogui_rules",
+    "scoresheet": "record_text",
+    "stock": "engine_cache",
+    "stones_talk": "go",
+    "study": "job",
+    "thought": "analysis",
+    "together": "combined",
+    "tuning": "search_options",
+}
+# Turns of phrase that hide a plain statement.
+ODD_PHRASES = [
+    r"\b(?:is|are|was|be) no (?!longer|more|less|fewer|such|other|better|worse|larger|smaller)\w+",
+    r"\bhears? of\b",
+    r"\bof late\b",
+    r"\bever again\b",
+    r"\b(?:gone|goes|go) on with\b",
+    r"\blooks? around\b",
+    r"\b(?:spoilt|spoiled)\b",
+    r"\bthat (?:are|is) none\b",
+    r"^(?:What|Whether|Those|Whoever)\b",
+]
+# Rooms whose words are still to be gone over.
+WORDS_TO_DO = {
+    "arena", "cli", "command_line", "data", "engine", "formats", "game", "learning", "network",
+    "protocols", "run", "search", "selfplay", "terminal",
+}  # fmt: skip
+
+
+def definitions(path: Path) -> list[tuple[str, int, str]]:
+    """(name, line, docstring) of a module and of every class and function in it."""
+    nodes = [node for node in ast.walk(tree_of(path)) if isinstance(node, DOCUMENTED)]
+    return [
+        (
+            path.stem if isinstance(node, ast.Module) else node.name,
+            getattr(node, "lineno", 1),
+            ast.get_docstring(node) or "",
+        )
+        for node in nodes
+    ]
+
+
+def test_names_and_sentences_are_plain() -> None:
+    wrong = []
+    for path in ENGINE:
+        if room_of(module_of(path)) in WORDS_TO_DO:
+            continue
+        for name, line, text in definitions(path):
+            plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip("_")
+            if plain in PRIVATE_NAMES:
+                wrong.append(f"{name_of(path)}:{line}: {name}, better {PRIVATE_NAMES[plain]}")
+            for phrase in ODD_PHRASES:
+                if match := re.search(phrase, text):
+                    wrong.append(f"{name_of(path)}:{line}: {name}: {match.group()!r}")
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(

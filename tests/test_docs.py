@@ -28,6 +28,7 @@ DOCUMENTS = [
     ROOT / "alphazero/README.md",
     ROOT / "alphazero/DECISIONS.md",
     ROOT / "games/README.md",
+    ROOT / "docs/training.md",
 ]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 
@@ -125,6 +126,17 @@ def modules() -> list[str]:
 def test_examples_in_docstrings_run(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
+
+
+def test_every_name_of_the_reference_is_there() -> None:
+    names = re.findall(r"^::: ([\w.]+)$", (ROOT / "docs/reference.md").read_text(), re.M)
+    assert names
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            assert getattr(importlib.import_module(module), attribute).__doc__, name
 
 
 # -- configurations --------------------------------------------------------------------------------

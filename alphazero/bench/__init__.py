@@ -1,11 +1,11 @@
-"""How fast the engine is: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`,
-or `cluster`, which needs Ray.
+"""Benchmarks: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`, or `cluster`,
+which needs Ray.
 
     python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cuda
 
 Every figure is the median of several repeats. What runs on the processor is counted in CPU seconds
 of this process, so that other programs on the machine disturb it less; ratios against another
-implementation come from the same run. `--quick` shows that the suites work, not how fast they are.
+implementation come from the same run. `--quick` runs every suite once, without meaningful figures.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SUITES: dict[str, Suite] = {
     "evaluator": evaluator_suite,
     "selfplay": selfplay_suite,
 }
-# Not of `all`: they need Ray, and minutes.
+# Not part of `all`: they need Ray, and minutes.
 ON_REQUEST: dict[str, Suite] = {"cluster": cluster_suite}
 
 
@@ -48,18 +48,25 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(SUITES)}, all of these (all), or {', '.join(ON_REQUEST)}",
     )
     options.add_argument("--json", metavar="FILE", help="write the figures here as well")
-    options.add_argument("--quick", action="store_true", help="try the suites, measure nothing")
-    work = options.add_argument_group("what selfplay measures, in the place of its small games")
-    work.add_argument("--game", metavar="GAME", help=f"({Workload.game})")
-    work.add_argument("--network", metavar="SIZE", help=f"as in b10c128 ({Workload.network})")
+    options.add_argument(
+        "--quick", action="store_true", help="run every suite once, without meaningful figures"
+    )
+    work = options.add_argument_group("workload of selfplay, instead of its small games")
+    work.add_argument("--game", metavar="GAME", help=f"its game ({Workload.game})")
+    work.add_argument(
+        "--network", metavar="SIZE", help=f"its size, as in b10c128 ({Workload.network})"
+    )
     work.add_argument("--device", help=f"cpu, cuda, cuda:0, mps or auto ({Workload.device})")
     work.add_argument("--precision", help=f"float32, bfloat16 or auto ({Workload.precision})")
-    work.add_argument("--games", type=count, metavar="N", help=f"at once ({Workload.games})")
+    work.add_argument("--games", type=count, metavar="N", help=f"games at once ({Workload.games})")
     work.add_argument(
-        "--simulations", type=count, metavar="N", help=f"per move ({Workload.simulations})"
+        "--simulations",
+        type=count,
+        metavar="N",
+        help=f"simulations per move ({Workload.simulations})",
     )
     work.add_argument(
-        "--threads", type=count, metavar="N", help=f"that search ({Workload.threads})"
+        "--threads", type=count, metavar="N", help=f"threads that search ({Workload.threads})"
     )
     return options
 
@@ -84,10 +91,10 @@ def bench(
     say: Callable[[str], None] = print,
     workload: Workload | None = None,
 ) -> list[Measurement]:
-    """Run one suite or `all`; `say` hears every line of the tables as it is known. `workload` is
-    what `selfplay` measures, if not its own choice.
+    """Run one suite or `all`; `say` is called with every line of the tables as it is known.
+    `workload` replaces the choice of `selfplay`.
 
-    Raises UserError when there is no such suite, game, network or device, or the JSON file cannot
+    Raises UserError for an unknown suite, game, network or device, and for a JSON file that cannot
     be written.
     """
     names = list(SUITES) if suite == "all" else [suite]
@@ -119,7 +126,7 @@ def bench(
 def write_json(
     path: Path, facts: dict[str, str], quick: bool, found: Sequence[Measurement]
 ) -> None:
-    """The measurements with the machine they were made on."""
+    """Write the measurements and the machine they were made on."""
     content = {
         "machine": facts,
         "quick": quick,

@@ -1,4 +1,4 @@
-"""How a run grows: what one driver can serve, measured with actors that do not need the cores.
+"""How many actors one driver can serve, measured with actors that do not need the cores.
 
 The driver is the process that learns. Games that arrive cost it processor time, and it serves as
 many actors as fit into what the learner leaves of a core; so the figures are CPU seconds of that
@@ -65,7 +65,7 @@ def cluster_suite(effort: Effort) -> Iterator[Measurement]:
 
 
 class SlowEvaluator(UniformEvaluator):
-    """Knows nothing, and takes its time for it."""
+    """Uniform evaluations, each batch after `LATENCY` seconds."""
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         time.sleep(LATENCY)
@@ -184,7 +184,7 @@ def arriving(
     count: int,
     hand_in: Callable[[int], None] = lambda games: None,
 ) -> Iterator[Measurement]:
-    """Take so many games as a run does, after a few that fill caches."""
+    """Take `count` games as a run does, after a few that fill caches."""
     phases = Phases()
     collect = phases.timed("to receive them", executor.collect)
     trainer.store.append = phases.timed("to write them", trainer.store.append)
@@ -251,7 +251,7 @@ def remembering(
 
 
 class Listener:
-    """A worker that says ever again which weights it has."""
+    """A worker that polls and reports the version of its weights."""
 
     def __init__(self) -> None:
         self.version = -1

@@ -57,16 +57,17 @@ def yardstick(effort: Effort) -> Iterator[Measurement]:
 
 
 def make_evaluator(game: Game, size: str) -> NetworkEvaluator:
+    """An untrained network of a size on this machine's best device."""
     return NetworkEvaluator(build(game, NetworkConfig(size=size)), "auto")
 
 
 def clock_of(evaluator: NetworkEvaluator) -> Clock:
-    """CPU seconds say nothing about work that a device does."""
+    """CPU time, or wall time for a device whose work CPU seconds do not show."""
     return CPU if evaluator.device.type == "cpu" else WALL
 
 
 def evaluating(game: Game, evaluator: Evaluator, batch: int) -> Callable[[], int]:
-    """A batch of random planes, or as many as are worth having under way; returns how many rows."""
+    """Evaluate a batch of random planes for each pipeline; returns the number of rows."""
     planes = np.random.default_rng(0).integers(0, 2, (batch, *game.planes), np.uint8)
     if game.board_plane is not None:
         planes[:, game.board_plane] = 1  # whole boards, as in self-play

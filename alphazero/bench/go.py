@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from alphazero.bench.measure import WALL, Effort, Measurement, rate, rates
-from alphazero.bench.peers import MissingPeer, open_spiel_rollouts
+from alphazero.bench.peers import MissingPeer, open_spiel_games
 from alphazero.bench.search import SEARCHES, SIMULATIONS, TREES, searching
 from alphazero.config import SearchConfig
 from alphazero.cores import cores
@@ -47,14 +47,14 @@ def go_suite(effort: Effort) -> Iterator[Measurement]:
 def playouts(size: int, effort: Effort) -> Iterator[Measurement]:
     """Random games from the empty board that make any legal move.
 
-    Ours know superko when they say what is legal, and are measured without it as well: OpenSpiel's
-    legal moves may repeat a position, which then ends the game.
+    Ours apply superko to legal moves, and are measured without it as well: OpenSpiel's legal moves
+    may repeat a position, which then ends the game.
     """
     name, unit = f"go {size}x{size}, random games", "moves/s"
     spec = f"go:size={size}"
     works = [playing(replace(load(spec + ko), prune=None)) for ko in ("", ",ko=simple")]
     try:
-        works.append(open_spiel_rollouts(size, counted=3 if effort.is_quick else 100))
+        works.append(open_spiel_games("go", 3 if effort.is_quick else 100, board_size=size))
     except MissingPeer as missing:
         yield Measurement(f"{name}, OpenSpiel, C++", None, "", note=f"skipped: {missing}")
     superko, simple, *theirs = rates(works, effort)
@@ -62,14 +62,14 @@ def playouts(size: int, effort: Effort) -> Iterator[Measurement]:
     yield Measurement(f"{name}, simple ko", simple, unit)
     for peer in theirs:
         yield Measurement(f"{name}, OpenSpiel, C++", peer, unit)
-        goal, note = PEER_GOALS.get(size), "whose legal moves know no superko"
+        goal, note = PEER_GOALS.get(size), "whose legal moves ignore superko"
         yield Measurement(f"{name}, superko / OpenSpiel, C++", superko / peer, "x", goal, note)
         yield Measurement(f"{name}, simple ko / OpenSpiel, C++", simple / peer, "x")
     yield Measurement(f"{name} that spare own eyes", rate(playing(load(spec)), effort), unit)
 
 
 def in_threads(size: int, effort: Effort) -> Measurement:
-    """How many times the speed of one thread, by the clock, several have in the same trees."""
+    """Wall-clock speed of several threads on the same trees, relative to one thread."""
     threads = min(cores(), MOST_THREADS)
     name = f"go {size}x{size}, gumbel, {MANY_TREES} trees, {threads} threads / 1 thread"
     if threads == 1:
@@ -97,7 +97,7 @@ def playing(game: Game) -> Callable[[], int]:
 
 
 def memory_per_node(game: Game, nodes: int) -> float:
-    """Bytes per node of one tree grown to so many nodes from the initial position."""
+    """Bytes per node of one tree grown to `nodes` nodes from the initial position."""
     config = SearchConfig(policy="puct", simulations=nodes, leaves_per_tree=64)
     search = Search(game, UniformEvaluator(game), config)
     search.begin(0, game.position(), seed=1)

@@ -1,4 +1,4 @@
-"""What a measurement is, and how one is taken."""
+"""Measurements: figures with goals, taken as medians of repeats."""
 
 import os
 import platform
@@ -19,13 +19,14 @@ WALL: Clock = time.perf_counter
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure."""
+    """The number of repeats and their length."""
 
     repeats: int = 5
     seconds: float = 0.5  # of each repeat, at least
 
     @staticmethod
     def quick() -> "Effort":
+        """The least that shows that a suite works."""
         return Effort(repeats=1, seconds=0.0)
 
     @property
@@ -35,8 +36,8 @@ class Effort:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure. `goal` is what it should be at least, `limit` what it should be at most; `note`
-    says what it is made of."""
+    """One figure. `goal` is the least it should be, `limit` the most; `note` says what it is made
+    of."""
 
     name: str
     value: float | None  # None: not measured, the note says why
@@ -50,16 +51,16 @@ class Measurement:
 
 
 def rate(work: Callable[[], int], effort: Effort, clock: Clock = CPU) -> float:
-    """Median of things done per second; `work` does some and returns how many.
+    """Median rate of `work` per second, which returns how much it has done.
 
-    It is called once before, for whatever is compiled or allocated at first.
+    It is called once before measuring, to compile and allocate.
     """
     return rates([work], effort, clock)[0]
 
 
 def rates(works: Sequence[Callable[[], int]], effort: Effort, clock: Clock = CPU) -> list[float]:
-    """The `rate` of each of several works. Their repeats alternate, so that a machine which slows
-    down for a while does so for all of them, and their ratios hold."""
+    """The `rate` of each of several works. Their repeats alternate, so that a machine that slows
+    down for a while slows all of them, and their ratios hold."""
     for work in works:
         work()
     found: list[list[float]] = [[] for _ in works]
@@ -76,7 +77,7 @@ def rates(works: Sequence[Callable[[], int]], effort: Effort, clock: Clock = CPU
 
 
 def table(measurement: Measurement) -> str:
-    """A measurement as a line of a table."""
+    """Format a measurement as a line of a table."""
     number, goal = measurement.value, ""
     value = "-" if number is None else f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
     if measurement.goal is not None and number is not None:
@@ -90,7 +91,7 @@ def table(measurement: Measurement) -> str:
 
 
 def machine() -> dict[str, str]:
-    """What a figure depends on."""
+    """The machine and the versions that figures depend on."""
     facts = {"alphazero": alphazero.__version__, "python": platform.python_version()}
     for package in ("numpy", "numba", "torch"):
         try:
@@ -105,7 +106,7 @@ def machine() -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """The processor's model, where the system tells."""
+    """The processor's model, or its architecture where the system does not name it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Other ways to search and to play, to compare with; needed by `bench search` and `bench go` alone.
+"""Other implementations to compare with, for `bench search`, `bench go` and `bench chess`.
 
 "OpenSpiel, Python" is that project's own MCTS, where the package is installed. The
 "alpha-zero-general manner" is plain numpy, written here after a description of that project's
@@ -15,7 +15,7 @@ import numpy as np
 
 
 class MissingPeer(Exception):
-    """The package it needs is not installed."""
+    """The package that a comparison needs is not installed."""
 
 
 def open_spiel_search(name: str) -> Callable[[int], None]:
@@ -27,7 +27,7 @@ def open_spiel_search(name: str) -> Callable[[int], None]:
         raise MissingPeer("pip install open_spiel to compare") from error
 
     class Free(mcts.Evaluator):
-        """As free as ours, which also has every leaf's planes and mask made for a network."""
+        """Free of charge, as ours is; the planes and the mask of every leaf are made as well."""
 
         def evaluate(self, state):
             np.array(state.observation_tensor(), np.float32)
@@ -66,7 +66,7 @@ class ArrayBoard:
         self.actions = columns if falls else rows * columns
 
     def name(self, board: np.ndarray) -> str | bytes:
-        """What a board is filed under; that project prints Connect Four's board for it."""
+        """The key of a board in the dictionaries; that project prints Connect Four's board."""
         return str(board) if self.falls else board.tobytes()
 
     def legal(self, board: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ class ArrayBoard:
         return None if self.legal(board).any() else 0.0
 
     def has_line(self, stones: np.ndarray) -> bool:
-        """Whether a mask holds enough in a row: straight by sums, diagonal cell by cell."""
+        """Return whether a mask holds a line: straight by sums, diagonal cell by cell."""
         rows, columns = self.shape
         length = self.in_a_row
         for mask in (stones, stones.T):
@@ -184,13 +184,8 @@ PEERS: dict[str, Callable[[str], Callable[[int], None]]] = {
 }
 
 
-def open_spiel_rollouts(size: int, counted: int) -> Callable[[], int]:
-    """OpenSpiel's own random games of Go, from the empty board; returns moves made."""
-    return open_spiel_games("go", counted, board_size=size)
-
-
 def open_spiel_games(name: str, counted: int, **parameters: int) -> Callable[[], int]:
-    """OpenSpiel's own random games in C++, from the start; returns moves made.
+    """OpenSpiel's own random games in C++, from the start; returns the moves made.
 
     Its evaluator does not tell how many moves it made. Their mean is that of `counted` games played
     in the same way before: any legal move, in Go a pass as well, until the game is over.

@@ -1,4 +1,4 @@
-"""Speed of the search itself, with an evaluator that costs next to nothing, and against others.
+"""Speed of the search alone, with an evaluator that costs next to nothing, and against others.
 
 Every leaf gets its legal mask and its planes, as a network would need them, here and in the other
 implementations.
@@ -30,7 +30,7 @@ GOALS = {
     ("tic-tac-toe", 1, 8): 15e3,
     ("connect4", 1, 8): 15e3,
 }
-# What ours should be times as fast as a peer, and with how many leaves per tree.
+# The least speed of ours relative to a peer, and ours' leaves per tree.
 PEER_GOALS = {"OpenSpiel, Python": (20.0, 1), "alpha-zero-general manner": (100.0, 8)}
 
 
@@ -67,7 +67,7 @@ def searching(
 
 
 def against_peers(name: str, effort: Effort) -> Iterator[Measurement]:
-    """How many times faster than others that search the same game with as many simulations."""
+    """Speed relative to others that search the same game with as many simulations."""
     for peer, make in PEERS.items():
         try:
             search = make(name)

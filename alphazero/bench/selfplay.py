@@ -1,4 +1,4 @@
-"""Self-play end to end: how fast, how busy its device, what all around the network costs.
+"""Self-play end to end: its speed, the load of its device, the cost of all but the network.
 
     python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cpu
 
@@ -38,7 +38,7 @@ REST = "moves, records, Python"
 
 @dataclass(frozen=True)
 class Workload:
-    """What is played, by which network, where."""
+    """The game, the network and the device that are measured."""
 
     game: str = "connect4"
     network: str = "b4c32"
@@ -55,7 +55,7 @@ class Workload:
         return NetworkEvaluator(self.build(game), self.device, precision=self.precision)
 
     def worker(self, game: Game, evaluator: Evaluator) -> SelfPlay:
-        """Its games begin after some random moves: soon there are games at all stages."""
+        """Self-play whose games begin after random moves, so that soon they are at all stages."""
         search = SearchConfig(simulations=self.simulations)
         plies = int(np.prod(game.planes[1:])) // 2
         settings = SelfPlayConfig(
@@ -108,36 +108,38 @@ class Phases:
         return wrapper
 
 
-class Enough(Exception):
+class StretchEnded(Exception):
     """The stretch of self-play has been measured."""
 
 
 class Observer(Evaluator):
-    """Passes batches on to the network, timing it, and calls `enough` before every batch."""
+    """Times the network's batches, and calls `before_batch` ahead of each."""
 
     name = "observer"
 
-    def __init__(self, inner: NetworkEvaluator, phases: Phases, enough: Callable[[], None]) -> None:
+    def __init__(
+        self, inner: NetworkEvaluator, phases: Phases, before_batch: Callable[[], None]
+    ) -> None:
         self.pipelines = inner.pipelines
         self._inner = inner
         self._phases = phases
-        self._enough = enough
+        self._before_batch = before_batch
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
-        self._enough()
+        self._before_batch()
         wait = self._phases.timed(EVALUATE, self._inner.submit)(leaves)
         return self._phases.timed(EVALUATE, wait)
 
 
 def selfplay_suite(effort: Effort, workload: Workload | None = None) -> Iterator[Measurement]:
-    """One workload, or the small ones that every machine can do."""
+    """Measure one workload, or small ones that any machine can run."""
     chosen = [Workload(name) for name in (GAMES[:1] if effort.is_quick else GAMES)]
-    for load_one in chosen if workload is None else [workload]:
-        yield from measure(load_one, effort)
+    for one in chosen if workload is None else [workload]:
+        yield from measure(one, effort)
 
 
 def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
-    """Everything about a workload, as figures."""
+    """All figures of a workload."""
     game = load(workload.game)
     network = workload.evaluator(game)
     found = stretch(workload, game, network, effort)
@@ -183,12 +185,12 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
 
 
 def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: Effort) -> Reading:
-    """What the counters went through while every game made at least `ROUNDS` moves."""
+    """The counters' changes while every game made at least `ROUNDS` moves."""
     readings: list[Reading] = []
     plies_wanted = ROUNDS * workload.games
 
-    def enough() -> None:
-        """Begin to count once every game has moved; stop after as many moves and enough time."""
+    def before_batch() -> None:
+        """Begin once every game has moved; end after `ROUNDS` moves of each and enough time."""
         if not readings:
             if worker.stats.plies >= workload.games:
                 readings.append(read())
@@ -198,7 +200,7 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
             return
         if positions(worker) - first.positions >= plies_wanted:
             readings.append(read())
-            raise Enough
+            raise StretchEnded
 
     def read() -> Reading:
         spent = phases.seconds
@@ -216,8 +218,8 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
         )
 
     phases = Phases()
-    worker = workload.worker(game, Observer(network, phases, enough))
-    with timed_kernels(worker, phases), contextlib.suppress(Enough):
+    worker = workload.worker(game, Observer(network, phases, before_batch))
+    with timed_kernels(worker, phases), contextlib.suppress(StretchEnded):
         worker.play(1 << 40, first_id=0, seed=1)
     first, last = readings
     return last.since(first)
@@ -237,9 +239,9 @@ def positions(worker: SelfPlay) -> float:
 
 @contextlib.contextmanager
 def timed_kernels(worker: SelfPlay, phases: Phases) -> Iterator[None]:
-    """While this is entered, the two kernel calls of every search step are timed.
+    """Time the two kernel calls of every search step.
 
-    The search has no hook for it, so as not to be slowed down by one: a benchmark may reach in.
+    The search has no hook for it, which would slow it down: a benchmark may reach in.
     """
     search: Any = worker._search
     advance, step_leaves = leaf_kernels.advance, search._step_leaves

@@ -14,7 +14,7 @@ import torch
 
 from alphazero.bench import SUITES, bench, cluster, main
 from alphazero.bench.measure import Effort, Measurement, rate, rates, table
-from alphazero.bench.peers import ArrayBoard, DictionarySearch, open_spiel_rollouts
+from alphazero.bench.peers import ArrayBoard, DictionarySearch, open_spiel_games
 from alphazero.bench.search import searching
 from alphazero.bench.selfplay import Workload, selfplay_suite
 from alphazero.config import NetworkConfig
@@ -177,7 +177,7 @@ def test_simulations_are_counted_not_assumed(policy: str) -> None:
 
 def test_moves_of_open_spiels_random_games_are_those_of_whole_games() -> None:
     pytest.importorskip("pyspiel", reason="OpenSpiel is not installed")
-    moves = open_spiel_rollouts(5, counted=50)()
+    moves = open_spiel_games("go", 50, board_size=5)()
     assert 20 * 10 < moves < 20 * 50, "games on 5x5 end after 50 moves at the latest"
 
 
