@@ -9,7 +9,6 @@ writes the resolved settings back.
 import logging
 import re
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -394,10 +393,17 @@ def load_config(path: Path | str | None = None, overrides: Sequence[str] = ()) -
     A file may use the names of earlier versions. Raises UserError when the file cannot be read, a
     setting is unknown or a value is bad.
     """
-    return load(Config, path, overrides, RENAMED, warn_once)
+    return load(Config, path, overrides, RENAMED, mention)
 
 
-@cache
-def warn_once(sentence: str) -> None:
-    """Log a warning, unless it was logged before."""
-    log.warning(sentence)
+def mention(path: Path, old: list[str]) -> None:
+    """Log the new names of old settings in a file, each once in this process."""
+    pairs = [f"{name} is now {RENAMED[name]}" for name in old if name not in _mentioned]
+    _mentioned.update(old)
+    if pairs:
+        log.warning(
+            "%s has settings by their names of earlier versions: %s", path, ", ".join(pairs)
+        )
+
+
+_mentioned: set[str] = set()

@@ -176,19 +176,19 @@ def load(
     path: Path | str | None,
     overrides: Sequence[str],
     renamed: Mapping[str, str],
-    said: Callable[[str], None],
+    found_old: Callable[[Path, list[str]], None],
 ) -> Any:
     """Read settings from a TOML file (None: all defaults), then apply overrides `path=value`.
 
-    `renamed` maps old names of settings to those of today: a file may use either, and `said` is
-    called with a sentence for each old one. Raises UserError when the file cannot be read, a
-    setting is unknown or a value is bad.
+    `renamed` maps old names of settings to those of today: a file may use either, and `found_old`
+    is called with the old ones in it. Raises UserError when the file cannot be read, a setting is
+    unknown or a value is bad.
     """
     tables: dict[str, Any] = {}
     if path is not None:
         tables = read_toml(Path(path))
-        for old in rename(tables, renamed):
-            said(f'{path}: the setting "{old}" is called "{renamed[old]}" now')
+        if old := rename(tables, renamed):
+            found_old(Path(path), old)
         reject_unknown(root, tables, f" in {path}")
     for override in overrides:
         apply_override(root, tables, override, renamed)

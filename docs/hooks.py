@@ -63,8 +63,9 @@ def settings_page() -> str:
         "",
         "Written in a TOML file, as those of `configs/`, or on the command line, as in",
         "`search.simulations=32`. `alphazero settings` prints the same list, and",
-        "`alphazero settings --json-schema` a JSON schema, by which editors check and complete",
-        "files.",
+        "`alphazero settings --json-schema` a JSON schema. Written to a file beside a",
+        "configuration that begins with `#:schema settings.schema.json`, it lets editors with",
+        "taplo (such as Even Better TOML) check and complete it.",
     ]
     section = None
     for entry in settings(Config):

@@ -4,11 +4,12 @@
     python -m tests.helpers.module_map --write    write the table into alphazero/README.md anew
 
 A room imports itself and rooms of earlier lines, nothing after. The table holds, room by room, the
-first line of every module's docstring.
+first sentence of every module's docstring.
 """
 
 import ast
 import functools
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -118,9 +119,10 @@ def picture() -> str:
     return "\n".join(lines)
 
 
-def first_line(path: Path) -> str:
-    """The first sentence of a module's docstring."""
-    return (ast.get_docstring(tree_of(path)) or "").partition("\n")[0]
+def first_sentence(path: Path) -> str:
+    """The first sentence of a module's docstring, on one line."""
+    paragraph = (ast.get_docstring(tree_of(path)) or "").partition("\n\n")[0]
+    return re.split(r"(?<=[.!?])\s", " ".join(paragraph.split()), maxsplit=1)[0]
 
 
 def table() -> str:
@@ -133,7 +135,7 @@ def table() -> str:
             for path in paths:
                 name = path.relative_to(ROOT / "alphazero").as_posix()
                 name = name.removesuffix("__init__.py") or "__init__.py"
-                rows.append(f"| `{name}` | {first_line(path)} |")
+                rows.append(f"| `{name}` | {first_sentence(path)} |")
     return "\n".join(rows)
 
 
