@@ -1,6 +1,6 @@
-"""Benchmarks: `python -m alphazero bench search|go|chess|evaluator|selfplay|all`, or `cluster`,
-which needs Ray.
+"""Benchmarks of the engine: `python -m alphazero bench`.
 
+    python -m alphazero bench all --json bench.json
     python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cuda
 
 Every figure is the median of several repeats. What runs on the processor is counted in CPU seconds

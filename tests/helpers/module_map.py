@@ -122,7 +122,7 @@ def picture() -> str:
 def first_sentence(path: Path) -> str:
     """The first sentence of a module's docstring, on one line."""
     paragraph = (ast.get_docstring(tree_of(path)) or "").partition("\n\n")[0]
-    return re.split(r"(?<=[.!?])\s", " ".join(paragraph.split()), maxsplit=1)[0]
+    return re.split(r"(?<=[.!?])\s(?=[A-Z`])", " ".join(paragraph.split()), maxsplit=1)[0]
 
 
 def table() -> str:
