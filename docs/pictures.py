@@ -18,8 +18,8 @@ from alphazero.data.store import Store
 from alphazero.game import load
 from alphazero.picture import board_picture
 
-WIDTH, HEIGHT = 400, 260  # of a panel, in pixels
-MARGIN = 52, 34, 16, 44  # left, top, right, bottom
+WIDTH, HEIGHT = 420, 280  # of a panel, in pixels
+MARGIN = 48, 50, 20, 42  # left, top, right, bottom
 FINE = 3  # drawn so many times larger and then reduced, which smooths the lines
 COLOURS = [(44, 92, 170), (222, 112, 38), (70, 140, 70)]
 INK, GRID = (60, 60, 68), (226, 226, 230)
@@ -28,10 +28,10 @@ PANELS = {
         "policy": "validation/policy_loss",
         "win, draw, loss": "validation/value_loss",
     },
-    "share": {
+    "share, on held-out games and in matches": {
         "results foreseen": "validation/value_accuracy",
-        "best moves foreseen": "validation/policy_accuracy",
-        "points against random": "strength/score/random",
+        "moves foreseen": "validation/policy_accuracy",
+        "points v. random": "strength/score/random",
     },
 }
 BOARDS = 6
@@ -59,7 +59,7 @@ def panel(title: str, curves: dict[str, str], rows: Sequence[dict]) -> Image.Ima
     """One diagram: curves over the number of games, their names in their colours."""
     drawn = {name: series(rows, metric) for name, metric in curves.items()}
     drawn = {name: found for name, found in drawn.items() if len(found[0])}
-    right = max(found[0].max() for found in drawn.values())
+    right = 1000 * np.ceil(max(found[0].max() for found in drawn.values()) / 1000 - 0.1)
     top = max(1.0, max(found[1].max() for found in drawn.values()))
     image = Image.new("RGB", (WIDTH * FINE, HEIGHT * FINE), "white")
     brush = ImageDraw.Draw(image)
@@ -79,9 +79,9 @@ def panel(title: str, curves: dict[str, str], rows: Sequence[dict]) -> Image.Ima
     x = left
     for (name, (games, values)), colour in zip(drawn.items(), COLOURS, strict=False):
         brush.line([at(*point) for point in zip(games, values, strict=True)], colour, 2 * FINE)
-        brush.text((x, 8 * FINE), name, colour, font, "la")
+        brush.text((x, 26 * FINE), name, colour, font, "la")
         x += brush.textlength(name, font) + 14 * FINE
-    brush.text((left, head - 4 * FINE), title, INK, font, "ld")
+    brush.text((left, 8 * FINE), title, INK, font, "la")
     return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
 
 

@@ -67,6 +67,8 @@ def test_every_command_in_the_documents_is_one(document: str, command: str) -> N
         assert done.returncode == 0, done.stderr
     elif program == "python" and words[1] == "play.py":
         parse(play.parser().parse_args, words[2:])
+    elif program == "python" and words[1] == "docs/pictures.py":
+        assert (ROOT / words[1]).exists() and len(words) == 4
     elif program == "alphazero" or (program == "python" and words[1:3] == ["-m", "alphazero"]):
         words = words[1 if program == "alphazero" else 3 :]
         parse(read_options, words if len(words) > 1 else [words[0], "--help"])
