@@ -22,7 +22,6 @@ from alphazero.network.architectures.resnet import Network, build
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
 from alphazero.network.flops import matrix_rate, operations
 from alphazero.network.network_evaluator import NetworkEvaluator
-from alphazero.search import simulate as leaf_kernels
 from alphazero.selfplay.play import SelfPlay
 
 GAMES = ("tic-tac-toe", "connect4")
@@ -244,11 +243,12 @@ def timed_kernels(worker: SelfPlay, phases: Phases) -> Iterator[None]:
     The search has no hook for it, which would slow it down: a benchmark may reach in.
     """
     search: Any = worker._search
-    advance, step_leaves = leaf_kernels.advance, search._step_leaves
+    kernels, step_leaves = search._kernels, search._step_leaves
     # Several threads may be in them, each of which counts its own time.
-    leaf_kernels.advance = phases.timed(SELECT, advance, time.thread_time)
+    select = phases.timed(SELECT, kernels.backup_and_select, time.thread_time)
+    search._kernels = kernels._replace(backup_and_select=select)
     search._step_leaves = phases.timed(STEP, step_leaves, time.thread_time)
     try:
         yield
     finally:
-        leaf_kernels.advance, search._step_leaves = advance, step_leaves
+        search._kernels, search._step_leaves = kernels, step_leaves

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphazero.search.search import Search, SearchResult
-from alphazero.search.solver import quickest
 
 CONFIDENCE = 1.96  # standard deviations of the lower bound: 97.5 % of a normal distribution
 
@@ -74,14 +73,14 @@ def move_infos(search: Search, result: SearchResult) -> list[MoveInfo]:
 
     A move without visits has the winrate of the position.
     """
-    endings = search.endings(0)
-    best = quickest(result, endings)
+    proven = search.proven_lines(0)
+    best = result.quickest(proven)
     winrates = (1 + np.where(np.isnan(result.q), result.value, result.q)) / 2
     order = np.lexsort((-result.prior, -result.visits, -result.policy))
     moves = []
     for row in sorted(order, key=lambda row: result.actions[row] != best):
         action, visits = int(result.actions[row]), int(result.visits[row])
-        plies, pv, pv_visits = endings.get(action) or (None, *search.line(0, action))
+        plies, pv, pv_visits = proven.get(action) or (None, *search.line(0, action))
         winrate, prior = float(winrates[row]), float(result.prior[row])
         moves.append(MoveInfo(action, winrate, visits, tuple(pv), prior, tuple(pv_visits), plies))
     return moves

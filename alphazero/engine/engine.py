@@ -221,7 +221,7 @@ class Engine:
         if search.config.leaves_per_tree != config.leaves_per_tree or not walk.is_same(position):
             return None
         for step in steps:
-            search.advance(0, step, simulations=0)
+            search.reroot(0, step, simulations=0)
             search.run()
         return search
 

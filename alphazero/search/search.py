@@ -4,7 +4,8 @@
     search.begin(tree, position, seed=1)      # for every tree
     for tree in search.step(): ...            # those that have had their simulations
         result = search.result(tree)
-        search.advance(tree, result.best)     # or begin the next game
+        position.play(result.best)
+        search.reroot(tree, position)         # or begin the next game
 
 Trees are not in lockstep: one that has finished makes its move and goes on while the others search,
 so the batch stays full. Where the evaluator's device works on its own (`Evaluator.pipelines`), the
@@ -15,6 +16,7 @@ every batch is answered row by row.
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,25 +25,30 @@ from alphazero.errors import UserError
 from alphazero.game import Game, Position
 from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import UNDECIDED, Evaluation, Evaluator, cached
-from alphazero.search import result as result_kernels
-from alphazero.search import root as root_kernels
-from alphazero.search import simulate as leaf_kernels
-from alphazero.search import solver as ending_kernels
-from alphazero.search import tree as tree_kernels
 from alphazero.search.layout import (
     EXPANDED,
     NOTHING,
     ROOT,
-    RULES,
+    SETTINGS,
     UNKNOWN,
+    add_root,
     allocate,
     grown,
     room_for_edges,
     room_for_links,
 )
 from alphazero.search.pipelines import Pipeline, Pool, Section, divide
-from alphazero.search.result import LONGEST_LINE, SearchResult, read_result
-from alphazero.search.solver import Ending
+from alphazero.search.policies import POLICIES, bind_policy, policy_name
+from alphazero.search.result import (
+    LONGEST_LINE,
+    SearchResult,
+    expected_line,
+    measure_depth,
+    read_root,
+)
+from alphazero.search.root import begin_search, reroot, restrict_root
+from alphazero.search.simulate import bind_backup_and_select, step_leaves
+from alphazero.search.solver import NO_DISTANCE, ProvenLine, measure_plies, proven_line
 
 __all__ = ["Search", "SearchResult", "search_many"]
 
@@ -59,8 +66,8 @@ class Search:
         pipelines: int | None = None,
         threads: int = 1,
     ) -> None:
-        """`pipelines` is how many parts the trees are divided into; None: as the evaluator says.
-        Each is searched by so many threads, which end with the search."""
+        """`pipelines` is the number of parts that the trees are divided into; None: as the
+        evaluator says. Each is searched by `threads` threads, which end with the search."""
         self.game = game
         self.config = config
         evaluator = cached(evaluator, game, config.nn_cache_size)
@@ -69,11 +76,13 @@ class Search:
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
+        self._policy = POLICIES[policy_name(config)]
+        self._kernels = _kernels(policy_name(config))
         capacity = 2 * config.simulations + config.leaves_per_tree + 2
         self._trees = allocate(
-            trees, capacity, game.num_actions, game.max_legal, amaf=config.puct.rave_equivalence > 0
+            trees, capacity, game.num_actions, game.max_legal, amaf=self._policy.USES_AMAF
         )
-        _set_rules(self._trees.rules[0], config)
+        _fill_settings(self._trees.settings[0], config)
         self._states = np.zeros((trees, capacity), game.state)
         plies = game.max_plies + 2 if game.uses_keys else 1
         self._history = np.zeros((trees, plies), np.uint64)
@@ -98,6 +107,8 @@ class Search:
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
         self._moved_to = np.zeros(capacity, np.int32)
+        # What has been searched in each tree: the moves that led there and the key. None: nothing.
+        self._searched: list[tuple[list[int], int] | None] = [None] * trees
 
     @property
     def num_trees(self) -> int:
@@ -114,16 +125,20 @@ class Search:
         simulations: int | None = None,
         noise: bool = False,
     ) -> None:
-        """Search a position in a fresh tree. `noise` makes the root explore, as in self-play.
+        """Search a position in a fresh tree. `noise` makes the root explore, as in self-play;
+        `simulations` None: as the settings say.
 
-        Raises ValueError if the game is over or the tree is still searching.
+        Raises ValueError if the position is of another game or its game is over, `simulations` is
+        negative, or the tree is still searching.
         """
-        self._require_idle(tree, position)
+        self._require_idle(tree)
+        self._require_searchable(position)
+        budget = self._budget(simulations)
         self._trees.heads[tree]["rng"] = np.uint64(seed % 2**64)
         self._reset(tree, position)
-        self._want(tree, simulations, noise)
+        self._begin_search(tree, budget, noise)
 
-    def advance(
+    def reroot(
         self,
         tree: int,
         position: Position,
@@ -131,25 +146,25 @@ class Search:
         simulations: int | None = None,
         noise: bool = False,
     ) -> None:
-        """Search the position after one more move, keeping what the tree knows of it.
+        """Search the position after one more move, keeping the move's subtree.
 
-        `position` is the one searched before with a single move made.
-        Raises ValueError if the game is over or the tree is still searching.
+        `position` is the one searched before with exactly one move made since. `simulations` are
+        those of the new search, besides the visits kept.
+        Raises ValueError if it is not, and as `begin` does.
         """
-        self._require_idle(tree, position)
-        trees = self._trees
-        child = NOTHING
+        self._require_idle(tree)
+        self._require_searchable(position)
+        self._require_one_move(tree, position)
+        budget = self._budget(simulations)
+        kept = 0
         if self.config.reuse_tree:
-            child = root_kernels.expanded_child(trees, tree, position.moves[-1])
-        if child == NOTHING:
+            kept = reroot(self._trees, tree, position.moves[-1], self._kept, self._moved_to)
+        if kept == 0:
             self._reset(tree, position)
-            self._want(tree, simulations, noise)
-            return
-        kept = tree_kernels.reroot(trees, tree, child, self._kept, self._moved_to)
-        self._states[tree, :kept] = self._states[tree, self._kept[:kept]]
-        self._remember_history(tree, position)
-        root_kernels.restore_logits(trees, tree)
-        self._want(tree, simulations, noise)
+        else:
+            self._states[tree, :kept] = self._states[tree, self._kept[:kept]]
+            self._remember(tree, position)
+        self._begin_search(tree, budget, noise)
 
     def restrict(self, tree: int, actions: Iterable[int]) -> None:
         """Have the coming search of a tree consider only these moves of its root, which has been
@@ -160,33 +175,71 @@ class Search:
         self._require_idle(tree)
         allowed = np.zeros(self.game.num_actions, np.uint8)
         allowed[list(actions)] = 1
-        if not root_kernels.restrict_root(self._trees, tree, allowed):
+        if not restrict_root(self._trees, tree, allowed):
             raise ValueError("none of the moves to consider is legal here")
 
-    def _require_idle(self, tree: int, position: Position | None = None) -> None:
+    def extend(self, tree: int, simulations: int) -> None:
+        """Continue the search of a tree that has finished; a Gumbel root begins a new round of
+        halving.
+
+        Raises ValueError if `simulations` is negative or the tree is still searching.
+        """
+        self._require_idle(tree)
+        noise = bool(self._trees.heads[tree]["noise"])
+        self._begin_search(tree, self._budget(simulations), noise)
+
+    def _require_idle(self, tree: int) -> None:
         """Leaves under way would be backed up in a tree that is no longer theirs."""
         if self._trees.heads[tree]["active"]:
             raise ValueError(f"tree {tree} is still searching: stop it, and step until it is done")
-        if position is not None and position.is_over:
+
+    def _require_searchable(self, position: Position) -> None:
+        if not _is_same_game(position.game, self.game):
+            raise ValueError(
+                f"cannot search a position of {position.game.spec}:"
+                f" this search was made for {self.game.spec}"
+            )
+        if position.is_over:
             raise ValueError("cannot search: the game is over")
 
-    def _reset(self, tree: int, position: Position) -> None:
-        tree_kernels.add_root(self._trees, tree, position.to_play)
-        self._states[tree, ROOT] = position.state
-        self._remember_history(tree, position)
+    def _require_one_move(self, tree: int, position: Position) -> None:
+        searched = self._searched[tree]
+        if searched is None:
+            raise ValueError(f"nothing has been searched in tree {tree}: begin a search first")
+        moves, key = searched
+        if position.moves[:-1] != moves or len(position.moves) != len(moves) + 1:
+            raise ValueError(
+                f"cannot keep tree {tree}: the position must be the one searched last"
+                f" ({len(moves)} moves) and exactly one move more; it has {len(position.moves)}"
+                " moves. Begin a new search instead"
+            )
+        if int(position.keys[-1]) != key:
+            raise ValueError(
+                f"cannot keep tree {tree}: the position before the last move is another one"
+            )
 
-    def _remember_history(self, tree: int, position: Position) -> None:
+    def _budget(self, simulations: int | None) -> int:
+        budget = self.config.simulations if simulations is None else simulations
+        if budget < 0:
+            raise ValueError(f"simulations must be at least 0, not {budget}")
+        return budget
+
+    def _reset(self, tree: int, position: Position) -> None:
+        add_root(self._trees, tree, position.to_play)
+        self._states[tree, ROOT] = position.state
+        self._remember(tree, position)
+
+    def _remember(self, tree: int, position: Position) -> None:
+        """Note what is searched in a tree, and the keys of earlier positions for repetition."""
+        self._searched[tree] = (position.moves.copy(), position.key)
         if self.game.uses_keys:
             self._history[tree, : len(position.keys)] = position.keys
             self._history_length[tree] = len(position.keys)
 
-    def _want(self, tree: int, simulations: int | None, noise: bool) -> None:
-        """Set what the coming search of a tree may spend, and make room for it."""
-        budget = self.config.simulations if simulations is None else simulations
-        trees = self._trees
-        self._make_room(int(trees.heads[tree]["num_nodes"]) + budget + 1, budget)
-        trees = self._trees
-        root_kernels.begin_search(trees, tree, budget, noise)
+    def _begin_search(self, tree: int, budget: int, noise: bool) -> None:
+        """Make room for the simulations of a search, and have the tree begin it."""
+        self._make_room(int(self._trees.heads[tree]["num_nodes"]) + budget + 1, budget)
+        self._kernels.begin_search(self._trees, tree, budget, noise)
 
     def _make_room(self, nodes: int, simulations: int) -> None:
         trees = self._trees
@@ -202,22 +255,22 @@ class Search:
             self._states = grown(self._states, capacity)
             self._kept = np.zeros(capacity, np.int32)
             self._moved_to = np.zeros(capacity, np.int32)
-        if self.config.policy == "gumbel" and simulations > trees.schedule.shape[1]:
+        if self._policy.USES_SCHEDULE and simulations > trees.schedule.shape[1]:
             self._trees = trees._replace(schedule=grown(trees.schedule, simulations))
 
     # -- searching ---------------------------------------------------------------------------------
 
     def step(self) -> list[int]:
-        """Advance active trees by a batch of leaves: all of them, or the part whose turn it is, so
-        that whatever is done with those that finished does not leave the device without work.
-        Returns the trees that finished.
+        """Search active trees by a batch of leaves: all of them, or the part whose turn it is, so
+        that the device has work while the caller looks at those that finished.
+        Returns the trees that finished, in ascending order.
 
         After an exception from the evaluator, or Ctrl-C, nothing more can be searched here.
         """
         assert not self._in_step, "a step was interrupted: begin with a new Search"
         self._in_step = True
         pipeline = self._next_pipeline()
-        self._advance(pipeline)
+        self._step_pipeline(pipeline)
         self._in_step = False
         return pipeline.finished()
 
@@ -232,14 +285,6 @@ class Search:
             head = self._trees.heads[tree]
             head["budget"] = head["started"]
 
-    def extend(self, tree: int, simulations: int) -> None:
-        """Let a tree that has finished go on; a Gumbel root begins a new round of halving.
-
-        Raises ValueError if the tree is still searching.
-        """
-        self._require_idle(tree)
-        self._want(tree, simulations, bool(self._trees.heads[tree]["noise"]))
-
     def _next_pipeline(self) -> Pipeline:
         """One with work to do and nothing under way, else the one that has waited longest."""
         turns = self._pipelines
@@ -252,8 +297,8 @@ class Search:
             turns.append(chosen)
         return turns[-1]
 
-    def _advance(self, pipeline: Pipeline) -> None:
-        """Take the evaluator's answer for a pipeline, select its next leaves and send them off."""
+    def _step_pipeline(self, pipeline: Pipeline) -> None:
+        """Take the evaluator's answer for a pipeline, select its next leaves and submit them."""
         answer = self._no_answer
         if pipeline.wait is not None:
             answer = pipeline.wait()
@@ -262,19 +307,19 @@ class Search:
             assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
             assert answer.wdl.shape == (pipeline.rows, 3), "wrong values"
             assert answer.known is None or answer.known.shape == (pipeline.rows,), "wrong results"
-        self._pool.each(functools.partial(self._work, pipeline, answer), pipeline.sections)
+        self._pool.each(functools.partial(self._step_section, pipeline, answer), pipeline.sections)
         rows = pipeline.close_gaps()
         if rows:
             self.rows_evaluated += rows
             self.batches += 1
             pipeline.wait = self.evaluator.submit(pipeline.asked())
 
-    def _work(self, pipeline: Pipeline, answer: Evaluation, section: Section) -> None:
-        """One thread's part of a step. It writes what belongs to its section's trees and nothing
-        else; what others read stays as it is."""
+    def _step_section(self, pipeline: Pipeline, answer: Evaluation, section: Section) -> None:
+        """One thread's part of a step. It writes only what belongs to its section's trees, and
+        nothing that another section reads."""
         trees = section.with_scratch(self._trees)
         section.finished[0] = 0
-        section.leaves = leaf_kernels.advance(
+        section.leaves = self._kernels.backup_and_select(
             trees,
             section.batch,
             section.leaves,
@@ -311,42 +356,64 @@ class Search:
         return int(self._trees.heads[tree]["done"])
 
     def is_solved(self, tree: int) -> bool:
-        """Whether the root's result is proven."""
+        """True if the root's result is proven."""
         return self._trees.nodes[tree, ROOT]["proven"] != UNKNOWN
 
     def result(self, tree: int) -> SearchResult:
-        """What the search of a tree has found so far. Raises ValueError before the root has been
+        """The findings of a tree's search so far. Raises ValueError before the root has been
         evaluated."""
-        if self._trees.nodes[tree, ROOT]["status"] != EXPANDED:
+        root = self._trees.nodes[tree, ROOT]
+        if root["status"] != EXPANDED:
             raise ValueError("the search has not begun: step it first")
-        return read_result(self._trees, tree)
+        count = int(root["num_edges"])
+        actions, visits = np.empty((2, count), np.int32)
+        q, prior = np.empty((2, count), np.float32)
+        policy = np.empty(count)
+        value, proven, simulations = self._kernels.read_root(
+            self._trees, tree, actions, visits, q, prior, policy
+        )
+        line, _ = self.line(tree)
+        return SearchResult(
+            actions=actions,
+            visits=visits,
+            q=q,
+            prior=prior,
+            policy=policy.astype(np.float32),
+            value=value,
+            proven=None if proven == UNKNOWN else int(proven),
+            best=line[0],
+            pv=line,
+            simulations=int(simulations),
+        )
 
-    def line(self, tree: int, action: int) -> tuple[list[int], list[int]]:
-        """What the search of a tree expects to be played, beginning with this move of the root, and
-        the visits of each move; empty if it is not considered."""
+    def line(self, tree: int, action: int | None = None) -> tuple[list[int], list[int]]:
+        """The line that the search of a tree expects, beginning with this move of the root (None:
+        the one to play), and the visits of each move; empty if the root does not have the move."""
+        first = NOTHING if action is None else action
         line, visits = np.empty((2, LONGEST_LINE), np.int32)
-        length = result_kernels.variation(self._trees, tree, action, line, visits)
+        length = self._kernels.expected_line(self._trees, tree, first, line, visits)
         return line[:length].tolist(), visits[:length].tolist()
 
     def depth(self, tree: int) -> tuple[float, int]:
-        """How many moves the simulations in a tree have gone from its root: on average, at most."""
+        """How many moves the simulations in a tree have gone from its root: mean, maximum."""
         nodes = self._trees.nodes[tree, : int(self._trees.heads[tree]["num_nodes"])]
         depth = np.empty(len(nodes), np.int32)
-        deepest = int(ending_kernels.measure_depth(self._trees, tree, depth))
+        deepest = int(measure_depth(self._trees, tree, depth))
         return float(nodes["visits"][1:].sum() / max(int(nodes["visits"][0]) - 1, 1)), deepest
 
-    def endings(self, tree: int) -> dict[int, Ending]:
-        """The moves of the root that are proven to win or to lose, and how soon they do."""
+    def proven_lines(self, tree: int) -> dict[int, ProvenLine]:
+        """The moves of the root that are proven to win or to lose, with the line to the end."""
         nodes = self._trees.nodes[tree, : int(self._trees.heads[tree]["num_nodes"])]
         plies = np.empty(len(nodes), np.int32)
-        ending_kernels.measure_plies(self._trees, tree, plies)
+        measure_plies(self._trees, tree, plies)
         line, visits = np.empty((2, LONGEST_LINE), np.int32)
         found = {}
-        for child in np.flatnonzero((nodes["parent"] == ROOT) & (plies != ending_kernels.NEVER)):
+        for child in np.flatnonzero((nodes["parent"] == ROOT) & (plies != NO_DISTANCE)):
             action = int(nodes["action"][child])
-            length = ending_kernels.proven_line(self._trees, tree, plies, action, line, visits)
-            moves, theirs = line[:length].tolist(), visits[:length].tolist()
-            found[action] = Ending(int(plies[child]) + 1, moves, theirs)
+            length = proven_line(self._trees, tree, plies, action, line, visits)
+            found[action] = ProvenLine(
+                int(plies[child]) + 1, line[:length].tolist(), visits[:length].tolist()
+            )
         return found
 
     def memory_per_node(self) -> float:
@@ -362,12 +429,36 @@ class Search:
 
 @functools.cache
 def _step_leaves(game: Game, encoder: Encoder) -> Callable[..., int]:
-    """Compiled once per game and encoder, and not for every search."""
-    return game.bind(leaf_kernels.step_leaves, encode=encoder.encode)
+    """Compiled once for a game and an encoder, whatever the policy."""
+    return game.bind(step_leaves, encode=encoder.encode)
+
+
+class _Kernels(NamedTuple):
+    """The kernels of a search that depend on its policy, bound to it."""
+
+    begin_search: Callable[..., None]
+    backup_and_select: Callable[..., int]
+    read_root: Callable[..., tuple[float, int, int]]
+    expected_line: Callable[..., int]
+
+
+@functools.cache
+def _kernels(policy: str) -> _Kernels:
+    """Compiled once for a policy, whatever the game."""
+    return _Kernels(
+        begin_search=bind_policy(begin_search, policy),
+        backup_and_select=bind_backup_and_select(policy),
+        read_root=bind_policy(read_root, policy),
+        expected_line=bind_policy(expected_line, policy),
+    )
+
+
+def _is_same_game(one: Game, other: Game) -> bool:
+    return one is other or (one.spec == other.spec and one.state == other.state)
 
 
 def _require_traces(evaluator: Evaluator, rave: float) -> None:
-    """Raises UserError where RAVE would have nothing to go by."""
+    """Raises UserError where RAVE would have no playouts to count."""
     if rave and not evaluator.traces:
         raise UserError(
             f"search.puct.rave_equivalence = {rave}: the {evaluator.name} evaluator does not play"
@@ -375,11 +466,11 @@ def _require_traces(evaluator: Evaluator, rave: float) -> None:
         )
 
 
-def _set_rules(rules: np.record, config: SearchConfig) -> None:
-    """Fill in RULES, whose fields are called as the settings are."""
-    settings = {**vars(config), **vars(config.puct), **vars(config.gumbel)}
-    for name in RULES.names or ():
-        rules[name] = config.policy == "gumbel" if name == "gumbel" else settings[name]
+def _fill_settings(settings: np.record, config: SearchConfig) -> None:
+    """Fill in SETTINGS, whose fields are named as those of the configuration."""
+    values = {**vars(config), **vars(config.puct), **vars(config.gumbel)}
+    for name in SETTINGS.names or ():
+        settings[name] = values[name]
 
 
 def search_many(

@@ -1,20 +1,27 @@
-"""One simulation step over all trees: descend to leaves, work the game out there, back up.
+"""One simulation step over all trees: back up the last leaves, select new ones, work them out.
 
-    advance      expand and back up the leaves just evaluated, then descend to new ones
-    step_leaves  the game's part: make the move, judge it, list legal moves, encode  (a template)
-    close_gaps   make one batch of what several threads have chosen
+    backup_and_select   expand and back up the leaves just evaluated, then descend to new ones
+                        (a template, completed by a policy's kernels; it knows no game)
+    step_leaves         make the move, judge it, list legal moves, encode
+                        (a template, completed by a game's kernels; it knows no policy)
+    close_gaps          make one batch of what several threads have selected
 
 Letters in shapes: T trees, L leaves of one step, R rows of its batch, A actions, C x H x W planes,
 S symmetries, G float inputs.
 """
 
+import functools
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from alphazero.game.jit import borrowing, borrows, next_random, random_below
+
+# Stubs, in whose place `Game.bind` puts a game's own functions.
 from alphazero.game.kernels import USES_KEYS, key, legal, outcome, play
-from alphazero.network.encoder import Encoder, encode
+from alphazero.network.encoder import Encoder, encode  # the encoder's own
 from alphazero.search.layout import (
     DRAW,
     EXPANDED,
@@ -26,12 +33,16 @@ from alphazero.search.layout import (
     TERMINAL,
     UNKNOWN,
     WIN,
+    add_child,
+    bring_best_forward,
     records,
 )
-from alphazero.search.policies.rave import backup_amaf, clear_amaf, recall_playout, select_rave
-from alphazero.search.root import prepare_root
-from alphazero.search.select import select_edge
-from alphazero.search.tree import add_child, backup, child_at, expand
+
+# Stubs, in whose place `bind_policy` puts a policy's own kernels (`policies/gumbel.py`, ...).
+from alphazero.search.policies import USES_AMAF, bind_policy, prepare_root, select
+from alphazero.search.policies.rave import backup_amaf, clear_amaf, recall_playout
+from alphazero.search.solver import prove
+from alphazero.search.stats import child_at, encode_prior, value_for
 
 LEAF = np.dtype(
     [
@@ -69,14 +80,17 @@ def allocate_batch(leaves: int, num_actions: int, encoder: Encoder) -> Batch:
     )
 
 
-@borrowing
-def advance(
+# -- backing up and selecting ----------------------------------------------------------------------
+
+
+@borrows
+def backup_and_select(
     trees, batch, leaves, logits, values, known, firsts, inverse_actions, first, end, finished
 ):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
     logits float32 [rows, A], values float32 [rows], known int8 [rows] and, with RAVE, firsts int8
-    [rows, A] are the evaluator's answer.
+    [rows, A] are the evaluator's answer; inverse_actions int32 [S, A] undoes the symmetries.
     Returns the number of new leaves. Trees that have had their simulations become inactive, and are
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
@@ -87,7 +101,7 @@ def advance(
         head = trees.heads[t]
         if not head.active:
             continue
-        if trees.rules[0].stop_early and not head.noise and is_decided(trees, t):
+        if trees.settings[0].stop_early and not head.noise and is_decided(trees, t):
             head.budget = head.started
         leaves = select_leaves(trees, t, batch, leaves)
         if head.done >= head.budget and trees.nodes[t, ROOT].virtual == 0:
@@ -97,9 +111,51 @@ def advance(
     return leaves
 
 
+@borrows
+def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions):
+    """Expand one evaluated leaf, unless its result is certain, and back its value up."""
+    found = batch.leaves[leaf]
+    t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
+    node = trees.nodes[t, index]
+    value = np.float64(node.raw_value)  # of a finished game
+    if row != NOTHING and known[row] != UNKNOWN and index != ROOT:  # whose moves must be compared
+        value = np.float64(known[row])
+        node.status, node.raw_value = KNOWN, value
+        if trees.settings[0].solver:
+            node.proven = known[row]
+    elif row != NOTHING:
+        value = np.float64(values[row])
+        assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
+        actions = inverse_actions[found.symmetry]
+        expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
+        if USES_AMAF:
+            clear_amaf(trees, t, index)
+    elif trees.settings[0].solver and value in (LOSS, DRAW, WIN):
+        node.proven = np.int8(value)
+    if USES_AMAF:
+        trees.scratch[:] = 0.0
+        if row != NOTHING:
+            recall_playout(trees, node.to_play, firsts[row])
+        backup_amaf(trees, t, index, value)
+    backup(trees, t, index, value)
+    if index == ROOT:
+        prepare_root(trees, t)  # the policy's; the root's own evaluation is not a simulation
+    else:
+        count_simulation(trees, t)
+
+
+@borrowing
+def count_simulation(trees, t):
+    """Count a simulation as done; a proven root needs no more of them."""
+    head = trees.heads[t]
+    head.done += 1
+    if trees.nodes[t, ROOT].proven != UNKNOWN:
+        head.budget = head.started
+
+
 @borrowing
 def is_decided(trees, t):
-    """Whether no other move of the root can have as many visits as the most visited one once the
+    """True if no other move of the root can have as many visits as the most visited one once the
     simulations left are done."""
     head = trees.heads[t]
     most, second = 0, 0
@@ -110,61 +166,19 @@ def is_decided(trees, t):
     return most - second > head.budget - head.done
 
 
-@borrowing
-def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions):
-    """Expand one evaluated leaf, unless its result is certain, and back its value up."""
-    found = batch.leaves[leaf]
-    t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
-    node = trees.nodes[t, index]
-    value = np.float64(node.raw_value)  # of a finished game
-    if row != NOTHING and known[row] != UNKNOWN and index != ROOT:  # whose moves must be compared
-        value = np.float64(known[row])
-        node.status, node.raw_value = KNOWN, value
-        if trees.rules[0].solver:
-            node.proven = known[row]
-    elif row != NOTHING:
-        value = np.float64(values[row])
-        assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
-        actions = inverse_actions[found.symmetry]
-        expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
-        if trees.rules[0].rave_equivalence > 0.0:
-            clear_amaf(trees, t, index)
-    elif trees.rules[0].solver and value in (LOSS, DRAW, WIN):
-        node.proven = np.int8(value)
-    if trees.rules[0].rave_equivalence > 0.0:
-        trees.scratch[:] = 0.0
-        if row != NOTHING:
-            recall_playout(trees, node.to_play, firsts[row])
-        backup_amaf(trees, t, index, value)
-    backup(trees, t, index, value)
-    if index == ROOT:
-        prepare_root(trees, t)  # the root's own evaluation is not one of the simulations
-    else:
-        count_simulation(trees, t)
-
-
-@borrowing
-def count_simulation(trees, t):
-    """One more simulation is done; a proven root needs no more of them."""
-    head = trees.heads[t]
-    head.done += 1
-    if trees.nodes[t, ROOT].proven != UNKNOWN:
-        head.budget = head.started
-
-
-@borrowing
+@borrows
 def select_leaves(trees, t, batch, leaves):
     """Descend in one tree until it has given its share of leaves; returns the new total.
 
     A simulation that ends in a finished game or a proven node is backed up on the spot.
     """
     nodes, head = trees.nodes[t], trees.heads[t]
-    limit = leaves + trees.rules[0].leaves_per_tree
+    limit = leaves + trees.settings[0].leaves_per_tree
     while leaves < limit and (head.started < head.budget or nodes[ROOT].status == NEW):
         index = descend(trees, t)
         node = nodes[index]
         if node.status == NEW and node.virtual > 1:  # it is being evaluated already
-            retreat(trees, t, index)
+            cancel_descent(trees, t, index)
             break
         if index != ROOT:
             head.started += 1
@@ -176,18 +190,18 @@ def select_leaves(trees, t, batch, leaves):
             value = np.float64(node.raw_value)
             if node.status == EXPANDED:
                 value = np.float64(node.proven)
-            if trees.rules[0].rave_equivalence > 0.0:
-                trees.scratch[:] = 0.0
+            if USES_AMAF:
+                trees.scratch[:] = 0.0  # nothing is played after it
                 backup_amaf(trees, t, index, value)
             backup(trees, t, index, value)
             count_simulation(trees, t)
     return leaves
 
 
-@borrowing
+@borrows
 def descend(trees, t):
-    """Follow the selection rule from the root to a node without edges to follow, which may be new;
-    every node on the way counts one simulation under way."""
+    """Follow the policy's selection from the root to a node without edges to follow, which may be
+    new; every node on the way counts one simulation under way."""
     nodes = trees.nodes[t]
     index = ROOT
     while True:
@@ -195,21 +209,111 @@ def descend(trees, t):
         node.virtual += 1
         if node.status != EXPANDED or (node.proven != UNKNOWN and index != ROOT):
             return index
-        if trees.rules[0].rave_equivalence > 0.0:
-            slot = select_rave(trees, t, index)
-        else:
-            slot = select_edge(trees, t, index)
+        slot = select(trees, t, index)  # the policy's
         child = child_at(trees, t, index, slot)
         index = child if child != NOTHING else add_child(trees, t, index, slot)
 
 
 @borrowing
-def retreat(trees, t, index):
-    """Take a descent back."""
+def cancel_descent(trees, t, index):
+    """Undo a descent to a node: no simulation is under way for it."""
     while index != NOTHING:
         node = trees.nodes[t, index]
         node.virtual -= 1
         index = np.int64(node.parent)
+
+
+@functools.cache
+def bind_backup_and_select(policy: str) -> Callable[..., int]:
+    """`backup_and_select` with a policy's kernels, also in the templates that it calls."""
+    inner = {}
+    for template in (descend, select_leaves, finish_leaf):
+        inner[template.__name__] = bind_policy(template, policy, **inner)
+    return bind_policy(backup_and_select, policy, **inner)
+
+
+@borrowing
+def expand(trees, t, index, logits, mask, actions, value):
+    """Give a node its edges: legal actions with the softmax of their logits as priors.
+
+    logits float32 [A] are under a symmetry that `actions` [A] maps back: action a is logits[
+    actions[a]]. `value` is the evaluator's, for the player to move.
+    """
+    node, edges, weights = trees.nodes[t, index], trees.edges[t], trees.scratch
+    first = trees.heads[t].num_edges
+    # Compiled code checks no bounds.
+    assert first + mask.shape[0] <= edges.shape[0], "more legal moves than max_legal"
+    block = edges[first : first + mask.shape[0]]
+    count = 0
+    highest = -np.inf
+    for action in range(mask.shape[0]):
+        if mask[action]:
+            logit = np.float64(logits[actions[action]])
+            weights[count] = logit
+            block[count].action = action
+            highest = max(highest, logit)
+            count += 1
+    assert count > 0, "a position that is not over has no legal move"
+    for i in range(count):
+        weights[i] = exponential(weights[i] - highest)
+    total = 0.0
+    for i in range(count):
+        total += weights[i]
+    assert total >= 1.0, "the evaluator's logits are not numbers"
+    if index == ROOT:
+        for i in range(count):
+            action = block[i].action
+            trees.root_actions[t, action].logit = math.log(max(weights[i] / total, 1e-12))
+    for i in range(count):
+        block[i].prior = encode_prior(weights[i] / total)
+    node.first_edge = first
+    node.num_edges = count
+    node.status = EXPANDED
+    node.raw_value = value
+    trees.heads[t].num_edges = first + count
+    bring_best_forward(block, 0, count)
+
+
+@borrowing
+def exponential(x: float) -> float:
+    """e to the power of x <= 0 within 1e-12 of its value (2e-22 below x = -50), in arithmetic that
+    the compiler vectorises in a loop, unlike a call of `exp`."""
+    x = (-50.0 if x < -50.0 else x) * (1 / 1024)
+    power = 1.0 + x * (1 / 7)  # the Taylor series, from its end
+    power = 1.0 + x * (1 / 6) * power
+    power = 1.0 + x * (1 / 5) * power
+    power = 1.0 + x * (1 / 4) * power
+    power = 1.0 + x * (1 / 3) * power
+    power = 1.0 + x * (1 / 2) * power
+    power = 1.0 + x * power
+    for _ in range(10):
+        power *= power
+    return power
+
+
+@borrowing
+def backup(trees, t, leaf, value):
+    """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
+    nodes on its path, and pass proven results up."""
+    nodes, links = trees.nodes[t], trees.links[t]
+    index = leaf
+    player = nodes[leaf].to_play
+    child_proven = False
+    while index != NOTHING:
+        node = nodes[index]
+        if child_proven and node.proven == UNKNOWN:
+            prove(nodes, links, index)
+        child_proven = node.proven != UNKNOWN
+        if child_proven:
+            value = np.float64(node.proven)
+            player = node.to_play
+        node.value_sum += value_for(player, node, value)
+        node.visits += 1
+        node.virtual -= 1
+        index = node.parent
+
+
+# -- the game's part -------------------------------------------------------------------------------
 
 
 @borrows
@@ -254,15 +358,12 @@ def step_leaves(
             symmetry = random_below(trees.heads["rng"], t, symmetries)
         found.symmetry = symmetry
         if want_planes:
-            if symmetry == 0:
-                batch.planes[row] = 0
-                batch.globals[row] = 0
-                encode(state, history[t], n, batch.planes[row], batch.globals[row])
-            else:
-                batch.upright[:] = 0
-                batch.globals[row] = 0
-                encode(state, history[t], n, batch.upright, batch.globals[row])
-                transform_planes(batch.upright, points[symmetry], batch.planes[row])
+            planes = batch.planes[row] if symmetry == 0 else batch.upright
+            planes[:] = 0
+            batch.globals[row] = 0
+            encode(state, history[t], n, planes, batch.globals[row])
+            if symmetry != 0:
+                transform_planes(planes, points[symmetry], batch.planes[row])
         if want_states:
             leaf_states[row] = state
         row += 1

@@ -197,7 +197,7 @@ class SelfPlay:
         game.position.play(result.sample(temperature, game.rng))
         if not game.position.is_over:
             simulations = self._choose_budget(game)
-            self._search.advance(tree, game.position, simulations=simulations, noise=game.full)
+            self._search.reroot(tree, game.position, simulations=simulations, noise=game.full)
 
     def _record(self, game: _Game) -> GameRecord:
         outcome = game.position.outcome()

@@ -256,7 +256,7 @@ SEARCH = """
             found.append([result.visits.tolist(), result.pv, round(result.value, 9)])
             found.append([round(float(x), 5) for x in result.policy])
             position.play(result.best)
-            search.advance(0, position, noise=True)
+            search.reroot(0, position, noise=True)
     print(json.dumps(found))
 """
 

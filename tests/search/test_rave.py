@@ -166,7 +166,7 @@ def test_a_kept_tree_keeps_its_statistics() -> None:
     amaf = search._trees.amaf[0].copy()
     action = search.result(0).best
     position.play(action)
-    search.advance(0, position, simulations=0)
+    search.reroot(0, position, simulations=0)
     run_to_the_end(search)
     for node in read_tree(search).nodes():
         if node.priors:

@@ -1,6 +1,6 @@
 """Search as a whole: against a textbook, its invariants, its tactics, and many trees at once.
 
-What looks at one function of the search lies in test_tree.py and test_root.py.
+Tests of single kernels are in the files named after their modules.
 """
 
 import functools
@@ -131,7 +131,7 @@ def test_visit_for_visit_as_the_textbook_over_a_whole_game(
             break
         action = moves[choice % len(moves)]
         position.play(action)
-        search.advance(0, position, simulations=30)
+        search.reroot(0, position, simulations=30)
         run_to_the_end(search)
         textbook.advance(action)
         textbook.run(30)
@@ -224,7 +224,7 @@ def test_invariants_hold_from_move_to_move(name: str, policy: str) -> None:
             position.play(search.result(0).best)
             if position.is_over:
                 break
-            search.advance(0, position, simulations=20, noise=True)
+            search.reroot(0, position, simulations=20, noise=True)
             run_to_the_end(search)
             check_tree(search, position, fresh=False)
 
@@ -493,7 +493,7 @@ def test_a_move_keeps_exactly_its_subtree(name: str, policy: str) -> None:
                 break
             action = expanded[seed % len(expanded)]
             position.play(action)
-            search.advance(0, position, simulations=0)
+            search.reroot(0, position, simulations=0)
             run_to_the_end(search)
             after = check_tree(search, position, fresh=False)
             assert after.whole() == before.subtree(action)
@@ -508,7 +508,7 @@ def test_a_move_that_was_not_searched_begins_a_fresh_tree(name: str) -> None:
     evaluator = HashEvaluator(position.game)
     search = searched(position, evaluator, budgets("puct", 30), simulations=0)
     position.play(position.legal_actions()[-1])
-    search.advance(0, position)
+    search.reroot(0, position)
     run_to_the_end(search)
     fresh = searched(position, evaluator, budgets("puct", 30))
     assert read_tree(search).whole() == read_tree(fresh).whole()
@@ -521,7 +521,7 @@ def test_without_reuse_every_move_begins_a_fresh_tree(policy: str) -> None:
     config = budgets(policy, 30, reuse_tree=False)
     search = searched(position, evaluator, config)
     position.play(search.result(0).best)
-    search.advance(0, position)
+    search.reroot(0, position)
     run_to_the_end(search)
     assert read_tree(search).whole() == read_tree(searched(position, evaluator, config)).whole()
 
@@ -535,7 +535,7 @@ def test_a_kept_gumbel_root_halves_by_the_visits_of_its_own_search() -> None:
         before = read_tree(search).children[position.moves[-1]]
         inherited = {action: child.visits for action, child in before.children.items()}
         assert max(inherited.values()) > 10
-        search.advance(0, position, simulations=60)
+        search.reroot(0, position, simulations=60)
         run_to_the_end(search)
         after = read_tree(search).children
         new = sorted(child.visits - inherited.get(action, 0) for action, child in after.items())
@@ -550,7 +550,7 @@ def test_a_solved_root_that_is_kept_needs_no_more_simulations() -> None:
     search = searched(position, UniformEvaluator(position.game), budgets("puct", 3000))
     assert search.result(0).proven == 1
     position.play(search.result(0).best)
-    search.advance(0, position)
+    search.reroot(0, position)
     run_to_the_end(search)
     result = search.result(0)
     assert (result.proven, result.value, result.simulations) == (-1, -1.0, 0)
@@ -808,7 +808,7 @@ def test_a_finished_game_cannot_be_searched() -> None:
     search = searched(position, UniformEvaluator(position.game), budgets("puct", 30))
     position.play("c3")
     with pytest.raises(ValueError, match="the game is over"):
-        search.advance(0, position)
+        search.reroot(0, position)
     with pytest.raises(ValueError, match="the game is over"):
         search.begin(0, position, seed=1)
     with pytest.raises(ValueError, match="the search has not begun"):
@@ -827,7 +827,7 @@ def test_a_tree_that_is_searching_cannot_be_begun_anew() -> None:
     after.play(4)
     for ask in (
         lambda: search.begin(0, game.position(), seed=2),
-        lambda: search.advance(0, after),
+        lambda: search.reroot(0, after),
         lambda: search.extend(0, 10),
     ):
         with pytest.raises(ValueError, match="still searching"):
@@ -952,7 +952,7 @@ def test_stopping_early_never_changes_the_move(
     position.play(whole.result(0).best)
     if not position.is_over:
         for search in (whole, part):
-            search.advance(0, position)
+            search.reroot(0, position)
             run_to_the_end(search)
         assert part.result(0).best == whole.result(0).best
         assert part.simulations(0) <= whole.simulations(0) == simulations

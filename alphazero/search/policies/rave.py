@@ -6,46 +6,55 @@ at once. These statistics are biased and plentiful; a move's own are neither. Th
 
     beta AMAF + (1 - beta) Q,  beta = m / (n + m + m n / k)
 
-with n visits and m of AMAF: the weight of least squared error (section 4.4 there) where AMAF's bias
-is such that k own visits are worth as much as any number of its own.
+with n visits and m of AMAF: the weight of least squared error (section 4.4 there) if AMAF's bias is
+such that k visits of a move's own are as accurate as any number of AMAF's.
 
 It pays where an action means much the same at any time of a game, as a stone on a point does.
+All but `select` is PUCT's.
 """
 
 import numpy as np
 
 from alphazero.game.jit import borrowing
 from alphazero.search.layout import EXPANDED, LOSS, NOTHING, UNKNOWN
-from alphazero.search.select import child_value, exploration
-from alphazero.search.tree import decode_prior, value_for
+from alphazero.search.policies import puct
+from alphazero.search.policies.puct import exploration
+from alphazero.search.stats import child_value, decode_prior, node_value, value_for
+
+USES_AMAF = True
+USES_SCHEDULE = False
+
+prepare_root = puct.prepare_root
+improved_policy = puct.improved_policy
+choose = puct.choose
 
 VISITS, SUM = 0, 1  # rows of a node's AMAF statistics
 
 
 @borrowing
-def select_rave(trees, t, index):
-    """argmax of the blend + c P sqrt(N) / (1 + n); ties go to the lowest action. A move of which
-    nothing is known counts as the node's value; one proven to lose is left alone."""
-    nodes, edges, links, rules = trees.nodes[t], trees.edges[t], trees.links[t], trees.rules[0]
-    node = nodes[index]
+def select(trees, t, index):
+    """argmax of the blend + c P sqrt(N) / (1 + n); ties go to the lowest action. A move without
+    statistics counts as the node's value; one proven to lose is taken only where all moves are."""
+    nodes, edges, links = trees.nodes[t], trees.edges[t], trees.links[t]
+    node, settings = nodes[index], trees.settings[0]
     first = node.first_edge
-    explore = exploration(node.visits + node.virtual - 1, rules)
+    explore = exploration(node.visits + node.virtual - 1, settings)
     amaf_visits, amaf_sums = trees.amaf[t, index, VISITS], trees.amaf[t, index, SUM]
     best, best_action, best_score = 0, 0, -np.inf
     for slot in range(node.num_edges):
         edge = edges[first + slot]
         action = np.int64(edge.action)
-        q, count, is_proven = node.value_sum / max(node.visits, 1), 0.0, False
+        q, count, is_proven = node_value(node), 0.0, False
         if slot < node.num_children:
             child = nodes[links[node.first_link + slot]]
-            q = child_value(node, child, rules.virtual_loss)
+            q = child_value(node, child, settings.virtual_loss)
             count = np.float64(child.visits + child.virtual)
             is_proven = child.proven != UNKNOWN
             if is_proven and q == LOSS:
                 continue
         seen = np.float64(amaf_visits[action])
         if seen > 0.0 and not is_proven:
-            beta = seen / (count + seen + count * seen / rules.rave_equivalence)
+            beta = seen / (count + seen + count * seen / settings.rave_equivalence)
             q += beta * (amaf_sums[action] / seen - q)
         score = q + explore * decode_prior(edge.prior) / (1.0 + count)
         if score > best_score or (score == best_score and action < best_action):
@@ -53,16 +62,19 @@ def select_rave(trees, t, index):
     return best
 
 
+# -- statistics, which the search keeps for a policy that USES_AMAF --------------------------------
+
+
 @borrowing
 def clear_amaf(trees, t, index):
-    """Begin a node's statistics."""
+    """Start a node's statistics at zero."""
     trees.amaf[t, index] = 0.0
 
 
 @borrowing
 def recall_playout(trees, player, firsts):
     """Note in `scratch` who made an action first in a playout: 1 for the first player, -1 for the
-    second, 0 for nobody. firsts int8 [A] says so as seen by `player`: 1 that one, -1 the other."""
+    second, 0 for nobody. firsts int8 [A] is relative to `player`: 1 that one, -1 the other."""
     own = side(player)
     for action in range(firsts.shape[0]):
         trees.scratch[action] = own * firsts[action]
@@ -70,8 +82,8 @@ def recall_playout(trees, player, firsts):
 
 @borrowing
 def backup_amaf(trees, t, leaf, value):
-    """Count one simulation that ended at `leaf` with `value` (for the player to move there) and,
-    after that, in the playout that `scratch` tells of."""
+    """Count one simulation that ended at `leaf` with `value` (for the player to move there) and
+    then went on with the playout noted in `scratch`."""
     nodes, made = trees.nodes[t], trees.scratch
     player = nodes[leaf].to_play
     index = leaf

@@ -12,7 +12,6 @@ from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.game import Position, load
 from alphazero.network.evaluator import RolloutEvaluator, UniformEvaluator
 from alphazero.search.search import Search
-from alphazero.search.solver import quickest
 
 GAME = load("tic-tac-toe")
 CONNECT4 = load("connect4")
@@ -45,7 +44,7 @@ def test_proven_lines_end_as_they_say(seed: int) -> None:
         if position.is_over:
             return
     search = searched(position, 3000)
-    result, endings = search.result(0), search.endings(0)
+    result, endings = search.result(0), search.proven_lines(0)
     for action, ending in endings.items():
         value = result.q[result.index(action)]
         assert ending.moves[0] == action and len(ending.moves) == ending.plies
@@ -58,7 +57,7 @@ def test_proven_lines_end_as_they_say(seed: int) -> None:
         assert outcome is not None and outcome.values[position.to_play] == value
     if result.proven in (-1, 1):
         truth = BRUTE_FORCE.search(position)
-        best = quickest(result, endings)
+        best = result.quickest(endings)
         assert truth.value == result.proven and truth.plies is not None
         if result.proven == 1:
             assert endings[best].plies >= truth.plies

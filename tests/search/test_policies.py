@@ -12,12 +12,14 @@ from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.game import Position
 from alphazero.game import load as load_anew
 from alphazero.network.evaluator import UniformEvaluator
-from alphazero.search.layout import NODE, ROOT, UNKNOWN, allocate, records
-from alphazero.search.result import normalise, read_root
-from alphazero.search.root import fill_schedule, sample_gamma, sample_gumbel
+from alphazero.search.layout import NODE, ROOT, UNKNOWN, add_child, add_root, allocate, records
+from alphazero.search.policies import bind_policy
+from alphazero.search.policies.gumbel import fill_schedule, sample_gumbel, softmax
+from alphazero.search.policies.puct import normalise, sample_gamma
+from alphazero.search.result import read_root
 from alphazero.search.search import Search, SearchResult
-from alphazero.search.select import child_value
-from alphazero.search.tree import add_child, add_root, expand
+from alphazero.search.simulate import expand
+from alphazero.search.stats import child_value
 from tests.helpers.tree_reading import read_tree, run_to_the_end
 from tests.judges.textbook_mcts import HashEvaluator, considered_visits
 
@@ -189,8 +191,8 @@ def test_playouts_are_forced_under_noise_alone(noise: bool) -> None:
 def test_the_target_is_pruned_of_what_was_forced() -> None:
     """Worked out by hand from the formulas: three moves, visits 60, 30, 9 and Q 0.5, 0.2, -0.5."""
     trees = allocate(1, 10, 4, 4)
-    trees.rules[0].c_init, trees.rules[0].c_base = 1.0, 1e9
-    trees.rules[0].forced_playouts = 2.0
+    trees.settings[0].c_init, trees.settings[0].c_base = 1.0, 1e9
+    trees.settings[0].forced_playouts = 2.0
     trees.heads[0].noise = True
     add_root(trees, 0, 0)
     priors = np.array([0.4, 0.35, 0.15, 0.1], np.float32)
@@ -202,7 +204,8 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
     actions, seen = np.zeros((2, 4), np.int32)
     q, prior = np.zeros((2, 4), np.float32)
     policy = np.zeros(4)
-    read_root(trees, 0, actions, seen, q, prior, policy)
+    read = bind_policy(read_root, "puct")
+    read(trees, 0, actions, seen, q, prior, policy)
     assert seen.tolist() == [60, 30, 9, 0]
     # PUCT of the best: 0.5 + 0.4 * 10 / 61 = 0.5656. The second may lose sqrt(2 * 0.35 * 99) = 8.3
     # playouts, but 0.2 + 0.35 * 10 / (1 + n) < 0.5656 asks for n >= 9: it keeps 22. The third may
@@ -212,7 +215,7 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
     trees.nodes[0, 2].value_sum = -0.1 * 12
     trees.nodes[0, 3].visits = 6  # one is left after five, and goes as well
     trees.nodes[0, 3].value_sum = -0.5 * 6
-    read_root(trees, 0, actions, seen, q, prior, policy)
+    read(trees, 0, actions, seen, q, prior, policy)
     np.testing.assert_allclose(policy, np.array([60, 5, 0, 0]) / 65)
 
 
@@ -480,15 +483,22 @@ def test_at_temperature_zero_the_best_move_is_made() -> None:
 
 
 def test_normalise() -> None:
-    def normalised(policy: list[float], logits: bool) -> list[float]:
-        values = np.array([*policy, 99.0])
-        normalise(values, np.array([0.1, 0.2, 0.7, 0.0], np.float32), len(policy), logits)
-        assert values[-1] == 99.0
-        return np.round(values[:-1], 6).tolist()
+    def normalised(policy: list[float]) -> list[float]:
+        values = np.array(policy)
+        normalise(values, np.array([0.1, 0.2, 0.7], np.float32))
+        return np.round(values, 6).tolist()
 
     no = -math.inf
-    assert normalised([1.0, 3.0, no], logits=False) == [0.25, 0.75, 0.0]
-    assert normalised([0.0, 0.0, 0.0], logits=False) == [0.1, 0.2, 0.7]
-    assert normalised([no, 0.0, 0.0], logits=False) == [0.0, 0.222222, 0.777778]
-    assert normalised([800.0, 800.0, no], logits=True) == [0.5, 0.5, 0.0]
-    assert normalised([0.0, math.log(3), -900.0], logits=True) == [0.25, 0.75, 0.0]
+    assert normalised([1.0, 3.0, no]) == [0.25, 0.75, 0.0]
+    assert normalised([0.0, 0.0, 0.0]) == [0.1, 0.2, 0.7], "the priors, where nothing is visited"
+    assert normalised([no, 0.0, 0.0]) == [0.0, 0.222222, 0.777778]
+
+
+def test_softmax() -> None:
+    def softened(logits: list[float]) -> list[float]:
+        values = np.array(logits)
+        softmax(values)
+        return np.round(values, 6).tolist()
+
+    assert softened([800.0, 800.0, -math.inf]) == [0.5, 0.5, 0.0]
+    assert softened([0.0, math.log(3), -900.0]) == [0.25, 0.75, 0.0]

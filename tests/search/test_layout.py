@@ -23,24 +23,18 @@ from alphazero.search.layout import (
     UNKNOWN,
     WIN,
     Trees,
+    add_child,
+    add_root,
     allocate,
+    bring_best_forward,
     grown,
+    keep_subtree,
     records,
 )
 from alphazero.search.search import Search
-from alphazero.search.tree import (
-    add_child,
-    add_root,
-    backup,
-    bring_best_forward,
-    decode_prior,
-    encode_prior,
-    expand,
-    exponential,
-    prove,
-    reroot,
-    value_for,
-)
+from alphazero.search.simulate import backup, expand, exponential
+from alphazero.search.solver import prove
+from alphazero.search.stats import decode_prior, encode_prior, value_for
 from tests.helpers import toy_games
 from tests.helpers.tree_reading import draw_tree, linked, read_tree
 from tests.judges.textbook_mcts import HashEvaluator
@@ -337,7 +331,7 @@ def test_only_the_subtree_stays_and_moves_to_the_front() -> None:
             trees.nodes[t, index].visits = index
     neighbour = trees.nodes[1].copy(), trees.edges[1].copy()
     kept, scratch = np.zeros((2, 30), np.int32)
-    assert reroot(trees, 0, 1, kept, scratch) == 5
+    assert keep_subtree(trees, 0, 1, kept, scratch) == 5
     assert kept[:5].tolist() == [1, 3, 4, 5, 7]
     assert sizes(trees) == (5, 20)
     nodes = trees.nodes[0, :5]
@@ -355,7 +349,7 @@ def test_only_the_subtree_stays_and_moves_to_the_front() -> None:
 def test_the_last_node_can_become_the_root() -> None:
     trees = line(0, 1, 0)
     kept, scratch = np.zeros((2, 30), np.int32)
-    assert reroot(trees, 0, 2, kept, scratch) == 1
+    assert keep_subtree(trees, 0, 2, kept, scratch) == 1
     assert kept[0] == 2
     root = trees.nodes[0, ROOT]
     assert (root.parent, root.first_edge, root.num_edges) == (NOTHING, 0, 2)

@@ -24,10 +24,11 @@ from alphazero.network.evaluator import (
     UniformEvaluator,
 )
 from alphazero.network.network_evaluator import NetworkEvaluator
-from alphazero.search import simulate as leaf_kernels
+from alphazero.search import search as search_module
 from alphazero.search.layout import NOTHING
 from alphazero.search.pipelines import Pool, divide
 from alphazero.search.search import Search
+from alphazero.search.simulate import allocate_batch, close_gaps
 from tests.helpers.network_games import made_up_game
 from tests.judges.textbook_mcts import HashEvaluator
 from tests.search.test_overlap import FakeDevice, HashedPlanes, play
@@ -137,7 +138,7 @@ def test_rows_of_all_parts_become_one_block(parts: list[tuple[int, list[bool]]])
     """Each part has room for some leaves, has some, and of them some have a row."""
     size = sum(room for room, _ in parts)
     encoder = Encoder.of(made_up_game((2, 1, 3), 1))
-    batch = leaf_kernels.allocate_batch(size, 1, encoder)
+    batch = allocate_batch(size, 1, encoder)
     values = np.zeros((size, 8), np.uint8)
     states = np.zeros((size, 4), np.uint8)
     table = np.zeros((len(parts), 3), np.int32)
@@ -157,7 +158,7 @@ def test_rows_of_all_parts_become_one_block(parts: list[tuple[int, list[bool]]])
         first += room
     before = batch.leaves["row"].copy()
     planes = batch.planes.reshape(size, 6)
-    moved = leaf_kernels.close_gaps(batch.leaves, table, planes, values, states, batch.seeds)
+    moved = close_gaps(batch.leaves, table, planes, values, states, batch.seeds)
     assert moved == tag - 1
     rows = {leaf: int(batch.leaves[leaf]["row"]) for leaf in expected}
     assert sorted(rows.values()) == list(range(tag - 1))
@@ -249,7 +250,7 @@ def search_games(search: Search, moves: int = 4) -> list[list[tuple[Any, ...]]]:
             positions[tree].play(result.best)
             if made[tree] < moves and not positions[tree].is_over:
                 budget = search.config.simulations * (1 + 2 * (made[tree] % 2))
-                search.advance(tree, positions[tree], simulations=budget, noise=made[tree] % 2 == 1)
+                search.reroot(tree, positions[tree], simulations=budget, noise=made[tree] % 2 == 1)
     return found
 
 
@@ -437,13 +438,16 @@ def test_two_threads_select_one_half_while_the_device_has_the_other(
     expected = play(game, HashedPlanes(game))
     device = WatchedDevice(HashedPlanes(game))
     together = threading.Barrier(2, lambda: device.note("selected"))
-    select = leaf_kernels.advance
+    kernels = search_module._kernels
 
-    def watched(*arguments: Any) -> int:
-        together.wait(PATIENCE)
-        return select(*arguments)
+    def watched(policy: str) -> Any:
+        def select(*arguments: Any) -> int:
+            together.wait(PATIENCE)
+            return kernels(policy).backup_and_select(*arguments)
 
-    monkeypatch.setattr(leaf_kernels, "advance", watched)
+        return kernels(policy)._replace(backup_and_select=select)
+
+    monkeypatch.setattr(search_module, "_kernels", watched)
     assert play(game, device, threads=2) == expected
     at = {event: place for place, event in enumerate(device.journal) if event[0] != "selected"}
     selected = [place for place, (what, _) in enumerate(device.journal) if what == "selected"]
