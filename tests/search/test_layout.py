@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,19 @@ def test_the_exponential_at_its_ends() -> None:
 def test_sizes_in_memory() -> None:
     assert EDGE.itemsize == 4
     assert NODE.itemsize == 56
+
+
+def test_the_picture_in_the_map_shows_the_arrays() -> None:
+    """`alphazero/README.md`, how a search step works: names of arrays, and of fields in boxes."""
+    text = (Path(__file__).parents[2] / "alphazero" / "README.md").read_text()
+    drawing = text.partition("## How a search step works")[2].split("```")[1].splitlines()
+    arrays = re.findall(r"(\w+) \[(.+?)\]", drawing[1])
+    assert arrays == [("nodes", "T, N"), ("edges", "T, E"), ("links", "T, 4 N")]
+    assert {name for name, _ in arrays} <= set(Trees._fields)
+    boxes = re.split(r"│ {2,}│", drawing[3])
+    nodes, edges, links = (re.findall(r"\w+", box) for box in boxes)
+    assert edges == list(EDGE.names or ()) and links == ["child"]
+    assert set(nodes) <= set(NODE.names or ())
 
 
 # -- building --------------------------------------------------------------------------------------

@@ -967,3 +967,64 @@ def test_stopping_early_saves_simulations_but_not_under_noise() -> None:
     assert search.simulations(0) < 200
     assert visits[-1] - visits[-2] == 200 - search.simulations(0) + 1, "as soon as it is decided"
     assert searched(position, evaluator, config, noise=True).simulations(0) == 200
+
+
+# -- misuse ----------------------------------------------------------------------------------------
+
+
+def test_a_tree_is_kept_for_exactly_one_move() -> None:
+    game = load("connect4")
+    evaluator = UniformEvaluator(game)
+    position = game.position()
+    search = Search(game, evaluator, budgets("puct", 20), 2)
+    with pytest.raises(ValueError, match="nothing has been searched in tree 0"):
+        search.reroot(0, position)
+    search.begin(0, position, seed=1)
+    run_to_the_end(search)
+    with pytest.raises(ValueError, match="exactly one move"):
+        search.reroot(0, position)
+    position.play("d")
+    position.play("d")
+    with pytest.raises(ValueError, match="exactly one move"):
+        search.reroot(0, position)
+    position.undo()
+    search.reroot(0, position)
+    run_to_the_end(search)
+    position.undo()
+    position.play("c")
+    position.play("c")
+    with pytest.raises(ValueError, match="exactly one move"):
+        search.reroot(0, position)  # after another move than the one searched
+    other = toy_games.position_of(toy_games.RING, length=9)
+    ring = Search(other.game, HashEvaluator(other.game), budgets("puct", 5))
+    ring.begin(0, toy_games.position_of(toy_games.RING, place=3), seed=1)
+    run_to_the_end(ring)
+    other.play(0)
+    with pytest.raises(ValueError, match="before the last move"):
+        ring.reroot(0, other)  # from another start
+
+
+@pytest.mark.parametrize("simulations", [-1, -100])
+def test_simulations_are_not_negative(simulations: int) -> None:
+    game = load("tic-tac-toe")
+    position = game.position()
+    search = searched(position, UniformEvaluator(game), budgets("puct", 5))
+    before = read_tree(search).whole()
+    position.play(4)
+    for ask in (
+        lambda: search.begin(0, game.position(), seed=1, simulations=simulations),
+        lambda: search.reroot(0, position, simulations=simulations),
+        lambda: search.extend(0, simulations),
+    ):
+        with pytest.raises(ValueError, match="simulations must be at least 0"):
+            ask()
+    assert read_tree(search).whole() == before
+
+
+def test_a_position_of_another_game_is_not_searched() -> None:
+    game, other = load("connect4"), load("connect4:rows=4,cols=4")
+    search = Search(game, UniformEvaluator(game), budgets("puct", 5))
+    with pytest.raises(ValueError, match=r"position of connect4:rows=4,cols=4.*made for connect4"):
+        search.begin(0, other.position(), seed=1)
+    search.begin(0, load_anew("connect4").position(), seed=1)  # the same game
+    run_to_the_end(search)
