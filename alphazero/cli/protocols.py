@@ -24,4 +24,4 @@ def analysis(options: argparse.Namespace) -> int:
     """Serve a program that speaks KataGo's analysis protocol."""
     from alphazero.protocols.kata_analysis.server import serve
 
-    return serve(engine_options(options))
+    serve(engine_options(options))

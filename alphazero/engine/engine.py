@@ -297,8 +297,11 @@ class Engine:
     # -- without a search --------------------------------------------------------------------------
 
     def evaluate(self, position: Position, symmetry: int = 0) -> tuple[np.ndarray, float]:
-        """The evaluator's policy logits float32 [A] and its value in [-1, 1] for the player to
-        move, of the position under a symmetry, turned back."""
+        """Evaluate a position as it looks under a symmetry of the board.
+
+        Returns the probabilities of all actions float32 [A], 0 for illegal ones, and the value in
+        [-1, 1] for the player to move.
+        """
         encoder = self._evaluator.encoder or Encoder.of(self.game)
         symmetries = encoder.symmetries
         planes, values = encoder.inputs_of([position])
@@ -307,7 +310,10 @@ class Engine:
             turned.reshape(planes.shape), position.state_array, np.zeros(1, np.uint64), values
         )
         answer = self._evaluator.evaluate(leaves)
-        return answer.logits[0][symmetries.inverse_actions[symmetry]], float(answer.value[0])
+        logits = answer.logits[0][symmetries.inverse_actions[symmetry]]
+        legal = position.legal_mask() > 0
+        weights = np.where(legal, np.exp(logits - logits[legal].max(initial=-np.inf)), 0.0)
+        return weights / max(float(weights.sum()), 1e-30), float(answer.value[0])
 
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:
         """The evaluator's answer for the game's auxiliary targets: float32 [B, *shape] by name."""

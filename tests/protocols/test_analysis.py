@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alphazero.engine.options import EngineOptions
-from alphazero.protocols.kata_analysis.query import QueryError, read_query
+from alphazero.protocols.kata_analysis.codec import QueryError, read_query
 from alphazero.protocols.kata_analysis.server import AnalysisServer
 from tests.helpers.gtp_conversation import knowing  # noqa: F401  (a fixture)
 
@@ -31,9 +31,9 @@ def ask(*questions: dict | bytes) -> list[dict]:
     answers: list[dict] = []
     options = EngineOptions("go:size=9", network="stand-in", simulations=20)
     server = AnalysisServer(options, answers.append, lambda text: None)
-    server.run(
-        line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in questions
-    )
+    for line in questions:
+        server.receive(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
+    server.close()
     return [json.loads(json.dumps(answer)) for answer in answers]
 
 
@@ -244,13 +244,6 @@ class Live:
         self.arrived = threading.Condition()
         options = EngineOptions("go:size=9", network="stand-in", simulations=20)
         self.server = AnalysisServer(options, self._take, lambda text: None)
-        self.closed = threading.Event()
-        self.thread = threading.Thread(target=self.server.run, args=[self._nothing()])
-        self.thread.start()
-
-    def _nothing(self):
-        self.closed.wait()
-        yield from ()
 
     def _take(self, answer: dict) -> None:
         with self.arrived:
@@ -265,8 +258,7 @@ class Live:
         self.server.receive(json.dumps(fields).encode())
 
     def close(self) -> list[dict]:
-        self.closed.set()
-        self.thread.join()
+        self.server.close()
         return self.answers
 
 

@@ -1,8 +1,8 @@
-"""KataGo's analysis protocol, which KaTrain and programs that go through whole games speak.
+"""KataGo's analysis protocol, spoken by KaTrain and by programs that go through whole games.
 
-    query.py    one line of JSON as a question about positions
-    study.py    the position of a turn, what the engine says of it, and that as JSON
-    server.py   questions as they come, answers in the order of their priority
+    codec.py    queries parsed, analyses written
+    job.py      one turn of a query: its position, the search, the answer
+    server.py   queries as they come, jobs in the order of their priority
 
 https://github.com/lightvector/KataGo/blob/master/docs/Analysis_Engine.md
 """

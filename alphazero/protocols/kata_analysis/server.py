@@ -1,195 +1,138 @@
-"""`python -m alphazero analysis`: questions on stdin, answers on stdout, a line of JSON each.
+"""The server of KataGo's analysis protocol: `python -m alphazero analysis`.
 
-One thread reads, answers what needs no search and lines the turns up by priority; the other
-searches one turn after the other.
+The thread that reads answers whatever needs no search and replays the games; the host searches one
+turn after the other, those of the highest priority first.
 """
 
 import json
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import alphazero
-from alphazero.command_line import INTERRUPTED, report
-from alphazero.engine.host import EngineHost
+from alphazero.command_line import report
+from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
-from alphazero.protocols.kata_analysis.query import QueryError, read_query
-from alphazero.protocols.kata_analysis.study import Study, studies
-from alphazero.protocols.stdio import take_stdout
+from alphazero.protocols import stdio
+from alphazero.protocols.kata_analysis.codec import (
+    QueryError,
+    read_object,
+    read_query,
+    write_error,
+)
 
-Send = Callable[[dict[str, Any]], None]
+if TYPE_CHECKING:
+    from alphazero.protocols.kata_analysis.job import Job
+
 PROXY_WARNING = "without a network that knows the score, scoreLead only stands for the win rate"
 
 
-@dataclass(order=True)
-class Task:
-    """A turn in line: the highest priority first, then whichever came first."""
+def serve(options: EngineOptions) -> NoReturn:
+    """Answer queries on stdin and stdout until the input ends, and all of them.
 
-    rank: int
-    number: int
-    study: Study = field(compare=False)
-    is_terminated: bool = field(compare=False, default=False)
-    has_begun: bool = field(compare=False, default=False)
+    Raises UserError for a game that is known not to be Go.
+    """
+    require_game(options.game, "go", "analysis")
+
+    def make_server(write: Callable[[bytes], None]) -> AnalysisServer:
+        def send(answer: dict[str, Any]) -> None:
+            write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+
+        return AnalysisServer(options, send, report)
+
+    stdio.serve(make_server)
 
 
 class AnalysisServer:
     """One conversation."""
 
-    def __init__(self, options: EngineOptions, send: Send, report: Callable[[str], None]) -> None:
-        """`send` gets the answers, one at a time; `report` what a person should know."""
-        self._options = options
-        self._stock = EngineHost(options, report)
-        self._send_one = send
-        self._sending = threading.Lock()
-        self._tasks: list[Task] = []
-        self._changed = threading.Condition()
-        self._count = 0
-        self._has_ended = False
+    def __init__(
+        self,
+        options: EngineOptions,
+        send: Callable[[dict[str, Any]], None],
+        report: Callable[[str], None],
+    ) -> None:
+        """`send` gets the answers, from two threads; `report` messages for people."""
+        self._game, self._send = options.game, send
+        self.host = EngineHost(options, report)
+        self._jobs: list[tuple[Job, SearchHandle[None]]] = []  # that may not be done
         self._warned: set[str] = set()
 
-    def run(self, lines: Iterator[bytes]) -> None:
-        """Answer all lines; returns once the last question is answered."""
-        searcher = threading.Thread(target=self._search)
-        searcher.start()
+    def receive(self, line: bytes) -> bool:
+        """Take one line of input; always True, for no query ends a conversation."""
+        if not line.strip():
+            return True
+        fields: dict[str, Any] = {}
         try:
-            for line in lines:
-                if line.strip():
-                    self.receive(line)
-        finally:
-            with self._changed:
-                self._has_ended = True
-                self._changed.notify()
-            searcher.join()
+            fields = read_object(line)
+            if "action" in fields:
+                self._act(fields)
+            else:
+                self._enqueue(fields)
+        except (QueryError, UserError) as error:
+            self._send(write_error(error, fields.get("id")))
+        return True
 
-    def stop(self) -> None:
-        """Leave all questions that are not answered."""
-        with self._changed:
-            for task in self._tasks:
-                task.is_terminated = True
+    def close(self, is_abandoned: Callable[[], bool] = lambda: False) -> None:
+        """Answer all queries, unless nobody reads the answers any more."""
+        self.host.close(is_abandoned=is_abandoned)
 
-    # -- receiving ---------------------------------------------------------------------------------
-
-    def receive(self, line: bytes) -> None:
-        """Take one line of input."""
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            self._send({"error": f"cannot read the line as JSON: {error}"})
-            return
-        if not isinstance(fields, dict):
-            self._send({"error": "a question must be an object of JSON"})
-        elif not isinstance(fields.get("id"), str):
-            self._send({"error": 'a question must have a text as its "id"'})
-        else:
-            try:
-                self._act(fields) if "action" in fields else self._enqueue(fields)
-            except (QueryError, UserError) as error:
-                answer = {"error": " ".join(str(error).split()), "id": fields["id"]}
-                if isinstance(error, QueryError) and error.field:
-                    answer["field"] = error.field
-                self._send(answer)
+    # -- in the thread that reads ------------------------------------------------------------------
 
     def _act(self, fields: dict[str, Any]) -> None:
         action = fields["action"]
         if action == "query_version":
             self._send(fields | {"version": alphazero.__version__, "git_hash": "<omitted>"})
-        elif action == "clear_cache":  # every search begins anew
+        elif action == "clear_cache":  # every search begins with an empty tree
             self._send(fields)
         elif action in ("terminate", "terminate_all"):
             self._send(fields)
-            self._terminate(fields, action == "terminate_all")
+            self._terminate(fields, everything=action == "terminate_all")
         else:
             raise QueryError(f"unknown action {action!r}", "action")
 
     def _terminate(self, fields: dict[str, Any], everything: bool) -> None:
         turns = fields.get("turnNumbers")
-        with self._changed:
-            for task in self._tasks:
-                query = task.study.query
-                is_meant = everything or query.id == fields.get("terminateId")
-                if is_meant and (not isinstance(turns, list) or task.study.turn in turns):
-                    task.is_terminated = True
-            self._changed.notify()
+        for job, handle in self._jobs:
+            is_meant = everything or job.query.id == fields.get("terminateId")
+            if is_meant and (not isinstance(turns, list) or job.turn in turns):
+                handle.stop()
 
     def _enqueue(self, fields: dict[str, Any]) -> None:
+        from alphazero.protocols.kata_analysis.job import make_jobs
+
         query = read_query(fields)
-        found, warnings = studies(self._stock, self._options.game, query)
-        for name, text in warnings:
-            self._warn(query.id, name, text)
-        with self._changed:
-            for study, priority in zip(found, query.priorities, strict=True):
-                self._count += 1
-                self._tasks.append(Task(-priority, self._count, study))
-            self._changed.notify()
-
-    # -- searching ---------------------------------------------------------------------------------
-
-    def _search(self) -> None:
-        while (task := self._next()) is not None:
-            try:
-                self._study(task)
-            except Exception as error:
-                message = " ".join(f"{type(error).__name__}: {error}".split())
-                self._send({"error": message, "id": task.study.query.id})
-            with self._changed:
-                self._tasks.remove(task)
-
-    def _next(self) -> Task | None:
-        with self._changed:
-            while not self._tasks and not self._has_ended:
-                self._changed.wait()
-            return min(self._tasks, default=None)
-
-    def _study(self, task: Task) -> None:
-        study = task.study
-        if task.is_terminated or study.position.is_over:
-            self._send(
-                {
-                    "id": study.query.id,
-                    "turnNumber": study.turn,
-                    "isDuringSearch": False,
-                    "noResults": True,
-                }
+        jobs, warnings = make_jobs(self.host, self._game, query)
+        for field, text in warnings:
+            self._warn(query.id, field, text)
+        self._jobs = [(job, handle) for job, handle in self._jobs if not handle.is_done]
+        for job, priority in zip(jobs, query.priorities, strict=True):
+            handle = self.host.run(
+                lambda handle, job=job: self._run(job, handle), priority=priority
             )
-            return
-        if not study.engine.auxiliary([study.position]):
-            self._warn(study.query.id, "scoreLead", PROXY_WARNING)
-        study.run(lambda: task.is_terminated, self._send)
+            self._jobs.append((job, handle))
 
-    # -- answering ---------------------------------------------------------------------------------
+    # -- in the host's thread ----------------------------------------------------------------------
 
-    def _warn(self, number: str, name: str, text: str) -> None:
-        """Say something once in a conversation."""
+    def _run(self, job: "Job", handle: SearchHandle[None]) -> None:
+        try:
+            if handle.is_stopped or job.position.is_over:
+                self._send(job.no_results)
+                return
+            if not self.host.engine(job.position.game).auxiliary([job.position]):
+                self._warn(job.query.id, "scoreLead", PROXY_WARNING)
+            job.run(self.host, handle, self._send)
+        except (QueryError, UserError) as error:
+            self._send(write_error(error, job.query.id))
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            message = f"internal error: {type(error).__name__}: {error}"
+            self._send(write_error(RuntimeError(message), job.query.id))
+
+    def _warn(self, query_id: str, field: str, text: str) -> None:
+        """Send a warning once in a conversation."""
         if text not in self._warned:
             self._warned.add(text)
-            self._send({"warning": text, "field": name, "id": number})
-
-    def _send(self, answer: dict[str, Any]) -> None:
-        with self._sending:
-            self._send_one(answer)
-
-
-def serve(options: EngineOptions) -> int:
-    """Answer questions until the input ends. Raises UserError for a game known not to be Go."""
-    require_game(options.game, "go", "analysis")
-    answers = take_stdout()
-
-    def send(answer: dict[str, Any]) -> None:
-        data = json.dumps(answer, separators=(",", ":")).encode() + b"\n"
-        try:
-            while data:
-                data = data[os.write(answers, data) :]
-        except BrokenPipeError:  # nobody reads the answers any more
-            os._exit(0)
-
-    server = AnalysisServer(options, send, report)
-    try:
-        server.run(iter(sys.stdin.buffer.readline, b""))
-    except KeyboardInterrupt:
-        server.stop()
-        return INTERRUPTED
-    return 0
+            self._send({"warning": text, "field": field, "id": query_id})

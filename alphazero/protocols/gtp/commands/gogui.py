@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from alphazero.engine.limits import SearchRequest
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments, read_integer
-from alphazero.protocols.gtp.commands.kata import policy as evaluate_policy
 from alphazero.protocols.gtp.session import Session
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def unfinished(session: Session) -> "Position":
 def policy(session: Session, arguments: Arguments) -> str:
     """Show the policy, in percent."""
     position = unfinished(session)
-    probabilities, value = evaluate_policy(session, position)
+    probabilities, value = session.engine.evaluate(position)
     order = probabilities.argsort()[::-1]
     moves = [(int(action), float(probabilities[action])) for action in order]
     return picture(session, position, moves, value_text(session, position, value))

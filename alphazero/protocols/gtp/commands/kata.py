@@ -18,10 +18,7 @@ from alphazero.protocols.gtp.arguments import (
 from alphazero.protocols.gtp.session import Session
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from alphazero.formats.rulesets import Rules
-    from alphazero.game import Position
 
 PARAMETERS = (
     "maxVisits",
@@ -164,26 +161,12 @@ def get_models(session: Session, arguments: Arguments) -> str:
     return json.dumps([{"name": source, "internalName": source, "maxBatchSize": 0}])
 
 
-def policy(session: Session, position: "Position", symmetry: int = 0) -> "tuple[np.ndarray, float]":
-    """Evaluate a position without a search, under a symmetry of the board.
-
-    Returns the probabilities of all actions float [A], 0 for illegal ones, and the value in [-1, 1]
-    for the player to move.
-    """
-    import numpy as np
-
-    logits, value = session.engine.evaluate(position, symmetry)
-    legal = position.legal_mask() > 0
-    weights = np.where(legal, np.exp(logits - logits[legal].max(initial=-np.inf)), 0.0)
-    return weights / max(float(weights.sum()), 1e-30), value
-
-
 def heatmap(session: Session, arguments: Arguments) -> str:
     """Leela Zero's: draw the policy in thousandths."""
     state = session.state
     position = state.to_move()
     symmetry = int(arguments.word()) if arguments and arguments.peek() in "01234567" else 0
-    probabilities, value = policy(session, position, symmetry)
+    probabilities, value = session.engine.evaluate(position, symmetry)
     thousandths = [round(PER_MILLE * float(probability)) for probability in probabilities]
     size = state.size
     rows = [
@@ -213,7 +196,7 @@ def network_outputs(session: Session, symmetry: int) -> str:
 
     state = session.state
     position = state.to_move()
-    probabilities, value = policy(session, position, symmetry)
+    probabilities, value = session.engine.evaluate(position, symmetry)
     sign = 1 if position.to_play == 1 else -1
     white = (1 + sign * value) / 2
     lines = [

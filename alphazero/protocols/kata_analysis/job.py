@@ -1,0 +1,185 @@
+"""One turn of a game to analyze: its position, the search, and the answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from alphazero.engine.analysis import Analysis
+from alphazero.engine.engine import Engine
+from alphazero.engine.host import EngineHost, SearchHandle
+from alphazero.engine.limits import SearchLimits, SearchRequest
+from alphazero.engine.ownership import Predictor, predictor
+from alphazero.engine.territory import estimate
+from alphazero.errors import RequestError
+from alphazero.formats.rulesets import Rules, Rulesets, read_katago
+from alphazero.game import Position
+from alphazero.protocols.game_state import GameState
+from alphazero.protocols.kata_analysis.codec import (
+    Query,
+    QueryError,
+    proxy_score,
+    write_move,
+    write_numbers,
+    write_values,
+)
+
+COLORS = "BW"
+SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
+LEAST_INTERVAL = 0.01  # seconds between two reports
+
+
+@dataclass
+class Job:
+    """A position of a query's game."""
+
+    query: Query
+    turn: int
+    position: Position
+    state: GameState  # to read and to name moves
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The fields that every answer has."""
+        return {"id": self.query.id, "turnNumber": self.turn}
+
+    @property
+    def no_results(self) -> dict[str, Any]:
+        """The answer where there is nothing to search, or no search is wanted any more."""
+        return {**self.key, "isDuringSearch": False, "noResults": True}
+
+    def run(
+        self, host: EngineHost, handle: SearchHandle[None], send: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Search within a task of the host and send the answer, after reports if the query wants
+        them. Raises QueryError for a restriction to something that is not a move."""
+        query, engine = self.query, host.engine(self.position.game)
+        predictions = predictor(engine, self.position)
+        limits = engine.limits(full_strength=True)
+        if query.visits is not None or query.seconds is not None:
+            limits = SearchLimits(query.visits, query.seconds)
+        request = SearchRequest(
+            self.position,
+            limits._replace(fresh=True),
+            only=self._only(),
+            seed=0,
+            report_every=max(query.report_every or 0.0, LEAST_INTERVAL),
+        )
+
+        def report(analysis: Analysis) -> None:
+            send(self._answer(analysis, engine, predictions, is_during=True))
+
+        reports = None if query.report_every is None else report
+        analysis = host.search(request, handle, reports)
+        send(self._answer(analysis, engine, predictions, is_during=False))
+
+    def _only(self) -> list[int] | None:
+        """The legal moves that the restrictions leave; None for all."""
+        to_play = self.position.to_play
+        restrictions = [one for one in self.query.restrictions if one.player == to_play]
+        legal = self.position.legal_actions()
+        for one in restrictions:
+            try:
+                named = {self.state.read(text) for text in one.moves}
+            except RequestError as error:
+                field = "allowMoves" if one.allowed else "avoidMoves"
+                raise QueryError("not a move", field) from error
+            legal = [action for action in legal if (action in named) == one.allowed]
+        return legal if restrictions and legal else None
+
+    def _answer(
+        self, analysis: Analysis, engine: Engine, predictions: Predictor | None, is_during: bool
+    ) -> dict[str, Any]:
+        query, position = self.query, self.position
+        sign = query.sign(position.to_play)
+        shown = [move for move in analysis.moves if move.visits] or analysis.moves[:1]
+        after = predictions.after([move.action for move in shown]) if predictions else None
+        infos = []
+        for order, move in enumerate(shown):
+            score = after[order].score if after else proxy_score(move.winrate)
+            pv = self.state.vertices.texts(position, move.pv)
+            info = write_move(move, pv, order, score, sign)
+            if query.include_pv_visits:
+                info["pvVisits"] = list(move.pv_visits)
+            if after and query.include_moves_ownership:
+                info["ownership"] = write_numbers(after[order].ownership, sign)
+            infos.append(info)
+        winrate = analysis.winrate(position.to_play)
+        score = after[0].score if after else proxy_score(winrate)
+        answer: dict[str, Any] = {
+            **self.key,
+            "isDuringSearch": is_during,
+            "moveInfos": infos,
+            "rootInfo": {
+                **write_values(winrate, winrate, score, sign),
+                "visits": analysis.visits,
+                "weight": float(analysis.visits),
+                "currentPlayer": COLORS[position.to_play],
+                "thisHash": f"{position.key:016X}",
+            },
+        }
+        if query.include_policy:
+            policy, _ = engine.evaluate(position)
+            policy[position.legal_mask() == 0] = -1
+            answer["policy"] = write_numbers(policy.tolist())
+        if query.include_ownership:
+            black = estimate(position, engine.auxiliary).ownership  # 1: the first player's
+            for_mover = 1 if position.to_play == 0 else -1
+            answer["ownership"] = write_numbers(black.ravel().tolist(), sign * for_mover)
+        return answer
+
+
+def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], list[tuple[str, str]]]:
+    """Replay a query's game; returns its turns, and warnings as (field, text).
+
+    Raises QueryError for an illegal game, UserError if `spec` does not name one.
+    """
+    state = GameState(host.game(spec), host.variant)
+    warnings = []
+    try:
+        state.resize(query.size)
+    except RequestError as error:
+        raise QueryError(f"no board of size {query.size}", "boardXSize") from error
+    try:
+        state.set_rules(_read_rules(query, state.stones.rules))
+    except (RequestError, ValueError) as error:
+        state.set_rules(SUBSTITUTE)
+        warnings.append(("rules", f"{error}: analysed by area scoring"))
+    try:
+        state.set_komi(query.komi)
+        board = state.read_stones(query.stones)
+        handicap = int((board == 1).sum()) if not (board == 2).any() else 0
+        if board.any():
+            state.set_up(board, _to_play(query, 0), handicap if handicap >= 2 else 0)
+    except RequestError as error:
+        raise QueryError(str(error), "initialStones" if query.stones else "komi") from error
+    positions = {}
+    for turn in range(len(query.moves) + 1):
+        if turn in query.turns:
+            positions[turn] = state.to_move(_to_play(query, turn))
+        if turn < len(query.moves):
+            player, text = query.moves[turn]
+            try:
+                state.play(player, state.read(text))
+            except RequestError as error:
+                raise QueryError(f"move {turn} ({text}): {error}", "moves") from error
+    return [Job(query, turn, positions[turn], state) for turn in query.turns], warnings
+
+
+def _read_rules(query: Query, rulesets: Rulesets) -> Rules:
+    """Raises ValueError."""
+    rules = read_katago(query.rules, rulesets)
+    if query.handicap_bonus is None:
+        return rules
+    bonus = {"whiteHandicapBonus": str(query.handicap_bonus)}
+    return read_katago(rules.katago_fields(rulesets) | bonus, rulesets)
+
+
+def _to_play(query: Query, turn: int) -> int:
+    """The player to move at a turn."""
+    if turn < len(query.moves):
+        return query.moves[turn][0]
+    if query.moves:
+        return 1 - query.moves[-1][0]
+    if query.first is not None:
+        return query.first
+    return 1 if query.stones and all(player == 0 for player, _ in query.stones) else 0
