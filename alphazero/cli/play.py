@@ -178,10 +178,9 @@ def play_here(options: argparse.Namespace) -> int:
     """Set up the game that the options ask for, and play it to the end."""
     reject_options_of_gtp(options)
     from alphazero.arena.reference import Reference
-    from alphazero.terminal.app import TerminalGame
-    from alphazero.terminal.console import line_reader
+    from alphazero.terminal.app import TerminalGame, line_reader
+    from alphazero.terminal.display import choose_style
     from alphazero.terminal.session import Session
-    from alphazero.terminal.style import choose_style
 
     game = find_game(options)
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
@@ -198,7 +197,7 @@ def play_here(options: argparse.Namespace) -> int:
         handicap=options.handicap or 0,
         agrees_on_dead=opponent is None,
     )
-    for remark in session.load(options.load, options.at, "--at") if options.load else []:
+    for remark in session.load(options.load, options.at) if options.load else []:
         report(remark)
     if human is not None:
         session.human = human

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Note:
-    """Belongs to the position after a move, or before the first."""
+class Annotation:
+    """Remarks on a position: after a move, or before the first."""
 
     comment: str = ""
-    share: float | None = None  # of the point, 0 to 1, that the first player expects
-    seconds_left: float | None = None  # to the player who has moved
+    winrate: float | None = None  # the result expected by the first player, 0 to 1
+    seconds_left: float | None = None  # on the clock of the player who moved
     stones_left: int | None = None  # to be played in that time
 
 

@@ -1,4 +1,4 @@
-"""Games played by people, as text files that a person can read and write.
+"""Saved games of any kind, and the text format for games that have no format of their own.
 
     alphazero game 1
     game: connect4:rows=6,cols=7
@@ -11,11 +11,13 @@
     1. d d
     2. e
 
-One line of moves for every two plies, in the game's own notation; a line that starts with `#` is a
+Each line of moves has two plies in the game's own notation; a line that starts with `#` is a
 comment. The result is `*` for an unfinished game, else `draw`, `X wins` or `X wins by resignation`.
-Games of stones are saved as SGF instead and games of pieces as PGN: see `sgf.py` and `pgn.py`.
+A header's name is quoted as in JSON unless it begins with a letter and has no quotation mark or
+colon. Go is saved as SGF instead, chess as PGN.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -33,21 +35,25 @@ from alphazero.game import Game, Position, load, load_recorded
 FIRST_LINE = "alphazero game 1"
 UNFINISHED = "*"
 SGF, PGN, FEN = ".sgf", ".pgn", ".fen"
+PLAIN_NAME = re.compile(r'[^\W\d_][^":]*')
+HEADER = re.compile(r'([^\W\d_][^":]*|"(?:[^"\\]|\\.)*"): *(.*)')
 
 
 @dataclass(frozen=True)
 class GameFile:
-    """One game as it stands in a file; `moves` are texts, checked only by `position`."""
+    """A game as in a file; its moves are texts, which only `position` checks."""
 
     game: str  # what alphazero.game.load takes
     moves: tuple[str, ...]
     result: str = UNFINISHED
-    headers: dict[str, str] = field(default_factory=dict)  # the other lines: sides, date, seed
+    headers: dict[str, str] = field(default_factory=dict)  # other lines: players, date, seed
 
     def to_text(self) -> str:
+        """The content of the file."""
         lines = [FIRST_LINE, f"game: {self.game}"]
         # A name with a line break in it, as a path may have, must stay on its line.
-        lines += [f"{name}: {' '.join(value.split())}" for name, value in self.headers.items()]
+        for name, value in self.headers.items():
+            lines.append(f"{write_name(name)}: {' '.join(value.split())}")
         lines += [f"result: {self.result}", ""]
         for first in range(0, len(self.moves), 2):
             lines.append(f"{first // 2 + 1}. {' '.join(self.moves[first : first + 2])}")
@@ -55,15 +61,15 @@ class GameFile:
 
     @staticmethod
     def from_text(text: str, source: str) -> "GameFile":
-        """Read a file's text; `source` names it in the messages. Raises UserError."""
+        """Read the content of a file; `source` names it in messages. Raises UserError."""
         lines = [line.strip() for line in text.splitlines()]
         if not lines or lines[0] != FIRST_LINE:
-            raise UserError(f'{source} is no saved game: its first line is not "{FIRST_LINE}"')
+            raise UserError(f'{source} is not a saved game: its first line is not "{FIRST_LINE}"')
         headers: dict[str, str] = {}
         moves: list[str] = []
         for number, line in enumerate(lines[1:], start=2):
-            if header := re.fullmatch(r"(\w+): *(.*)", line):
-                headers[header[1]] = header[2]
+            if header := HEADER.fullmatch(line):
+                headers[read_name(header[1])] = header[2]
             elif line and not line.startswith("#"):
                 moves += read_moves(line, len(moves), f"{source}, line {number}")
         if "game" not in headers:
@@ -73,26 +79,28 @@ class GameFile:
 
     @staticmethod
     def read(path: Path | str) -> "GameFile":
+        """Read a file. Raises UserError."""
         try:
             text = Path(path).expanduser().read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
-            raise UserError(f"{path} is no saved game: it is not a text file") from error
+            raise UserError(f"{path} is not a saved game: it is not a text file") from error
         return GameFile.from_text(text, str(path))
 
     def write(self, path: Path | str) -> None:
+        """Write a file. Raises UserError."""
         atomic_write(Path(path).expanduser(), self.to_text().encode())
 
     def load_game(self, source: str, named: str | None = None) -> Game:
-        """The game that the file names, or `named` by the user. Raises UserError."""
+        """Load the game that the file names, or `named` by the user. Raises UserError."""
         try:
             return load_recorded(self.game, named)
         except UserError as error:
             raise UserError(f"{source}: {error}") from error
 
     def position(self, game: Game, source: str) -> Position:
-        """The position after all moves. Raises UserError for an illegal one, naming it."""
+        """Play all moves. Raises UserError with the number and text of an illegal one."""
         position = game.position()
         for text in self.moves:
             try:
@@ -102,8 +110,22 @@ class GameFile:
         return position
 
 
+def write_name(name: str) -> str:
+    """A header's name in a file."""
+    is_plain = PLAIN_NAME.fullmatch(name) and name == " ".join(name.split())
+    return name if is_plain else json.dumps(name)
+
+
+def read_name(text: str) -> str:
+    """The inverse of `write_name`; an invalid quotation is taken as it stands."""
+    try:
+        return json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+
+
 def read_moves(line: str, plies: int, place: str) -> list[str]:
-    """The moves of a line such as `3. d e`, of which `plies` came before."""
+    """The moves of a line such as `3. d e`, after so many plies. Raises UserError."""
     number, *moves = line.split()
     expected = f"{plies // 2 + 1}."
     if plies % 2 or number != expected:
@@ -114,15 +136,15 @@ def read_moves(line: str, plies: int, place: str) -> list[str]:
 
 
 def save_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where games are saved unasked, after the XDG base directory specification."""
-    # The specification: a relative path is invalid and must be ignored.
+    """The folder for games without a path, by the XDG base directory specification."""
+    # The specification says that a relative path is invalid and must be ignored.
     configured = Path(environment.get("XDG_DATA_HOME", ""))
     data = configured if configured.is_absolute() else Path.home() / ".local" / "share"
     return data / "alphazero" / "games"
 
 
 def free_path(path: Path) -> Path:
-    """The path itself, or with -2, -3 … added to its name until nothing is there."""
+    """The path, or with -2, -3 … added to its name, whichever first does not exist."""
     candidate, number = path, 1
     while candidate.exists():
         number += 1
@@ -131,19 +153,19 @@ def free_path(path: Path) -> Path:
 
 
 def save_path(game: Game, now: datetime, environment: Mapping[str, str] = os.environ) -> Path:
-    """A new file's name for a game that begins now: tic-tac-toe-20260131-201500.txt."""
+    """A path for a new game that begins now: tic-tac-toe-20260131-201500.txt."""
     suffix = SGF if game.stones is not None else PGN if game.pieces is not None else ".txt"
     return free_path(save_folder(environment) / f"{game.name}-{now:%Y%m%d-%H%M%S}{suffix}")
 
 
 def kind_of(path: Path | str) -> str:
-    """What a file's name says that it is: SGF, PGN, FEN, or nothing for our own format."""
+    """The format by the suffix of a file: SGF, PGN or FEN, or "" for the text format."""
     suffix = Path(path).suffix.lower()
     return suffix if suffix in (SGF, PGN, FEN) else ""
 
 
 def saved_game(path: Path | str) -> Game:
-    """The game that a saved game of any kind is one of. Raises UserError."""
+    """Load the game that was played in a file of any format. Raises UserError."""
     kind = kind_of(path)
     if kind == SGF:
         return read_sgf(path, move=1).position.game
@@ -155,7 +177,7 @@ def saved_game(path: Path | str) -> Game:
 
 
 def saved_text(path: Path | str, named: str | None = None) -> str:
-    """A saved game of any kind for people to read, with its last board.
+    """A file of any format as text for people, with the last board.
 
     `named` is the spec of the game if the user named it, see `load_recorded`. Raises UserError.
     """
@@ -165,20 +187,20 @@ def saved_text(path: Path | str, named: str | None = None) -> str:
     if kind == PGN:
         pgn = read_pgn(path)
         remarks = [pgn.error] if pgn.error else []
-        written = write_pgn(pgn.position, pgn.tags, pgn.notes)
+        written = write_pgn(pgn.position, pgn.tags, pgn.annotations)
         return "\n".join([written, *remarks, pgn.position.render()])
     if kind != SGF:
         file = GameFile.read(path)
         board = file.position(file.load_game(str(path), named), str(path)).render()
         return f"{file.to_text()}\n{board}"
     sgf = read_sgf(path)
-    said = {name.replace("_", " "): value for name, value in vars(sgf.info).items() if value}
-    lines = [f"{name}: {value}" for name, value in said.items()]
+    facts = {name.replace("_", " "): value for name, value in vars(sgf.info).items() if value}
+    lines = [f"{name}: {value}" for name, value in facts.items()]
     return "\n".join([*lines, *sgf.remarks, f"moves: {sgf.plies}", "", sgf.position.render()])
 
 
 def read_fen_file(path: Path | str, game: Game) -> Position:
-    """The position of a file that holds a FEN, as the start of a game. Raises UserError."""
+    """The start position of a file that holds a FEN. Raises UserError."""
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8").strip()
         return start_from(game, text)

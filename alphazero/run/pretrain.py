@@ -15,7 +15,7 @@ from typing import NamedTuple
 from alphazero.config import Config
 from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
-from alphazero.formats.pgn.reader import read_written, replay
+from alphazero.formats.pgn.reader import replay, split_games
 from alphazero.formats.sgf import read_sgf
 from alphazero.formats.sgf.tree import decode_sgf, format_sgf, parse_sgf
 from alphazero.game import Game, Position, load
@@ -108,7 +108,7 @@ def read_games(game: Game, found: Iterable[Found], first: int) -> Iterator[GameR
 def find_in_pgn(path: Path) -> Iterator[Found]:
     """The games of a PGN file, one after the other as they are wanted."""
     with path.open("rb") as file:
-        for number, written in enumerate(read_written(file), start=1):
+        for number, written in enumerate(split_games(file), start=1):
 
             def read(game: Game, written=written) -> tuple[Position, float | None]:
                 played = replay(written, game)

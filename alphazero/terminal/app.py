@@ -1,11 +1,15 @@
 """A game between a person and the engine as a conversation in lines of text.
 
 It prints and never takes over the screen, so it works over ssh, in logs and with a screen reader.
-Where the lines come from and go to is the caller's choice.
 """
 
-from collections.abc import Callable
-from typing import TextIO
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -16,14 +20,60 @@ from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.limits import SearchRequest
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
-from alphazero.terminal.chess import PiecesTalk
-from alphazero.terminal.commands import AGREEMENT, HINTS, commands_of
-from alphazero.terminal.console import Interrupt
-from alphazero.terminal.display import Display
-from alphazero.terminal.go import StonesTalk
+from alphazero.formats.annotation import Annotation
+from alphazero.game import Game
+from alphazero.terminal.chess import ChessCommentary
+from alphazero.terminal.commentary import Commentary
+from alphazero.terminal.display import Display, Style
+from alphazero.terminal.go import LEGEND, GoCommentary
 from alphazero.terminal.session import OVER, PASS, PERSON, Session
-from alphazero.terminal.style import Style
+
+HINTS = 3  # moves that a hint shows
+
+
+class Command(NamedTuple):
+    """The usage and the effect of a command; without a usage it is an alias."""
+
+    usage: str
+    effect: str
+
+
+COMMANDS = {
+    "undo": Command("undo", "take back your last move and the reply to it"),
+    "redo": Command("redo", "replay what was taken back"),
+    "hint": Command("hint", f"the {HINTS} best moves: win rate, visits, what would follow"),
+    "eval": Command("eval (or why)", "what the engine thinks of the position"),
+    "why": Command("", ""),
+    "legal": Command("legal", "list the legal moves"),
+    "board": Command("board", "show the board again"),
+    "flip": Command("flip", "turn the board around"),
+    "new": Command("new", "begin a new game"),
+    "swap": Command("swap", "change sides with the engine"),
+    "level": Command("level [1-10]", "make the engine weaker or stronger"),
+    "resign": Command("resign", "give the game up"),
+    "save": Command("save [FILE]", "save the game (every move is saved by itself, too)"),
+    "load": Command("load FILE [N]", "go on with a saved game, after its first N moves"),
+    "help": Command("help", "this list"),
+    "quit": Command("quit", "leave; the game stays saved"),
+}
+GO_COMMANDS = {
+    "pass": Command("pass", "make no move; two passes one after the other end the game"),
+    "score": Command("score", "estimate whose the points of the board will be"),
+}
+CHESS_COMMANDS = {
+    "draw": Command("draw", "claim a draw: third repetition, or fifty moves without progress"),
+    "fen": Command("fen", "the position as FEN"),
+}
+AGREEMENT = {  # accepted beside points and commands while dead stones are to be agreed on
+    "agree": Command("agree", "these stones are dead, all others alive"),
+    "on": Command("on", "play on: both passes are taken back"),
+}
+
+
+def commands_of(game: Game) -> dict[str, Command]:
+    """The commands that make sense in a game."""
+    commands = COMMANDS | (GO_COMMANDS if game.stones is not None else {})
+    return commands | (CHESS_COMMANDS if game.pieces is not None else {})
 
 
 class TerminalGame:
@@ -45,24 +95,24 @@ class TerminalGame:
         seed: int = 0,
     ) -> None:
         """`ask` prompts for a line and raises EOFError at the end of the input. An `opponent` plays
-        in the person's place. The engine knows what is in the `reference`."""
+        in the person's place. The engine plays the moves of the `reference` where it has some."""
         self.session, self.engine, self.ask, self.opponent = session, engine, ask, opponent
         self.seed, self._reference = seed, reference or Reference()
         self._players = session.game.players
-        self._stones = StonesTalk(session, engine) if session.game.stones is not None else None
-        self._pieces = PiecesTalk(session) if session.game.pieces is not None else None
+        self._go = GoCommentary(session, engine) if session.game.stones is not None else None
+        self._chess = ChessCommentary(session) if session.game.pieces is not None else None
+        self._commentary = self._go or self._chess or Commentary(session)
         self.display = Display(
             session,
+            self._commentary,
             out,
             err,
             style or Style(),
             person=None if opponent is None else opponent.name,
-            stones=self._stones,
-            pieces=self._pieces,
             quiet=quiet,
         )
         self._commands = commands_of(session.game)
-        self._proposed: np.ndarray | None = None  # dead stones that are talked about
+        self._dead: np.ndarray | None = None  # stones [H, W] proposed as dead, to be agreed on
         self._rng = np.random.default_rng(seed)
         self._warned = False
 
@@ -86,10 +136,10 @@ class TerminalGame:
         return code
 
     def _turn(self) -> bool:
-        """One move or command; False when there is nothing more to do."""
+        """Make one move or obey one command; False ends the conversation."""
         session = self.session
         if session.is_counting:
-            return self._settle()
+            return self._agree_on_dead()
         if session.is_over:
             if self.opponent is not None:
                 return False
@@ -100,7 +150,7 @@ class TerminalGame:
         elif self.opponent is not None:
             (action,) = self.opponent.choose([session.position], self._rng)
             if action == RESIGN:
-                self._give_up()
+                self._resign_for_player()
             else:
                 self._make_move(action, f"{name} plays {session.text(action)}")
         else:
@@ -108,13 +158,13 @@ class TerminalGame:
         return True
 
     def _obey(self, line: str) -> bool:
-        """Carry out one line; False for quit. A line that makes no sense changes nothing."""
+        """Carry out one line; False for quit. After an error the turn is still the person's."""
         line = line.strip()
         try:
-            command = self._command(line) if line else "nothing"
+            command = self._command(line) if line else ""
             if command == "move":
-                self._make_move(line, "")
-            elif command in self._commands and command != "quit":
+                self._make_move(line)
+            elif command and command != "quit":
                 getattr(self, f"_{command}")(line.partition(" ")[2].strip())
             return command != "quit"
         except UserError as error:
@@ -122,7 +172,8 @@ class TerminalGame:
             return True
 
     def _command(self, line: str) -> str:
-        """Which command a line means, or "move"; first letters will do where no move reads so."""
+        """The command that a line means, or "move". The first letters of a command are enough
+        where they are not a move."""
         word = line.split()[0].lower()
         if word in self._commands:
             return word
@@ -139,36 +190,36 @@ class TerminalGame:
                 raise UserError(OVER) from error
             raise UserError(f"{error} (help lists the commands)") from error
 
-    def _settle(self) -> bool:
-        """Talk about the dead stones of a game that two passes have ended; False for quit."""
-        session, stones = self.session, self._stones
-        assert stones is not None, "a game of stones"
-        if self._proposed is None:
-            self._proposed = stones.propose_dead()
-            self.display.show_count(self._proposed)
+    def _agree_on_dead(self) -> bool:
+        """Ask which stones are dead once two passes have ended a game; False for quit."""
+        session, go = self.session, self._go
+        assert go is not None, "a game of stones"
+        if self._dead is None:
+            self._dead = go.dead_stones()
+            self.display.show_count(*go.count(self._dead), LEGEND)
         line = self.ask("dead stones (agree, on, or the point of a chain): ").strip()
         word = line.lower()
-        said = [name for name in AGREEMENT if word and name.startswith(word)]
+        answers = [name for name in AGREEMENT if word and name.startswith(word)]
         try:
-            if said == ["agree"]:
-                session.agree(self._proposed)
+            if answers == ["agree"]:
+                session.agree(self._dead)
                 self._autosave()
                 self.display.show_result()
-            elif said == ["on"]:
+            elif answers == ["on"]:
                 session.play_on()
-                self._start_over()
+                self._forget()
                 self._autosave()
                 self.display.show_board()
             elif word and self._command(line) == "move":
-                self._proposed = stones.toggle(self._proposed, line)
-                self.display.show_count(self._proposed)
+                self._dead = go.toggle(self._dead, line)
+                self.display.show_count(*go.count(self._dead), LEGEND)
                 return True
             else:
                 return self._obey(line)
         except UserError as error:
             self.display.say(str(error))
             return True
-        self._proposed = None
+        self._dead = None
         return True
 
     # -- moves -------------------------------------------------------------------------------------
@@ -176,74 +227,71 @@ class TerminalGame:
     def _engine_move(self) -> None:
         position = self.session.position
         name = self._players[position.to_play]
-        if self._stones is not None and self.opponent is None:
-            reason = self._stones.passes_too()
-            if reason:
-                self._make_move(position.action(PASS), f"{name} passes, too: {reason}")
-                return
+        if self.opponent is None and (reason := self._commentary.reason_to_pass()):
+            self._make_move(position.action(PASS), f"{name} passes, too: {reason}")
+            return
         known = self._reference.move(position, self._rng)
         if known is not None:
             line = f"{name} plays {self.session.text(known)} (from the book)"
             return self._make_move(known, line)
-        thought = self._think(only=self._reference.only(position))
-        if self._stones is not None and self._stones.gives_up(thought.winrate(thought.to_play)):
-            self._give_up()
-            return
-        if self._pieces is not None and self._pieces.takes_draw(thought.winrate(thought.to_play)):
+        analysis = self._analyze(only=self._reference.only(position))
+        winrate = analysis.winrate(analysis.to_play)
+        if self._commentary.resigns(winrate):
+            return self._resign_for_player()
+        if self._commentary.claims_draw(winrate):
             return self._draw("")
-        line = f"{name} plays {self.session.text(thought.action)}"
-        facts = self.display.facts(thought)
+        line = f"{name} plays {self.session.text(analysis.action)}"
+        facts = self.display.facts(analysis)
         if not self.display.quiet:
-            line = f"{line} | {self.display.judgement(thought, facts)}"
-        note = Note(" | ".join(facts), thought.winrate(0))
-        self._make_move(thought.action, line, note)
+            line = f"{line} | {self.display.opinion(analysis, facts)}"
+        annotation = Annotation(" | ".join(facts), analysis.winrate(0))
+        self._make_move(analysis.action, line, annotation)
 
-    def _give_up(self) -> None:
-        """Whoever is to move resigns."""
+    def _resign_for_player(self) -> None:
+        """Resign for the player to move."""
         self.session.resign(self.session.position.to_play)
         self._autosave()
         self.display.show_result()
 
-    def _make_move(self, move: int | str, line: str, note: Note | None = None) -> None:
-        self.session.play(move, note)
-        self._proposed = None
+    def _make_move(
+        self, move: int | str, line: str = "", annotation: Annotation | None = None
+    ) -> None:
+        """Play a move and show the board; then write the line, if any, and the result."""
+        self.session.play(move, annotation)
+        self._dead = None
         self._autosave()
         self.display.show_board()
         if line:
             self.display.say(line)
         self.display.show_result()
 
-    def _think(
-        self, in_earnest: bool = False, lines: int = 1, only: list[int] | None = None
+    def _analyze(
+        self, full_strength: bool = False, continuations: int = 1, only: list[int] | None = None
     ) -> Analysis:
-        """Have the engine look at the position, with a progress line for people who wait; in
-        earnest it leaves the level aside that it plays at."""
+        """Search the position, showing progress; at full strength whatever the level."""
         self.session.require_unfinished()
         progress = self.display.show_progress if self.display.can_progress else None
-        with Interrupt() as stop:
-            thought = self.engine.analyze(
-                SearchRequest(
-                    self.session.position,
-                    full_strength=in_earnest,
-                    continuations=lines,
-                    only=only,
-                ),
-                stop,
-                progress,
-            )
-        if progress is not None:
-            self.display.wipe_progress()
-        return thought
+        request = SearchRequest(
+            self.session.position,
+            full_strength=full_strength,
+            continuations=continuations,
+            only=only,
+        )
+        try:
+            with Interrupt() as stop:
+                return self.engine.analyze(request, stop, progress)
+        finally:
+            self.display.end_progress()
 
     # -- commands, each with the rest of its line --------------------------------------------------
 
     def _undo(self, _: str) -> None:
-        given_up, claimed = self.session.resigned is not None, bool(self.session.drawn)
+        was_resigned, was_drawn = self.session.resigned is not None, bool(self.session.drawn)
         self.session.undo()
-        self._start_over()
-        if given_up:
+        self._forget()
+        if was_resigned:
             self.display.say("the resignation is taken back")
-        if claimed:
+        if was_drawn:
             self.display.say("the draw is taken back")
         self._autosave()
         self.display.show_board()
@@ -255,23 +303,22 @@ class TerminalGame:
         self.display.show_result()
 
     def _hint(self, _: str) -> None:
-        thought = self._think(in_earnest=True, lines=HINTS)
-        for number in range(min(HINTS, len(thought.moves))):
-            self.display.hint(number, thought)
+        self.display.show_hints(self._analyze(full_strength=True, continuations=HINTS), HINTS)
 
     def _eval(self, _: str) -> None:
-        thought = self._think(in_earnest=True)
-        self.display.say(self.display.judgement(thought, self.display.facts(thought)))
+        analysis = self._analyze(full_strength=True)
+        self.display.say(self.display.opinion(analysis, self.display.facts(analysis)))
 
     _why = _eval
 
     def _pass(self, _: str) -> None:
-        self._make_move(self.session.position.action(PASS), "")
+        self._make_move(self.session.position.action(PASS))
 
     def _score(self, _: str) -> None:
-        assert self._stones is not None, "the command is known in games of stones alone"
-        drawing, text = self._stones.estimate()
-        self.display.say(f"{self.display.styled(drawing)}\n{text}")
+        assert self._go is not None, "a command of Go"
+        view, text = self._go.estimate()
+        self.display.say(self.display.board(view))
+        self.display.say(text)
 
     def _draw(self, _: str) -> None:
         name = self._players[self.session.position.to_play]
@@ -281,8 +328,8 @@ class TerminalGame:
         self.display.show_result()
 
     def _fen(self, _: str) -> None:
-        assert self._pieces is not None, "the command is known in games of pieces alone"
-        self.display.say(self._pieces.fen())
+        assert self._chess is not None, "a command of chess"
+        self.display.say(self._chess.fen())
 
     def _legal(self, _: str) -> None:
         position = self.session.position
@@ -290,15 +337,15 @@ class TerminalGame:
         self.display.say(" ".join(moves) if moves else "none: the game is over")
 
     def _board(self, _: str) -> None:
-        self.display.say(self.display.drawing())
+        self.display.say(self.display.board())
 
     def _flip(self, _: str) -> None:
         self.display.flipped = not self.display.flipped
-        self.display.say(self.display.drawing())
+        self.display.say(self.display.board())
 
     def _new(self, _: str) -> None:
         self.session.begin()
-        self._start_over()
+        self._forget()
         self.display.show_board()
 
     def _swap(self, _: str) -> None:
@@ -330,7 +377,7 @@ class TerminalGame:
             raise UserError("load which file? write load FILE, or load FILE N")
         for remark in self.session.load(name.strip(), int(number) if number else None):
             self.display.say(remark)
-        self._start_over()
+        self._forget()
         self.display.say(f"you are {self._players[self.session.human]}")
         self.display.show_board()
         self.display.show_result()
@@ -338,32 +385,85 @@ class TerminalGame:
     def _help(self, _: str) -> None:
         example = self.display.example()
         self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
-        said = self._commands | (AGREEMENT if self.session.is_counting else {})
-        for usage, explanation in said.values():
-            if usage:
-                self.display.say(f"  {usage:15}{explanation}")
+        commands = self._commands | (AGREEMENT if self.session.is_counting else {})
+        self.display.show_usage(command for command in commands.values() if command.usage)
         self.display.say(
             "Win rates count a draw as half a win. Ctrl-C makes the engine move at once."
         )
 
-    def _start_over(self) -> None:
-        """Forget what belonged to how the game stood before."""
-        self._proposed = None
-        if self._stones is not None:
-            self._stones.take_heart()
+    def _forget(self) -> None:
+        """Drop what belonged to the position before it was replaced."""
+        self._dead = None
+        self._commentary.cancel_resignation()
 
-    # -- saving ------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------
 
     def _headers(self) -> dict[str, str]:
-        """What the game's file says besides the moves."""
+        """The headers of the game's file."""
         person = PERSON if self.opponent is None else self.opponent.name
         return self.session.headers(person, self.engine.name, self.seed)
 
     def _autosave(self) -> None:
-        """Save after every move; a disk that cannot is named once and does not end the game."""
+        """Save the game; an error is reported once and does not end the game."""
         try:
             self.session.save(self._headers())
         except UserError as error:
             if not self._warned:
                 self.display.warn(f"the game is not saved: {error}")
             self._warned = True
+
+
+# -- the keyboard ----------------------------------------------------------------------------------
+
+
+def line_reader(script: Sequence[str], stdin: TextIO, stdout: TextIO) -> Callable[[str], str]:
+    """A function that prompts for a line: first those of the script, then those of `stdin`.
+
+    It raises EOFError at the end. Lines that were not typed into a terminal are echoed, so that the
+    output reads as a conversation.
+    """
+    pending = deque(script)
+
+    def ask(prompt: str) -> str:
+        if not pending and stdin is sys.stdin and stdin.isatty():
+            return input(prompt)  # with the line editing of readline, where it is loaded
+        stdout.write(prompt)
+        stdout.flush()
+        line = pending.popleft() + "\n" if pending else stdin.readline()
+        if not line:
+            raise EOFError
+        stdout.write(line.rstrip("\n") + "\n")
+        return line.rstrip("\n")
+
+    return ask
+
+
+class Interrupt:
+    """Ctrl-C during a search, as a context: the first asks for the engine's move, the second raises
+    KeyboardInterrupt.
+
+    Calling the object returns True once the move is wanted. Signals reach only the main thread;
+    elsewhere the context does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._is_main = threading.current_thread() is threading.main_thread()
+        self._previous: Any = None
+
+    def __call__(self) -> bool:
+        return self.count > 0
+
+    def __enter__(self) -> "Interrupt":
+        if self._is_main:
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 1:
+            raise KeyboardInterrupt

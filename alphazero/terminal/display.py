@@ -1,113 +1,263 @@
-"""What a terminal game prints: the board, the result, the engine's opinion."""
+"""The terminal's output: boards, opinions and results, painted where the terminal allows it.
 
-from collections.abc import Sequence
-from typing import TextIO
+Everything is a line of plain text unless the style is Unicode. Then boards have discs and chess
+figures, and with colours the ground is painted too, so that the terminal's own colours do not
+matter; lists become tables. Progress of a long search is shown on stderr if that is a terminal.
+"""
 
-import numpy as np
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.style import Style as Paint
+from rich.table import Table
+from rich.text import Text
 
 from alphazero.engine.analysis import Analysis
-from alphazero.terminal.chess import PiecesTalk, paint_pieces
-from alphazero.terminal.go import LEGEND, SIDES, StonesTalk
-from alphazero.terminal.session import PASS, Session
-from alphazero.terminal.style import Style, paint, paint_cells, percent, rotate, win_bar
+from alphazero.game import BoardView, Cell
+from alphazero.terminal.commentary import Commentary
+from alphazero.terminal.session import Session
 
-LINE_MOVES = 8  # shown of what is expected to follow
-LINE_WIDTH = 79
+LINE_MOVES = 8  # shown of the moves expected to follow
+BAR_CELLS = 20
+EMOJI_OFF = "\ufe0e"  # asks the terminal not to draw the character before it as an emoji
+
+CHESS = {"king": "♔♚", "queen": "♕♛", "rook": "♖♜", "bishop": "♗♝", "knight": "♘♞", "pawn": "♙♟"}
+DISCS = "●○"
+
+
+@dataclass(frozen=True)
+class Style:
+    """The characters and colours that the terminal can show."""
+
+    unicode: bool = False
+    colours: int = 0  # 0, 16 or 256
+
+
+class Palette(NamedTuple):
+    """Colours for boards, by their numbers in the terminal's table."""
+
+    board: int
+    stones: tuple[int, int]  # of the two players; pieces too
+    lines: int
+    squares: tuple[int, int]  # light, dark
+    moved: tuple[int, int]  # the same, in the last move
+    threatened: int
+
+
+PALETTES = {
+    256: Palette(180, (16, 231), 94, (180, 137), (150, 107), 167),
+    16: Palette(3, (0, 15), 0, (6, 4), (2, 2), 1),
+}
+
+
+def choose_style(option: str, stream: TextIO, environment: Mapping[str, str]) -> Style:
+    """The style for `--style`: ascii, unicode, or auto (unicode where it is safe).
+
+    `unicode` holds for pipes too, but nothing makes an ASCII locale print discs, and NO_COLOR and a
+    dumb terminal always switch colours off.
+    """
+    terminal = environment.get("TERM", "")
+    colours = 16
+    if "256color" in terminal or environment.get("COLORTERM"):
+        colours = 256
+    if environment.get("NO_COLOR") or terminal in ("", "dumb"):
+        colours = 0
+    unicode = (stream.encoding or "").lower().replace("-", "") == "utf8" and option != "ascii"
+    if option == "auto":
+        # Chinese, Japanese and Korean terminals draw discs two cells wide, which tears the board.
+        language = environment.get("LC_ALL") or environment.get("LANG") or ""
+        wide = language.startswith(("zh", "ja", "ko"))
+        unicode = unicode and stream.isatty() and colours > 0 and not wide
+    return Style(unicode, colours if unicode else 0)
+
+
+# -- boards ----------------------------------------------------------------------------------------
+
+
+def paint(view: BoardView, players: tuple[str, str], style: Style) -> Text:
+    """Draw a board with discs or chess figures, on a painted ground where there are colours.
+
+    A piece is a disc if the view says so or if it is called like its owner.
+    """
+    palette = PALETTES.get(style.colours)
+    is_chess = any(name in CHESS for name in view.names.values())
+    board = Text()
+    for line in view.lines():
+        for text, cell in line:
+            if cell is None:
+                board.append(text)
+                continue
+            owner = view.cells[cell].owner
+            glyph = glyph_of(view, cell, players, is_chess, filled=palette is not None)
+            if palette is None:
+                board.append(text[0] + glyph + text[2:])
+                continue
+            sides = palette.stones[::-1] if is_chess else palette.stones  # White is first in chess
+            front = palette.lines if owner is None else sides[owner]
+            ground = square_colour(view, cell, palette) if is_chess else palette.board
+            marks = colours(front if is_chess else palette.stones[0], ground)
+            board.append(text[0], marks)
+            board.append(glyph, colours(front, ground))
+            board.append(text[2:], marks)
+        board.append("\n")
+    board.append(view.caption)
+    board.rstrip()
+    return board
+
+
+def colours(front: int, ground: int) -> Paint:
+    """A colour of letters on a ground."""
+    return Paint(color=f"color({front})", bgcolor=f"color({ground})")
+
+
+def glyph_of(
+    view: BoardView, cell: int, players: tuple[str, str], is_chess: bool, *, filled: bool
+) -> str:
+    """The character of a cell.
+
+    With `filled` the shapes of both players are the same: an outline would look black on a dark
+    ground, and colours tell them apart.
+    """
+    piece, owner = view.cells[cell]
+    name = view.names.get(piece, "")
+    if not piece:
+        empty = " " if is_chess and filled else "·"
+        return "+" if cell in view.stars else empty
+    if owner is not None and name in CHESS:
+        return CHESS[name][1 if filled else owner] + EMOJI_OFF
+    if owner is not None and (name in ("disc", "stone") or piece == players[owner]):
+        return DISCS[0 if filled else owner] + EMOJI_OFF
+    return piece
+
+
+def square_colour(view: BoardView, cell: int, palette: Palette) -> int:
+    """The ground of a square of chess; the one at the top left is light from either side."""
+    dark = sum(divmod(cell, len(view.columns))) % 2
+    if cell in view.threatened:
+        return palette.threatened
+    return (palette.moved if cell in view.last else palette.squares)[dark]
+
+
+# -- the game --------------------------------------------------------------------------------------
 
 
 class Display:
-    """A session in lines of text. `person` is who plays in the person's place, None for a person;
-    `stones` and `pieces` know what to say of such a game."""
+    """Writes about a session; `person` names a player in the person's place, None for a person."""
 
     def __init__(
         self,
         session: Session,
+        commentary: Commentary,
         out: TextIO,
         err: TextIO,
         style: Style,
         *,
         person: str | None,
-        stones: StonesTalk | None,
-        pieces: PiecesTalk | None,
         quiet: bool,
     ) -> None:
-        self._session, self._out, self._err, self._style = session, out, err, style
-        self._person, self._stones, self._pieces, self.quiet = person, stones, pieces, quiet
+        self._session, self._commentary, self._style = session, commentary, style
+        self._person, self.quiet = person, quiet
         self._players = session.game.players
-        self._sides = self._players if stones is None else SIDES  # their letters on a board
-        self.flipped = pieces is not None and person is None and session.human == 1
+        self._out, self._err = out, err
+        self._console = Console(
+            file=out,
+            color_system={0: None, 16: "standard", 256: "256"}[style.colours],
+            force_terminal=style.colours > 0,
+            no_color=style.colours == 0,
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        self._progress: Live | None = None
+        is_chess = session.game.pieces is not None
+        self.flipped = is_chess and person is None and session.human == 1
 
-    def say(self, text: str) -> None:
-        self._out.write(text + "\n")
+    def say(self, text: str | Text | Table) -> None:
+        """Write a text and a line break."""
+        if isinstance(text, str):
+            self._out.write(text + "\n")
+        else:
+            self._console.print(text, soft_wrap=isinstance(text, Text))
         self._out.flush()
 
     def warn(self, text: str) -> None:
+        """Write a line to stderr."""
         self._err.write(text + "\n")
 
     def introduce(self, engine: str) -> None:
-        """Who plays whom, and how to play."""
+        """Write who plays whom, how to play, and the board."""
         if self.quiet:
             return
         title, human = self._session.game.title, self._session.human
         mine, other = self._players[human], self._players[1 - human]
         who = "you are" if self._person is None else f"{self._person} is"
         self.say(f"{title}: {who} {mine}, {other} is {engine}.")
-        if self._stones is not None:
-            self.say(f"{self._stones.introduction()}.")
+        if introduction := self._commentary.introduction():
+            self.say(f"{introduction}.")
         if self._person is None and (example := self.example()):
             self.say(f"Write a move{example}, or help for the other commands.")
-        if self._pieces is not None:
-            return self._show_start()
-        letters = [side[0] for side in self._sides]
-        if self._style.unicode:
-            letters = [
-                paint_cells(f" {letter} ", self._sides, self._style.colours) for letter in letters
-            ]
-        if self._style.unicode or self._stones is not None:
-            self.say(f"{self._players[0]} is {letters[0]}, {self._players[1]} is {letters[1]}.")
-        self._show_start()
-
-    def example(self) -> str:
-        """`, as in b2` for a move that can be made, "" if there is none. It is from the middle of
-        the list, where moves are ordinary ones."""
-        legal = self._session.position.legal_actions()
-        return f", as in {self._session.text(legal[len(legal) // 2])}" if legal else ""
-
-    def _show_start(self) -> None:
+        pieces = self._commentary.pieces
+        if pieces is not None and (self._style.unicode or pieces != self._players):
+            first, second = (self._piece(pieces, owner) for owner in (0, 1))
+            legend = Text.assemble(self._players[0], " is ", first, ", ")
+            self.say(legend + Text.assemble(self._players[1], " is ", second, "."))
         self.show_board()
         self.show_result()
 
+    def _piece(self, pieces: tuple[str, str], owner: int) -> Text:
+        """A player's piece as it looks on the board."""
+        if not self._style.unicode:
+            return Text(pieces[owner])
+        one = BoardView("squares", [""], [""], [Cell(pieces[owner], owner)])
+        line = paint(one, pieces, self._style).split("\n")[1]
+        return line[1:-1]  # without the margins for labels
+
+    def example(self) -> str:
+        """`, as in b2` for a legal move, "" if there is none. It is from the middle of the list,
+        where moves are ordinary ones."""
+        legal = self._session.position.legal_actions()
+        return f", as in {self._session.text(legal[len(legal) // 2])}" if legal else ""
+
     # -- boards ------------------------------------------------------------------------------------
 
-    def drawing(self) -> str:
-        """The board as it stands."""
-        below = "" if self._stones is None else self._stones.captures()
-        below = below if self._pieces is None else self._pieces.status()
-        board = self.styled(self._session.position.render())
-        return f"{board}\n{below}" if below else board
-
-    def styled(self, drawing: str) -> str:
-        """A game's drawing as the person wants to see it."""
-        board, passed, _ = drawing.partition(f"\n{PASS}")  # below the board, if that was the move
-        board = rotate(board) if self.flipped else board
-        if self._pieces is not None:
-            return paint_pieces(board, self._style)
-        return paint(board, self._sides, self._style) + passed
+    def board(self, view: BoardView | None = None) -> str | Text:
+        """The board as the person wants to see it; without a view that of the session, with the
+        status of the game below."""
+        below = self._commentary.status() if view is None else ""
+        view = view or self._session.position.board_view()
+        view = view.turned() if self.flipped else view
+        if self._style.unicode and view.kind != "text":
+            board = paint(view, self._commentary.pieces or self._players, self._style)
+            return board.append(f"\n{below}") if below else board
+        text = view.text()
+        if self.flipped and view.kind != "text":
+            text = textwrap.dedent(replace(view, caption="").text())
+            text += f"\n{view.caption}" if view.caption else ""
+        return f"{text}\n{below}" if below else text
 
     def show_board(self) -> None:
+        """Write the board."""
         if not self.quiet:
-            self.say("\n" + self.drawing())
+            self.say("")
+            self.say(self.board())
 
-    def show_count(self, dead: np.ndarray) -> None:
-        """The board and the score with these dead stones."""
-        assert self._stones is not None, "a game of stones"
-        drawing, text = self._stones.count(dead)
-        self.say(text if self.quiet else f"\n{self.styled(drawing)}\n{text}\n({LEGEND})")
+    def show_count(self, view: BoardView, text: str, legend: str) -> None:
+        """Write a board with dead stones, the score, and the letters' meaning."""
+        if self.quiet:
+            return self.say(text)
+        self.say("")
+        self.say(self.board(view))
+        self.say(f"{text}\n({legend})")
 
     # -- opinions and results ----------------------------------------------------------------------
 
     def show_result(self) -> None:
-        """How the game has ended, if it has."""
+        """Write how the game ended, if it has."""
         session = self._session
         if not session.is_over:
             return
@@ -116,62 +266,102 @@ class Display:
         result = "The game is a draw" if session.winner is None else session.result
         self.say(f"{result}{how}{you}.")
 
-    def judgement(self, thought: Analysis, facts: Sequence[str]) -> str:
-        """The facts with the chances of the person before them, and a picture of these below."""
+    def opinion(self, analysis: Analysis, facts: Sequence[str]) -> str:
+        """The person's chances and the facts on one line, a bar of the chances on the next."""
         human = self._session.human
         you = self._person or "you"
-        chances = f"{you} ({self._players[human]}) {percent(thought.winrate(human))}"
-        bar = win_bar(thought.winrate(0), self._players[0])
+        chances = f"{you} ({self._players[human]}) {percent(analysis.winrate(human))}"
+        bar = win_bar(analysis.winrate(0), self._players[0])
         return " | ".join([chances, *facts]) + "\n" + bar
 
-    def facts(self, thought: Analysis) -> list[str]:
-        """A thought about the position in words."""
-        lead = "" if self._stones is None else self._stones.lead()
-        line = self._session.texts(thought.moves[0].pv[:LINE_MOVES])
-        return in_words(thought, self._players, lead, line)
+    def facts(self, analysis: Analysis) -> list[str]:
+        """The analysis in words: both sides' chances, who leads if that is known, a forced result,
+        the effort, and the moves expected."""
+        first, second = self._players
+        facts = [f"{first} {percent(analysis.winrate(0))}, {second} {percent(analysis.winrate(1))}"]
+        if lead := self._commentary.lead():
+            facts.append(lead)
+        if analysis.proven is not None:
+            winner = analysis.to_play if analysis.proven > 0 else 1 - analysis.to_play
+            wins = f"{self._players[winner]} wins by force"
+            facts.append(wins if analysis.proven else "a draw by force")
+        effort = f"{analysis.simulations} simulations, {analysis.speed:.0f}/s"
+        line = self._session.texts(analysis.moves[0].pv[:LINE_MOVES])
+        return [*facts, f"{effort}, {analysis.seconds:.2f} s", "line: " + " ".join(line)]
 
-    def hint(self, number: int, thought: Analysis) -> None:
-        """One of the best moves, and what would follow."""
-        line = thought.moves[number]
-        moves = self._session.texts(line.pv[:LINE_MOVES])
-        self.say(
-            f"{number + 1}. {moves[0]:6}{percent(line.winrate):>4}  {line.visits:>6} visits   "
-            + " ".join(moves)
-        )
+    def show_hints(self, analysis: Analysis, count: int) -> None:
+        """Write the best moves, and the moves expected after each."""
+        rows = []
+        for number, move in enumerate(analysis.moves[:count], start=1):
+            line = self._session.texts(move.pv[:LINE_MOVES])
+            rows.append((f"{number}.", line[0], percent(move.winrate), move.visits, " ".join(line)))
+        if not self._style.unicode:
+            for number, move, winrate, visits, line in rows:
+                self.say(f"{number} {move:6}{winrate:>4}  {visits:>6} visits   {line}")
+            return
+        table = new_table(("", "move", "win rate", "visits", "expected"), right=(2, 3))
+        for number, move, winrate, visits, line in rows:
+            table.add_row(number, move, winrate, str(visits), line)
+        self.say(table)
+
+    def show_usage(self, usages: Iterable[tuple[str, str]]) -> None:
+        """Write pairs of a command and its explanation."""
+        if not self._style.unicode:
+            for usage, explanation in usages:
+                self.say(f"  {usage:15}{explanation}")
+            return
+        table = new_table(("command", "effect"))
+        for usage, explanation in usages:
+            table.add_row(usage, explanation)
+        self.say(table)
+
+    # -- progress ----------------------------------------------------------------------------------
 
     @property
     def can_progress(self) -> bool:
-        """Whether somebody may look at a line that is written again and again."""
+        """Whether stderr can show a line that changes."""
         return self._err.isatty()
 
-    def show_progress(self, thought: Analysis) -> None:
-        """How far a long search is, on one line that is written again and again."""
-        best = thought.moves[0]
+    def show_progress(self, analysis: Analysis) -> None:
+        """Show how far a long search is, on one line of stderr that changes."""
+        best = analysis.moves[0]
         line = (
-            f"thinking: {thought.seconds:.0f} s, {thought.simulations} simulations, "
+            f"thinking: {analysis.seconds:.0f} s, {analysis.simulations} simulations, "
             f"{self._session.text(best.action)} {percent(best.winrate)} (Ctrl-C: move now)"
         )
-        self._err.write(f"\r{line[:LINE_WIDTH]:{LINE_WIDTH}}")
-        self._err.flush()
+        if self._progress is None:
+            console = Console(file=self._err, highlight=False, legacy_windows=False)
+            self._progress = Live(
+                console=console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._progress.start()
+        self._progress.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
 
-    def wipe_progress(self) -> None:
-        self._err.write("\r" + " " * LINE_WIDTH + "\r")
-        self._err.flush()
+    def end_progress(self) -> None:
+        """Remove the line of progress."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
 
-def in_words(
-    thought: Analysis, players: tuple[str, str], lead: str, line: Sequence[str]
-) -> list[str]:
-    """A thought in words: the chances of both sides by name, who leads if that is known, effort,
-    and what would follow."""
-    first, second = players
-    words = [f"{first} {percent(thought.winrate(0))}, {second} {percent(thought.winrate(1))}"]
-    if lead:
-        words.append(lead)
-    if thought.proven is not None:
-        winner = thought.to_play if thought.proven > 0 else 1 - thought.to_play
-        words.append(f"{players[winner]} wins by force" if thought.proven else "a draw by force")
-    words.append(
-        f"{thought.simulations} simulations, {thought.speed:.0f}/s, {thought.seconds:.2f} s"
-    )
-    return [*words, "line: " + " ".join(line)]
+def new_table(headers: Sequence[str], right: tuple[int, ...] = ()) -> Table:
+    """A table without borders; numbers are flush right in the columns `right`."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column, header in enumerate(headers):
+        table.add_column(Text(header), justify="right" if column in right else "left")
+    return table
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 in whole per cent."""
+    return f"{100 * share:.0f}%"
+
+
+def win_bar(winrate: float, name: str) -> str:
+    """The winrate of the named player as a bar: `[#########...........] X 46%`."""
+    filled = round(BAR_CELLS * winrate)
+    return f"[{'#' * filled}{'.' * (BAR_CELLS - filled)}] {name} {percent(winrate)}"

@@ -1,4 +1,4 @@
-"""A game between a person and the engine without its front end: moves, taking back, saving."""
+"""A game between a person and the engine: moves, undo, saving and loading, no conversation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
-from alphazero.formats.annotation import Note
+from alphazero.formats.annotation import Annotation
 from alphazero.formats.game_file import (
     FEN,
     PGN,
@@ -39,7 +39,7 @@ PERSON = "human"  # the name of a person in files
 
 
 class Session:
-    """The game under way, and the file that it is saved to."""
+    """The current game, and the file that it is saved to."""
 
     def __init__(
         self,
@@ -51,10 +51,9 @@ class Session:
         handicap: int = 0,
         agrees_on_dead: bool = False,
     ) -> None:
-        """`human` is the player, 0 or 1, that the person moves for. Without a path every game gets
-        a file of its own in the folder of saved games. Games begin from `start`, which has so many
-        stones of handicap. In a game of stones that two passes have ended, stones may be agreed to
-        be dead; otherwise all count as alive."""
+        """`human` is the person's player, 0 or 1. Without a path every game gets a file of its own
+        in the folder of saved games. Games begin from `start`, which has `handicap` stones. With
+        `agrees_on_dead`, dead stones are agreed on after two passes; otherwise all are alive."""
         self.game, self.human, self.path = game, human, path
         self._start = game.position() if start is None else start
         self._info = SgfInfo(rules=str(game.parameters.get("rules", "")), handicap=handicap)
@@ -64,30 +63,30 @@ class Session:
         self.begin()
 
     def begin(self) -> None:
-        """Back to the start; the game so far keeps its file."""
+        """Begin a new game; the game so far keeps its file."""
         self.position = self._start.copy()
-        self.info = self._info  # what an SGF file says but for the players and the result,
-        self.tags: dict[str, str] = {}  # and what a PGN file does
-        self.notes: dict[int, Note] = {}  # by the number of moves made before them
+        self.info = self._info  # of an SGF file, without players and result
+        self.tags: dict[str, str] = {}  # of a PGN file
+        self.annotations: dict[int, Annotation] = {}  # by the number of moves before them
         self.undone: list[int] = []  # moves taken back, the next one to redo last
-        self.resigned: int | None = None  # the player who has given up
-        self.drawn = ""  # why the game is a draw that a player has claimed
-        self.dead: np.ndarray | None = None  # stones [H, W], once they are agreed upon
+        self.resigned: int | None = None  # the player who resigned
+        self.drawn = ""  # the reason of a draw that was claimed
+        self.dead: np.ndarray | None = None  # stones [H, W], once they are agreed on
         if self.saved:
             self.path = free_path(self._wanted_path) if self._wanted_path else None
         self.saved = False
 
-    # -- how it stands -----------------------------------------------------------------------------
+    # -- status ------------------------------------------------------------------------------------
 
     @property
     def is_counting(self) -> bool:
-        """Whether two passes have ended the game and its dead stones are not agreed upon yet."""
+        """Whether two passes ended the game and its dead stones are not agreed on yet."""
         undecided = self._agrees_on_dead and self.resigned is None and self.dead is None
         return undecided and self.position.is_over and self.passes >= 2
 
     @property
     def passes(self) -> int:
-        """How many of the last moves were passes."""
+        """The number of passes at the end of the game."""
         passes = 0
         for action in reversed(self.position.moves):
             if self.position.text(action) != PASS:
@@ -109,7 +108,7 @@ class Session:
 
     @property
     def winner(self) -> int | None:
-        """The player who has won; None for a draw, or while the game goes on."""
+        """The winner; None for a draw or an unfinished game."""
         if self.resigned is not None:
             return 1 - self.resigned
         if self.drawn:
@@ -122,7 +121,7 @@ class Session:
 
     @property
     def result(self) -> str:
-        """The result as the game's file has it."""
+        """The result as in the text format."""
         if not self.is_over:
             return UNFINISHED
         if self.winner is None:
@@ -149,7 +148,7 @@ class Session:
         position = self.position.copy()
         return [(spelled(position, action), position.play(action))[0] for action in actions]
 
-    # -- what changes it; UserError says why something cannot be done ------------------------------
+    # -- changes, each of which may raise UserError ------------------------------------------------
 
     def require_unfinished(self) -> None:
         """Raise UserError when the game is over."""
@@ -158,8 +157,8 @@ class Session:
         if self.is_over:
             raise UserError(OVER)
 
-    def play(self, move: int | str, note: Note | None = None) -> None:
-        """Make a move of whoever is to move; the note is for an SGF file."""
+    def play(self, move: int | str, annotation: Annotation | None = None) -> None:
+        """Make a move for the player to move; the annotation is for the game's file."""
         self.require_unfinished()
         try:
             self.position.play(move)
@@ -167,9 +166,9 @@ class Session:
             raise UserError(str(error)) from error
         self.undone.clear()
         made = len(self.position.moves)
-        self.notes = {number: kept for number, kept in self.notes.items() if number < made}
-        if note is not None:
-            self.notes[made] = note
+        self.annotations = {n: kept for n, kept in self.annotations.items() if n < made}
+        if annotation is not None:
+            self.annotations[made] = annotation
 
     def undo(self) -> None:
         """Take back a resignation or a claim, or the person's last move and what came after it."""
@@ -196,13 +195,13 @@ class Session:
                 break
 
     def resign(self, player: int | None = None) -> None:
-        """A player, by default the person, gives up."""
+        """Resign for a player, by default the person."""
         if not self.is_counting:
             self.require_unfinished()
         self.resigned = self.human if player is None else player
 
     def claim_draw(self) -> None:
-        """Whoever is to move claims a draw. Raises UserError where there is none to claim."""
+        """Claim a draw for the player to move. Raises UserError if there is none to claim."""
         self.require_unfinished()
         pieces = self.game.pieces
         claim = pieces.claim(self.position.state, self.position.keys) if pieces is not None else ""
@@ -211,11 +210,11 @@ class Session:
         self.drawn = claim
 
     def agree(self, dead: np.ndarray) -> None:
-        """End a game that two passes have ended, with these stones [H, W] taken off."""
+        """End a game after two passes, with these stones [H, W] taken off."""
         self.dead = dead
 
     def play_on(self) -> None:
-        """Go on with a game that two passes have ended: they are taken back."""
+        """Resume a game after two passes, which are taken back."""
         while self.passes:
             self._take_back()
         self.undone.clear()
@@ -227,13 +226,13 @@ class Session:
     # -- files -------------------------------------------------------------------------------------
 
     def headers(self, person: str, engine: str, seed: int) -> dict[str, str]:
-        """What the game's file says besides the moves, if these two play."""
+        """Headers for the game's file: both players, the date, the seed."""
         sides = [person, engine] if self.human == 0 else [engine, person]
         named = dict(zip(self.game.players, sides, strict=True))
         return named | {"date": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "seed": str(seed)}
 
     def write(self, path: Path | str, headers: dict[str, str]) -> None:
-        """Write the game as it stands to a file, with headers that say who plays and when."""
+        """Write the game to a file in the format of its suffix. Raises UserError."""
         path = Path(path).expanduser()
         kind = kind_of(path)
         if kind == SGF:
@@ -246,7 +245,7 @@ class Session:
             self._file(headers).write(path)
 
     def save(self, headers: dict[str, str]) -> None:
-        """Write the game to its own file."""
+        """Write the game to its own file. Raises UserError."""
         if self.path is None:
             self.path = save_path(self.game, datetime.now())
         self.write(self.path, headers)
@@ -260,7 +259,7 @@ class Session:
         black, white = (headers.get(player, "") for player in self.game.players)
         date = headers.get("date", "").partition(" ")[0]
         info = replace(self.info, black=black, white=white, date=date, result=result or "?")
-        return write_sgf(self.position, info, self.notes)
+        return write_sgf(self.position, info, self.annotations)
 
     def _pgn_text(self, headers: dict[str, str]) -> str:
         date, _, time = headers.get("date", "").partition(" ")
@@ -273,7 +272,7 @@ class Session:
         tags["Termination"] = "normal" if self.is_over else "unterminated"
         if time:
             tags["Time"] = time
-        return write_pgn(self.position, tags, self.notes)
+        return write_pgn(self.position, tags, self.annotations)
 
     def _file(self, headers: dict[str, str]) -> GameFile:
         position = self.game.position()
@@ -286,17 +285,17 @@ class Session:
             )
         return GameFile(self.game.spec, tuple(moves), self.result, headers)
 
-    def load(self, name: str, moves: int | None = None, called: str = "N") -> list[str]:
-        """Go on with a saved game, after its first `moves` moves; `redo` then makes the others.
+    def load(self, name: str, moves: int | None = None) -> list[str]:
+        """Resume a saved game after its first `moves` moves; `redo` makes the others.
 
-        The person takes the side that was the person's. The file is not written to. Returns what
-        had to be assumed, a line each. `called` is what the person calls the number of moves.
+        The person takes the side that was a person's in the file, which is not written to. Returns
+        a line for everything that was assumed. Raises UserError.
         """
         kind = kind_of(name)
         if kind == SGF:
-            return self._load_sgf(name, moves, called)
+            return self._load_sgf(name, moves)
         if kind == PGN:
-            return self._load_pgn(name, moves, called)
+            return self._load_pgn(name, moves)
         if kind == FEN:
             position = read_fen_file(name, self.game)
             self.begin()
@@ -306,7 +305,7 @@ class Session:
         if file.load_game(name).spec != self.game.spec:
             raise UserError(f"{name} is a game of {file.game}, not of {self.game.spec}")
         position = file.position(self.game, name)
-        self._require_moves(name, len(position.moves), moves, called)
+        self._require_moves(name, len(position.moves), moves)
         self.begin()
         self.position = position
         while moves is not None and len(position.moves) > moves:
@@ -317,29 +316,29 @@ class Session:
         self._take_side([file.headers.get(player) for player in self.game.players])
         return []
 
-    def _load_sgf(self, name: str, moves: int | None, called: str) -> list[str]:
+    def _load_sgf(self, name: str, moves: int | None) -> list[str]:
         sgf = read_sgf(name, None if moves is None else moves + 1, game=self.game)
         if sgf.position.game is not self.game:
             raise UserError(
                 f"{name} is a game of {sgf.position.game.spec}, not of {self.game.spec}"
             )
-        self._require_moves(name, sgf.plies, moves, called)
+        self._require_moves(name, sgf.plies, moves)
         self.begin()
-        self.position, self.info, self.notes = sgf.position, sgf.info, sgf.notes
+        self.position, self.info, self.annotations = sgf.position, sgf.info, sgf.annotations
         self.undone = sgf.following[::-1]
         if moves is None and sgf.info.result.upper() in ("B+R", "W+R", "B+RESIGN", "W+RESIGN"):
             self.resigned = int(sgf.info.result[0].upper() == "B")
         self._take_side([sgf.info.black, sgf.info.white])
         return sgf.remarks
 
-    def _load_pgn(self, name: str, moves: int | None, called: str) -> list[str]:
+    def _load_pgn(self, name: str, moves: int | None) -> list[str]:
         pgn = read_pgn(name, game=self.game)
         position, made = pgn.position, len(pgn.position.moves)
         if pgn.error and (moves is None or moves > made):
             raise UserError(f"{name}, {pgn.error}")
-        self._require_moves(name, made, moves, called)
+        self._require_moves(name, made, moves)
         self.begin()
-        self.position, self.notes = position, pgn.notes
+        self.position, self.annotations = position, pgn.annotations
         self.tags = {tag: text for tag, text in pgn.tags.items() if tag not in PLAYERS_TAGS}
         while moves is not None and len(position.moves) > moves:
             self.undone.append(position.undo())
@@ -351,9 +350,9 @@ class Session:
         self._take_side([pgn.tags.get("White"), pgn.tags.get("Black")])
         return []
 
-    def _require_moves(self, name: str, there: int, wanted: int | None, called: str) -> None:
-        if wanted is not None and wanted > there:
-            raise UserError(f"{name} has {there} moves, so {called} cannot be {wanted}")
+    def _require_moves(self, name: str, found: int, wanted: int | None) -> None:
+        if wanted is not None and wanted > found:
+            raise UserError(f"{name} has {found} moves, not {wanted}")
 
     def _take_side(self, names: Sequence[str | None]) -> None:
         persons = [name == PERSON for name in names]
@@ -362,6 +361,6 @@ class Session:
 
 
 def spelled(position: Position, action: int) -> str:
-    """A legal move as people write it: in chess Nf3 where programs write g1f3."""
+    """A legal move as people write it, in chess Nf3 and not g1f3."""
     pieces = position.game.pieces
     return position.text(action) if pieces is None else pieces.san(position.state, action)

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
-from alphazero.formats.pgn.reader import games, read_note, read_pgn, start_from
-from alphazero.formats.pgn.writer import clock_text, pawns, result_text, share_of, write_pgn
+from alphazero.formats.annotation import Annotation
+from alphazero.formats.pgn.reader import games, read_annotation, read_pgn, start_from
+from alphazero.formats.pgn.writer import clock_text, pawns_of, result_text, winrate_of, write_pgn
 from alphazero.game import Position, load
 
 CHESS = load("chess:draws=automatic")
@@ -43,14 +43,14 @@ def random_game(seed: int, game=CHESS, fen: str = "") -> Position:
 
 
 def test_a_game_as_it_is_written():
-    notes = {
-        0: Note("before } the first"),
-        1: Note("best", 0.6, 65.04),
-        2: Note("", 0.5),
-        4: Note("", None, 3600),
+    annotations = {
+        0: Annotation("before } the first"),
+        1: Annotation("best", 0.6, 65.04),
+        2: Annotation("", 0.5),
+        4: Annotation("", None, 3600),
     }
     tags = {"White": 'A "B" \\ C', "Black": "me\nand you", "Round": "3", "TimeControl": "60+1"}
-    assert write_pgn(after("e4 e5 Nf3 Nc6 Bb5"), tags, notes) == (
+    assert write_pgn(after("e4 e5 Nf3 Nc6 Bb5"), tags, annotations) == (
         '[Event "?"]\n[Site "?"]\n[Date "????.??.??"]\n[Round "3"]\n'
         '[White "A \\"B\\" \\\\ C"]\n[Black "me and you"]\n[Result "*"]\n[TimeControl "60+1"]\n\n'
         "{before ) the first} 1. e4 {[%eval 0.29] [%clk 0:01:05] best} 1... e5 {[%eval\n"
@@ -61,7 +61,7 @@ def test_a_game_as_it_is_written():
 def test_lines_are_wrapped_and_the_result_is_the_position_s():
     text = write_pgn(after("f3 e5 g4 Qh4#"))
     assert '[Result "0-1"]' in text and text.endswith("1. f3 e5 2. g4 Qh4# 0-1\n")
-    long = write_pgn(random_game(1), notes={n: Note("word " * 40) for n in range(3)})
+    long = write_pgn(random_game(1), annotations={n: Annotation("word " * 40) for n in range(3)})
     assert max(map(len, long.splitlines())) <= 79
     stalemate = after("Qc7", fen="k7/8/1K6/8/8/8/2Q5/8 w - - 0 1")
     assert result_text(stalemate) == "1/2-1/2"
@@ -77,8 +77,8 @@ def test_another_start_is_written():
 
 def test_values_and_clocks():
     for share in (0.0, 0.01, 0.3, 0.5, 0.77, 1.0):
-        assert share_of(pawns(share)) == pytest.approx(share, abs=1e-3)
-    assert pawns(0.5) == 0 and pawns(1.0) == pytest.approx(127.8, abs=0.5)
+        assert winrate_of(pawns_of(share)) == pytest.approx(share, abs=1e-3)
+    assert pawns_of(0.5) == 0 and pawns_of(1.0) == pytest.approx(127.8, abs=0.5)
     assert [clock_text(s) for s in (0, 59.96, 3725.5)] == ["0:00:00", "0:01:00", "1:02:05.5"]
 
 
@@ -112,7 +112,10 @@ def test_odd_but_legal_files_are_read():
         raise UserError(read(ODD)[0].error)
     one, two, three, four = read(ODD.replace("0-0 $", "Nf6 $"))
     assert write_pgn(one.position).endswith("1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 4. O-O Nf6 *\n")
-    assert one.notes == {1: Note("two lines", 1.0, 180.5), 5: Note("the rest } of a line")}
+    assert one.annotations == {
+        1: Annotation("two lines", 1.0, 180.5),
+        5: Annotation("the rest } of a line"),
+    }
     assert (one.result, one.line, one.error) == (1.0, 2, "")
     assert (two.result, len(two.position.moves), two.tags["Event"]) == (0.0, 2, "two")
     assert three.result is None and three.tags == {"Result": "*"} and len(three.position.moves) == 2
@@ -174,9 +177,12 @@ def test_one_game_of_a_file(tmp_path):
 
 
 def test_comments_with_strange_annotations():
-    assert read_note("[%eval x] [%clk 1:2] a [%csl Ra1] b") == Note("a b")
-    assert read_note("[%eval -0.5,20]").share == pytest.approx(share_of(-0.5))
-    assert read_note("[%eval #-2]").share == 0.0 and read_note("[%eval 500]").share == 1.0
+    assert read_annotation("[%eval x] [%clk 1:2] a [%csl Ra1] b") == Annotation("a b")
+    assert read_annotation("[%eval -0.5,20]").winrate == pytest.approx(winrate_of(-0.5))
+    assert (
+        read_annotation("[%eval #-2]").winrate == 0.0
+        and read_annotation("[%eval 500]").winrate == 1.0
+    )
 
 
 def test_what_is_written_is_read_again():
@@ -184,11 +190,14 @@ def test_what_is_written_is_read_again():
         fen = "8/P6k/8/8/8/8/p6K/8 b - - 3 9" if seed == 3 else ""
         position = random_game(seed, game, fen)
         count = len(position.moves)
-        notes = {n: Note(f"comment {n}", None, float(n)) for n in range(1, count, 7)}
-        text = write_pgn(position, {"Event": "a test"}, notes)
+        annotations = {n: Annotation(f"comment {n}", None, float(n)) for n in range(1, count, 7)}
+        text = write_pgn(position, {"Event": "a test"}, annotations)
         (found,) = read(text)
         assert not found.error and found.position.moves == position.moves
-        assert found.notes == notes and write_pgn(found.position, found.tags, notes) == text
+        assert (
+            found.annotations == annotations
+            and write_pgn(found.position, found.tags, annotations) == text
+        )
 
 
 # -- python-chess as the judge ---------------------------------------------------------------------
@@ -200,12 +209,12 @@ def test_python_chess_reads_what_we_write():
 
     for seed, game in [(4, CHESS), (5, CHESS960)]:
         position = random_game(seed, game)
-        notes = {n: Note("words", 0.7, 61.5) for n in range(1, len(position.moves), 5)}
-        found = chess.pgn.read_game(io.StringIO(write_pgn(position, {"White": "x y"}, notes)))
+        annotations = {n: Annotation("words", 0.7, 61.5) for n in range(1, len(position.moves), 5)}
+        found = chess.pgn.read_game(io.StringIO(write_pgn(position, {"White": "x y"}, annotations)))
         assert found is not None and not found.errors and found.headers["White"] == "x y"
         assert found.end().board().fen(en_passant="legal") == game.pieces.fen(position.state)
         first = found.variations[0]
-        assert first.clock() == 61.5 and first.eval().white().score() == round(100 * pawns(0.7))
+        assert first.clock() == 61.5 and first.eval().white().score() == round(100 * pawns_of(0.7))
         assert found.headers["Result"] == result_text(position)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
+from alphazero.formats.annotation import Annotation
 from alphazero.formats.handicap import handicap_points, handicap_position, most_handicap
 from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.formats.sgf.tree import Node, decode_sgf, format_sgf, parse_sgf
@@ -60,10 +60,10 @@ def describe(path: Path) -> str:
         "the game is over" if position.is_over else f"{to_play} to play",
         *(f"remark: {remark}" for remark in sgf.remarks),
     ]
-    for number, note in sgf.notes.items():
+    for number, annotation in sgf.annotations.items():
         shown = {
             name: value if len(str(value)) < 80 else f"{len(value)} letters"
-            for name, value in vars(note).items()
+            for name, value in vars(annotation).items()
             if value not in ("", None)
         }
         lines.append(f"note {number}: {shown}")
@@ -107,7 +107,7 @@ def test_a_position_is_the_one_before_the_move(move, played):
     assert texts(sgf.position) == everything[:played]
     assert [sgf.position.text(action) for action in sgf.following] == everything[played:]
     assert sgf.plies == 5
-    assert set(sgf.notes) == {n for n in (1, 2) if n <= played}
+    assert set(sgf.annotations) == {n for n in (1, 2) if n <= played}
 
 
 def test_a_mistake_after_the_move_asked_for_does_not_matter():
@@ -246,8 +246,8 @@ def test_a_whole_game_as_text():
     for move in ("E5", "C3", "pass", "G7", "D3"):
         position.play(move)
     info = SgfInfo("Me \\ [1]", "Engine", "3d", "", "B+R", date="2026-01-31", main_time=600)
-    notes = {0: Note("a start"), 1: Note("so: ] \\\nnext", 0.61254, 598.5, 3)}
-    assert write_sgf(position, info, notes) == (
+    annotations = {0: Annotation("a start"), 1: Annotation("so: ] \\\nnext", 0.61254, 598.5, 3)}
+    assert write_sgf(position, info, annotations) == (
         "(;FF[4]GM[1]CA[UTF-8]AP[alphazero:0.1.0]SZ[9]KM[7.5]RU[Tromp-Taylor]"
         "PB[Me \\\\ [1\\]]BR[3d]PW[Engine]DT[2026-01-31]TM[600]RE[B+R]C[a start]\n"
         ";B[ee]BL[598.5]OB[3]SBKV[61.25]C[so: \\] \\\\\nnext];W[cg];B[];W[gc];B[dg])\n"
@@ -267,7 +267,7 @@ def test_only_games_of_stones_are_written():
         write_sgf(load("connect4").position())
 
 
-def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
+def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Annotation]]:
     """A game with everything a file can say, drawn at random."""
     rng = random.Random(seed)
     game = rng.choice((GO9, GO19))
@@ -283,7 +283,7 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
         position.amend(lambda state: stones.set_up(state, board, rng.choice((0, 1))))
     position.amend(lambda state: stones.set_komi(state, komi))
     position.amend(lambda state: stones.set_rules(state, rules))
-    notes = {}
+    annotations = {}
     for _ in range(rng.randint(0, 80)):
         if position.is_over:
             break
@@ -294,7 +294,9 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
             comment = "".join(rng.choice("a ]\\[();:\n\té碁") for _ in range(20))
             share = rng.choice((None, rng.randint(0, 10000) / 10000))
             seconds = rng.choice((None, rng.randint(0, 100) / 4))
-            notes[len(position.moves)] = Note(comment, share, seconds, rng.choice((None, 4)))
+            annotations[len(position.moves)] = Annotation(
+                comment, share, seconds, rng.choice((None, 4))
+            )
     info = SgfInfo(
         black=rng.choice(("", "a b", "]\\:")),
         white="井山",
@@ -304,7 +306,7 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Note]]:
         main_time=rng.choice((None, 60.5)),
         overtime=rng.choice(("", "5x30 byo-yomi")),
     )
-    return position, info, notes
+    return position, info, annotations
 
 
 def assert_same_game(one: Position, other: Position) -> None:
@@ -324,12 +326,12 @@ def assert_same_game(one: Position, other: Position) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_written_reads_back_as_the_same_game(seed):
-    position, info, notes = random_game(seed)
-    text = write_sgf(position, info, notes)
+    position, info, annotations = random_game(seed)
+    text = write_sgf(position, info, annotations)
     again = read_sgf(text.encode(), game=position.game)
     assert_same_game(position, again.position)
-    assert again.info == info and again.notes == notes and again.remarks == []
-    assert write_sgf(again.position, again.info, again.notes) == text
+    assert again.info == info and again.annotations == annotations and again.remarks == []
+    assert write_sgf(again.position, again.info, again.annotations) == text
     root = parse_sgf(text)[0]
     assert all(node.properties.keys() - {"C"} or node is root for node in root.main_line())
 
@@ -405,8 +407,8 @@ def plain(tree: Node) -> list[dict[str, list[str]]]:
 def test_sgfmill_reads_what_we_write():
     sgf = pytest.importorskip("sgfmill.sgf", reason="sgfmill is not installed")
     for seed in range(40):
-        position, info, notes = random_game(seed)
-        game = sgf.Sgf_game.from_bytes(write_sgf(position, info, notes).encode())
+        position, info, annotations = random_game(seed)
+        game = sgf.Sgf_game.from_bytes(write_sgf(position, info, annotations).encode())
         size, root = position.game.planes[1], game.get_root()
         assert game.get_size() == size
         assert game.get_komi() == position.game.stones.komi(position.state)
@@ -426,9 +428,9 @@ def test_sgfmill_reads_what_we_write():
             None if move == size * size else (size - 1 - move // size, move % size)
             for move in position.moves
         ]
-        for number, note in notes.items():
-            if note.comment:
-                assert nodes[number].get("C") == note.comment.replace("\t", " ")
+        for number, annotation in annotations.items():
+            if annotation.comment:
+                assert nodes[number].get("C") == annotation.comment.replace("\t", " ")
 
 
 def test_sgfmill_finds_the_same_in_the_odd_files_that_it_reads():
@@ -495,11 +497,11 @@ def test_gnugo_has_the_same_stones_after_reading_our_files(tmp_path):
         pytest.skip("gnugo is not installed")
     commands, expected = [], []
     for seed in range(20):
-        position, info, notes = random_game(seed)
+        position, info, annotations = random_game(seed)
         if position.game is not GO9 or twice_in_a_row(position):
             continue  # GNU Go lets nobody move twice
         file = tmp_path / f"{seed}.sgf"
-        file.write_text(write_sgf(position, info, notes))
+        file.write_text(write_sgf(position, info, annotations))
         commands += [f"loadsgf {file}", "list_stones black", "list_stones white"]
         board = GO9.stones.board(position.state)
         for color in (BLACK, WHITE):

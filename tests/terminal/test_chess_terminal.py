@@ -110,7 +110,7 @@ def test_a_mate_is_told_and_saved(tmp_path):
     text = (tmp_path / "game.pgn").read_text()
     assert '[Result "0-1"]' in text and '[Termination "normal"]' in text
     assert "2. g4 Qh4# {[%eval -0.29]" not in text  # White expects more than half
-    assert read_pgn(tmp_path / "game.pgn").notes[4].share == pytest.approx(0.6, abs=0.01)
+    assert read_pgn(tmp_path / "game.pgn").annotations[4].share == pytest.approx(0.6, abs=0.01)
 
 
 def test_castling_that_is_barred_is_named_as_it_was_typed(tmp_path):

@@ -321,7 +321,7 @@ def test_the_lead_is_said_where_the_network_knows_it(tmp_path):
     assert "| black 50%, white 50% | black leads by 4.5 points | 100 simulations" in out
     out, _ = play("e5", tmp_path, engine=ScriptedEngine("c3"))
     assert "leads" not in out
-    comment = read_sgf(tmp_path / "game.sgf").notes[2].comment
+    comment = read_sgf(tmp_path / "game.sgf").annotations[2].comment
     assert comment.startswith("black 50%, white 50% | 100 simulations")
 
 
@@ -332,7 +332,7 @@ def test_every_move_is_saved_with_the_win_rate(tmp_path):
     play("e5 c7", tmp_path, engine=ScriptedEngine("c3 g7", share=0.6), name="game.SGF")
     sgf = read_sgf(tmp_path / "game.SGF")
     assert [sgf.position.text(move) for move in sgf.position.moves] == ["E5", "C3", "C7", "G7"]
-    assert {n: note.share for n, note in sgf.notes.items()} == {2: 0.4, 4: 0.4}
+    assert {n: note.share for n, note in sgf.annotations.items()} == {2: 0.4, 4: 0.4}
     assert (sgf.info.black, sgf.info.white, sgf.info.result) == ("human", "scripted", "?")
     assert sgf.info.rules == "tromp-taylor" and sgf.info.date and not sgf.remarks
 
@@ -341,9 +341,9 @@ def test_notes_belong_to_the_moves_on_the_board(tmp_path):
     for lines, noted in (("e5 c7 undo", {2}), ("e5 c7 undo redo", {2, 4}), ("e5 undo pass", {2})):
         engine = ScriptedEngine("c3 g7")
         play(lines, tmp_path, engine=engine)
-        assert set(read_sgf(tmp_path / "game.sgf").notes) == noted
+        assert set(read_sgf(tmp_path / "game.sgf").annotations) == noted
     _, session = play("e5 c7 undo undo b2", tmp_path, engine=ScriptedEngine("c3 g7 b7"))
-    assert set(session.notes) == {2}
+    assert set(session.annotations) == {2}
 
 
 def test_load_and_go_on(tmp_path):
@@ -356,7 +356,7 @@ def test_load_and_go_on(tmp_path):
     assert "the file's rules, Japanese, are not known: tromp-taylor instead\n" in out
     assert "you are white\n" in out
     assert texts(session) == ["E5", "C6", "E4", "pass"]
-    assert session.info.handicap == 2 and session.notes[1].comment == "one"
+    assert session.info.handicap == 2 and session.annotations[1].comment == "one"
     assert GO9.stones.komi(session.position.state) == 6.5
     text = (tmp_path / "game.sgf").read_text()
     assert "HA[2]" in text and "KM[6.5]" in text and "C[one]" in text and "AB[cc][gg]PL[W]" in text

@@ -1,22 +1,21 @@
-"""Writing games of chess as PGN files (Portable Game Notation, Edwards 1994, and its usual later
-tags and comments). `pgn_reader.py` reads them.
+"""PGN writer: chess games in Portable Game Notation (Edwards 1994), with the usual later tags.
 
-    text = write_pgn(position, {"White": "human"}, notes)     to be encoded as UTF-8
+    text = write_pgn(position, {"White": "human"}, annotations)     to be encoded as UTF-8
 
-A value is written as GUIs and lichess do, `{[%eval 0.31]}`: in pawns, for White.
+Values are written as lichess does, `{[%eval 0.31]}`: in pawns, for White.
 """
 
 import textwrap
 from collections.abc import Iterator, Mapping
 
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note, centipawns, value_of_pawns
+from alphazero.formats.annotation import Annotation, centipawns, value_of_pawns
 from alphazero.game import Game, Pieces, Position
 
 RESULTS = {"1-0": 1.0, "0-1": -1.0, "1/2-1/2": 0.0, "*": None}  # for White
 UNFINISHED = "*"
 UNKNOWN = "?"
-ROSTER = {  # the seven tags that every game has, in this order, and what says that one is unknown
+ROSTER = {  # the seven tags that every game has, in this order, and their values if unknown
     "Event": UNKNOWN,
     "Site": UNKNOWN,
     "Date": "????.??.??",
@@ -34,26 +33,26 @@ LINE_WIDTH = 79
 def write_pgn(
     position: Position,
     tags: Mapping[str, str] | None = None,
-    notes: Mapping[int, Note] | None = None,
+    annotations: Mapping[int, Annotation] | None = None,
 ) -> str:
-    """A position with all its moves as one game.
+    """Write the game that led to a position.
 
-    Of the tags, Variant, SetUp and FEN are the position's own; without a Result the game's own is
-    written. `notes` belong to the positions after so many moves. Raises UserError if the game is
-    not chess.
+    The tags Variant, SetUp and FEN are taken from the position, and Result too if it is not given.
+    A key of `annotations` is a number of moves: its value belongs to the position after them.
+    Raises UserError if the game is not chess.
     """
     given = {"Result": result_text(position)} | dict(tags or {})
     written = {name: given.pop(name, "") or unknown for name, unknown in ROSTER.items()}
     written |= _tags_of_start(position)
     written |= {name: text for name, text in given.items() if name not in WRITTEN_FROM_THE_GAME}
     lines = [f'[{name} "{_escape(text)}"]' for name, text in written.items()]
-    movetext = " ".join([*_movetext(position, notes or {}), written["Result"]])
+    movetext = " ".join([*_movetext(position, annotations or {}), written["Result"]])
     wrapped = textwrap.wrap(movetext, LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "", *wrapped]) + "\n"
 
 
 def result_text(position: Position) -> str:
-    """The result as PGN writes it: `1-0`, `0-1`, `1/2-1/2`, or `*` while the game goes on."""
+    """The result in PGN: `1-0`, `0-1`, `1/2-1/2`, or `*` for an unfinished game."""
     outcome = position.outcome()
     if outcome is None:
         return UNFINISHED
@@ -67,18 +66,18 @@ def pieces_of(game: Game) -> Pieces:
     return game.pieces
 
 
-def pawns(share: float) -> float:
-    """The share of the point, 0 to 1, that White expects as an advantage in pawns."""
-    return centipawns(2 * share - 1) / 100
+def pawns_of(winrate: float) -> float:
+    """Convert White's winrate, 0 to 1, to an advantage in pawns."""
+    return centipawns(2 * winrate - 1) / 100
 
 
-def share_of(advantage: float) -> float:
-    """The inverse of `pawns`."""
-    return (1 + value_of_pawns(advantage)) / 2
+def winrate_of(pawns: float) -> float:
+    """Convert White's advantage in pawns to a winrate, the inverse of `pawns_of`."""
+    return (1 + value_of_pawns(pawns)) / 2
 
 
 def clock_text(seconds: float) -> str:
-    """A time as `[%clk]` has it: 0:01:05, with tenths where there are any."""
+    """A time as in `[%clk]`: 0:01:05, with tenths if there are any."""
     tenths = round(10 * seconds)
     minutes, rest = divmod(tenths, 600)
     text = f"{minutes // 60}:{minutes % 60:02}:{rest // 10:02}"
@@ -86,7 +85,7 @@ def clock_text(seconds: float) -> str:
 
 
 def _tags_of_start(position: Position) -> dict[str, str]:
-    """The tags that say which kind of chess it is, and where it begins if not as usual."""
+    """The tags of the variant, and of the start if it is not the usual one."""
     game = position.game
     fen = pieces_of(game).fen(position.start_state)
     is_960 = bool(game.parameters.get("chess960"))
@@ -96,35 +95,35 @@ def _tags_of_start(position: Position) -> dict[str, str]:
     return tags
 
 
-def _movetext(position: Position, notes: Mapping[int, Note]) -> Iterator[str]:
+def _movetext(position: Position, annotations: Mapping[int, Annotation]) -> Iterator[str]:
     """The moves with their numbers and comments."""
     pieces, walk = pieces_of(position.game), Position(position.game, position.start_state)
-    if comment := _comment(notes.get(0)):
+    if comment := _comment(annotations.get(0)):
         yield comment
-    numbered = True  # a move of Black's has a number only at the start and after a comment
+    numbered = True  # Black's moves are numbered only at the start and after a comment
     for made, action in enumerate(position.moves, start=1):
         if walk.to_play == 0 or numbered:
             yield f"{walk.ply // 2 + 1}{'.' if walk.to_play == 0 else '...'}"
         yield pieces.san(walk.state, action)
         walk.play(action)
-        comment = _comment(notes.get(made))
+        comment = _comment(annotations.get(made))
         numbered = bool(comment)
         if comment:
             yield comment
 
 
-def _comment(note: Note | None) -> str:
-    if note is None:
+def _comment(annotation: Annotation | None) -> str:
+    if annotation is None:
         return ""
     parts = []
-    if note.share is not None:
-        parts.append(f"[%eval {pawns(note.share) + 0.0:.2f}]")
-    if note.seconds_left is not None:
-        parts.append(f"[%clk {clock_text(note.seconds_left)}]")
-    parts += note.comment.replace("{", "(").replace("}", ")").split()
+    if annotation.winrate is not None:
+        parts.append(f"[%eval {pawns_of(annotation.winrate) + 0.0:.2f}]")
+    if annotation.seconds_left is not None:
+        parts.append(f"[%clk {clock_text(annotation.seconds_left)}]")
+    parts += annotation.comment.replace("{", "(").replace("}", ")").split()
     return f"{{{' '.join(parts)}}}" if parts else ""
 
 
 def _escape(text: str) -> str:
-    """A tag's value on one line, its quotation marks escaped."""
+    """Put a tag's value on one line and escape its quotation marks."""
     return " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')

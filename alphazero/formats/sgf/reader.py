@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
+from alphazero.formats.annotation import Annotation
 from alphazero.formats.handicap import HANDICAP_KOMI, handicap_points
 from alphazero.formats.rulesets import Rules, find_rules, sgf_text
 from alphazero.formats.sgf.tree import Node, decode_sgf, parse_sgf
@@ -34,7 +34,7 @@ class SgfGame:
 
     position: Position
     info: SgfInfo
-    notes: dict[int, Note]  # by the number of moves in `position.moves` before each
+    annotations: dict[int, Annotation]  # by the number of moves in `position.moves` before each
     following: list[int]  # the next moves, up to stones set up or an illegal move
     plies: int  # moves of the whole main line
     remarks: list[str]  # assumptions made, one line each
@@ -70,7 +70,7 @@ def read_sgf(
         raise UserError(f"{name}: {error}") from error
     plies = sum(len(list(_moves(node))) for node in nodes)
     return SgfGame(
-        reader.position, reader.info, reader.notes, reader.following, plies, reader.remarks
+        reader.position, reader.info, reader.annotations, reader.following, plies, reader.remarks
     )
 
 
@@ -114,7 +114,7 @@ class _Reader:
 
     def __init__(self, root: Node, game: Game, strict: bool) -> None:
         self.remarks: list[str] = []
-        self.notes: dict[int, Note] = {}
+        self.annotations: dict[int, Annotation] = {}
         self.following: list[int] = []
         self._game = game
         self._stones = stones_of(game)
@@ -137,7 +137,7 @@ class _Reader:
                     return
                 self._plies += 1
                 self._play(player, text)
-            self._take_note(node)
+            self._take_annotation(node)
 
     # -- the root ----------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class _Reader:
             raise ValueError(f"the board set up after move {self._plies}: {error}") from error
         self._stones.set_handicap(state, self.info.handicap)
         self.position = Position(self._game, state)
-        self.notes.clear()
+        self.annotations.clear()
 
     def _play(self, player: int, text: str) -> None:
         place = f"move {self._plies} ({COLORS[player]}[{text}])"
@@ -258,19 +258,19 @@ class _Reader:
                 except ValueError:
                     return
 
-    def _take_note(self, node: Node) -> None:
+    def _take_annotation(self, node: Node) -> None:
         percentage = _number(node.value("SBKV"))
         mover = "W" if "W" in node.properties else "B"
         stones_left = _number(node.value(f"O{mover}"))
         comment = "\n".join(node.properties.get("C", []))
-        note = Note(
+        annotation = Annotation(
             comment=comment,
-            share=None if percentage is None else round(min(max(percentage / 100, 0.0), 1.0), 6),
+            winrate=None if percentage is None else round(min(max(percentage / 100, 0.0), 1.0), 6),
             seconds_left=_number(node.value(f"{mover}L")),
             stones_left=None if stones_left is None else int(stones_left),
         )
-        if note != Note():
-            self.notes[len(self.position.moves)] = note
+        if annotation != Annotation():
+            self.annotations[len(self.position.moves)] = annotation
 
     # -- values ------------------------------------------------------------------------------------
 

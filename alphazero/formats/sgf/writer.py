@@ -7,7 +7,7 @@ import numpy as np
 
 import alphazero
 from alphazero.errors import UserError
-from alphazero.formats.annotation import Note
+from alphazero.formats.annotation import Annotation
 from alphazero.formats.rulesets import Rules, sgf_text
 from alphazero.formats.sgf.tree import Node, format_sgf
 from alphazero.game import Game, Position, Stones
@@ -34,22 +34,24 @@ class SgfInfo:
 
 
 def write_sgf(
-    position: Position, info: SgfInfo | None = None, notes: Mapping[int, Note] | None = None
+    position: Position,
+    info: SgfInfo | None = None,
+    annotations: Mapping[int, Annotation] | None = None,
 ) -> str:
     """Format a position with all its moves as the text of an SGF file, to be encoded as UTF-8.
 
-    A key of `notes` is a number of moves: the note belongs to the position after them. Raises
-    UserError if the game is not Go.
+    A key of `annotations` is a number of moves: its value belongs to the position after them.
+    Raises UserError if the game is not Go.
     """
-    info, notes = info or SgfInfo(), notes or {}
+    info, annotations = info or SgfInfo(), annotations or {}
     size = position.game.planes[1]
     root = Node(_root_properties(position, info))
-    _write_note(root, notes.get(0), "B")
+    _write_annotation(root, annotations.get(0), "B")
     node = root
     moves = zip(position.movers, position.moves, strict=True)
     for number, (player, action) in enumerate(moves, start=1):
         following = Node({COLORS[player]: ["" if action == size * size else _point(action, size)]})
-        _write_note(following, notes.get(number), COLORS[player])
+        _write_annotation(following, annotations.get(number), COLORS[player])
         node.children.append(following)
         node = following
     return format_sgf([root])
@@ -106,17 +108,17 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     return lists
 
 
-def _write_note(node: Node, note: Note | None, color: str) -> None:
-    if note is None:
+def _write_annotation(node: Node, annotation: Annotation | None, color: str) -> None:
+    if annotation is None:
         return
-    if note.seconds_left is not None:
-        node.properties[f"{color}L"] = [f"{note.seconds_left:g}"]
-    if note.stones_left is not None:
-        node.properties[f"O{color}"] = [str(note.stones_left)]
-    if note.share is not None:
-        node.properties["SBKV"] = [f"{100 * note.share:.2f}"]
-    if note.comment:
-        node.properties["C"] = [note.comment]
+    if annotation.seconds_left is not None:
+        node.properties[f"{color}L"] = [f"{annotation.seconds_left:g}"]
+    if annotation.stones_left is not None:
+        node.properties[f"O{color}"] = [str(annotation.stones_left)]
+    if annotation.winrate is not None:
+        node.properties["SBKV"] = [f"{100 * annotation.winrate:.2f}"]
+    if annotation.comment:
+        node.properties["C"] = [annotation.comment]
 
 
 def _point(action: int, size: int) -> str:
