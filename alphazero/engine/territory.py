@@ -4,21 +4,16 @@ The estimate comes from the network's ownership head or, without one, from rando
 end. Stones and eyes that no attack can take are certain.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from alphazero.game import Position, Stones
-from alphazero.terminal.style import ROW
 
 PLAYOUTS = 400
 DEAD_BELOW = -0.3  # mean ownership, for its own player, below which a chain is dead
 LIKELY = 0.3  # ownership from which a point counts as a player's
-STONES = "XO"  # of the two players on a drawn board
-DEAD = "xo"
-POINTS = "bw"  # points of the two players without a stone
-EMPTY_POINTS = ".+"
 
 Auxiliary = Callable[[list[Position]], dict[str, np.ndarray]]  # as `Engine.auxiliary`
 
@@ -111,35 +106,3 @@ def chain_at(
                 left.remove(beside)
                 chain.append(beside)
     return chain
-
-
-# -- on the board ----------------------------------------------------------------------------------
-
-
-def mark_points(drawing: str, owners: np.ndarray, dead: np.ndarray) -> str:
-    """A drawn board with dead stones in lower case, and `b` or `w` on empty points of the players.
-
-    `owners` [H, W] is 0, 1 or 2.
-    """
-    rows = iter(range(len(owners)))
-    lines = []
-    for line in drawing.split("\n"):
-        match = ROW.fullmatch(line)
-        if match is not None:
-            row = next(rows)
-            cells = mark_row(match[2], owners[row], dead[row])
-            line = match[1] + cells + match[3]
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def mark_row(cells: str, owners: Sequence[int] | np.ndarray, dead: np.ndarray) -> str:
-    marked = list(cells)
-    places = [place for place, letter in enumerate(cells) if letter in STONES + EMPTY_POINTS]
-    for place, owner, is_dead in zip(places, owners, dead, strict=True):
-        letter = cells[place]
-        if letter in STONES:
-            marked[place] = DEAD[STONES.index(letter)] if is_dead else letter
-        elif owner:
-            marked[place] = POINTS[owner - 1]
-    return "".join(marked)

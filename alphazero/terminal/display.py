@@ -86,7 +86,8 @@ def paint(view: BoardView, players: tuple[str, str], style: Style) -> Text:
     palette = PALETTES.get(style.colours)
     is_chess = any(name in CHESS for name in view.names.values())
     board = Text()
-    for line in view.lines():
+    for number, line in enumerate(view.lines()):
+        board.append("\n" if number else "")
         for text, cell in line:
             if cell is None:
                 board.append(text)
@@ -103,10 +104,7 @@ def paint(view: BoardView, players: tuple[str, str], style: Style) -> Text:
             board.append(text[0], marks)
             board.append(glyph, colours(front, ground))
             board.append(text[2:], marks)
-        board.append("\n")
-    board.append(view.caption)
-    board.rstrip()
-    return board
+    return board.append(f"\n{view.caption}" if view.caption else "")
 
 
 def colours(front: int, ground: int) -> Paint:

@@ -137,9 +137,9 @@ def test_games_need_no_empty_line_between_them():
         ("1. e4 xyz", 1, "line 1: 1... xyz: 'xyz' is no move"),
         ("1. e4 --", 1, "line 1: 1... --: '--' is no move"),
         ("1. e4 {never", 1, "line 1: a comment is never closed"),
-        ("1. e4 (1. d4", 1, "line 1: a side line is never closed"),
+        ("1. e4 (1. d4", 1, "line 1: a variation is never closed"),
         ('[FEN "8/8"]\n\n1. e4', 0, "line 1: FEN '8/8': a FEN has 4 to 6 fields"),
-        ('[Variant "Atomic"]\n1. e4', 0, "line 1: its variant 'Atomic' is not known here"),
+        ('[Variant "Atomic"]\n1. e4', 0, "line 1: unknown variant 'Atomic'"),
         ("1. f3 e5 2. g4 Qh4 3. a3", 4, "line 1: 3. a3: the game is over: checkmate"),
     ],
 )
@@ -157,7 +157,7 @@ def test_games_of_a_game_that_ends_sooner():
     assert read(text, game=load("chess"))[0].error.startswith(
         "line 1: 5. e4: the game is over: threefold repetition"
     )
-    assert "it is a game of Chess960, not chess" in read('[Variant "960"]\n*', game=CHESS)[0].error
+    assert "a game of Chess960, not of chess" in read('[Variant "960"]\n*', game=CHESS)[0].error
 
 
 def test_one_game_of_a_file(tmp_path):
@@ -168,7 +168,7 @@ def test_one_game_of_a_file(tmp_path):
     with pytest.raises(UserError, match="holds 2 games, so there is no game 3"):
         read_pgn(path, number=3)
     path.write_text("\n% nothing\n")
-    with pytest.raises(UserError, match="is no PGN file: it holds no game"):
+    with pytest.raises(UserError, match="is not a PGN file: it holds no game"):
         read_pgn(path)
     with pytest.raises(UserError, match=r"cannot read .*: No such file"):
         read_pgn(tmp_path / "none.pgn")

@@ -1,6 +1,7 @@
 """Chess in the terminal: SAN, check, claims, PGN and FEN files; and `play.py --game chess`."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -12,12 +13,11 @@ from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.errors import UserError
 from alphazero.formats.game_file import saved_game, saved_text
 from alphazero.formats.pgn.reader import read_pgn, start_from
-from alphazero.game import Position, load
-from alphazero.terminal.app import TerminalGame
-from alphazero.terminal.chess import paint_pieces
-from alphazero.terminal.console import line_reader
+from alphazero.game import BoardView, Position, load
+from alphazero.terminal.app import TerminalGame, line_reader
+from alphazero.terminal.chess import ChessCommentary
+from alphazero.terminal.display import Display, Style, paint
 from alphazero.terminal.session import Session
-from alphazero.terminal.style import Style, rotate
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -110,7 +110,7 @@ def test_a_mate_is_told_and_saved(tmp_path):
     text = (tmp_path / "game.pgn").read_text()
     assert '[Result "0-1"]' in text and '[Termination "normal"]' in text
     assert "2. g4 Qh4# {[%eval -0.29]" not in text  # White expects more than half
-    assert read_pgn(tmp_path / "game.pgn").annotations[4].share == pytest.approx(0.6, abs=0.01)
+    assert read_pgn(tmp_path / "game.pgn").annotations[4].winrate == pytest.approx(0.6, abs=0.01)
 
 
 def test_castling_that_is_barred_is_named_as_it_was_typed(tmp_path):
@@ -171,7 +171,7 @@ def test_load_goes_on_after_a_move(tmp_path):
     assert moves(session)[:4] == ["e2e4", "e7e5", "g1f3", "g8f6"]
     assert '[Event "Cup"]' in (tmp_path / "game.pgn").read_text()
     out, _ = play([f"load {saved} 9", "load none.pgn", "load none.fen"], tmp_path)
-    assert f"{saved} has 4 moves, so N cannot be 9\n" in out
+    assert f"{saved} has 4 moves, not 9\n" in out
     assert out.count("cannot read none.") == 2
     saved.write_text("1. e4 e5 2. Ke3 *\n")
     out, session = play([f"load {saved}", f"load {saved} 2"], tmp_path)
@@ -198,18 +198,29 @@ def test_a_game_from_a_position_is_no_game_of_our_own_format(tmp_path):
     assert "this game can only be saved as PGN, to a file such as game.pgn\n" in out
 
 
+def painted(view: BoardView, colours: int) -> str:
+    """The painted board as it is written to a terminal."""
+    out, session = io.StringIO(), Session(CHESS)
+    style = Style(unicode=True, colours=colours)
+    commentary = ChessCommentary(session)
+    display = Display(session, commentary, out, io.StringIO(), style, person=None, quiet=False)
+    display.say(paint(view, CHESS.players, style))
+    return out.getvalue()
+
+
 def test_a_painted_board_is_the_same_from_both_sides():
     position = start_from(CHESS, "4k3/8/8/8/4r3/8/8/R3K3 w Q - 0 1")
-    board = position.render()
-    plain = paint_pieces(board, Style(unicode=True, colours=0))
+    view = position.board_view()
+    plain = painted(view, 0)
     assert "♜\ufe0e" in plain and "♖\ufe0e" in plain and "[♔\ufe0e]" in plain
     for colours in (16, 256):
-        painted = paint_pieces(board, Style(unicode=True, colours=colours))
-        assert re.sub(r"\x1b\[[\d;]*m|\ufe0e", "", painted).count("♜") == 2  # told by their colour
-        turned = paint_pieces(rotate(board), Style(unicode=True, colours=colours))
-        grounds = [re.findall(r"\x1b\[4\d(?:;5;\d+)?m", text) for text in (painted, turned)]
-        assert grounds[0] == grounds[1][::-1] and len(grounds[0]) == 64
-    assert paint_pieces(board, Style()) == board
+        board = painted(view, colours)
+        assert re.sub(r"\x1b\[[\d;]*m|\ufe0e", "", board).count("♜") == 2  # told by their colour
+        grounds = []
+        for text in (board, painted(view.turned(), colours)):
+            codes = re.findall(r"\x1b\[[\d;]*?;(4\d(?:;5;\d+)?)m[^\x1b]", text)
+            grounds.append([ground for ground, _ in itertools.groupby(codes)])
+        assert grounds[0] == grounds[1][::-1] and len(set(grounds[0])) == 3
 
 
 def test_the_person_s_side_is_below(tmp_path):
@@ -233,7 +244,7 @@ def test_play_from_a_fen_and_from_a_file(tmp_path):
     )
     assert "7k/3Q4/8/8/8/8/8/4K3 b - - 1 1\n" in done.stdout, done.stderr
     done = run("--load", "g.pgn", "--at", "99", tmp_path=tmp_path)
-    assert "g.pgn has 2 moves, so --at cannot be 99\n" in done.stderr
+    assert "g.pgn has 2 moves, not 99\n" in done.stderr
     done = run("--fen", "8/8", tmp_path=tmp_path)
     assert done.returncode == 2 and "a FEN has 4 to 6 fields" in done.stderr
     done = run("--at", "3", tmp_path=tmp_path)

@@ -14,17 +14,17 @@ import pytest
 from alphazero.arena.player import RESIGN, Player
 from alphazero.cli.play import main
 from alphazero.engine.analysis import Analysis, MoveInfo
-from alphazero.engine.territory import Estimate, chains, estimate, mark_points
+from alphazero.engine.resignation import LOST_TURNS
+from alphazero.engine.territory import Estimate, chains, estimate
 from alphazero.errors import UserError
 from alphazero.formats.game_file import save_path, saved_game, saved_text
 from alphazero.formats.handicap import handicap_position
 from alphazero.formats.sgf import read_sgf
 from alphazero.game import Position, load
-from alphazero.terminal.app import TerminalGame
-from alphazero.terminal.console import line_reader
-from alphazero.terminal.go import LOST_TURNS, SIDES, StonesTalk
+from alphazero.terminal.app import TerminalGame, line_reader
+from alphazero.terminal.display import Style, paint
+from alphazero.terminal.go import GoCommentary, mark_points
 from alphazero.terminal.session import Session
-from alphazero.terminal.style import Style, paint
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -278,16 +278,18 @@ def test_a_pass_that_would_lose_the_count_is_not_answered(komi, points):
         return {"ownership": owner}
 
     session = Session(load(f"go:size=9,komi={komi}"))
-    talk = StonesTalk(session, ScriptedEngine("", heads=hopeful))  # type: ignore[arg-type]
+    commentary = GoCommentary(session, ScriptedEngine("", heads=hopeful))  # type: ignore[arg-type]
     for move in ("e5", "c3", "pass"):
         session.position.play(move)
-    assert talk.passes_too() == (f"it expects to win by {points} points or more" if points else "")
+    assert commentary.reason_to_pass() == (
+        f"it expects to win by {points} points or more" if points else ""
+    )
 
 
 def test_the_engine_gives_up_only_when_it_has_been_lost_for_long(tmp_path):
     moves = [f"{column}{row}" for row in range(1, 9, 2) for column in "abcdefghj"]
     replies = [f"{column}{row}" for row in range(2, 9, 2) for column in "abcdefghj"]
-    engine = ScriptedEngine(" ".join(replies), share=0.04)
+    engine = ScriptedEngine(" ".join(replies), share=0.02)
     out, session = play(moves[:30], tmp_path, engine=engine, quiet=True)
     # Not before half of the board's points have been played.
     assert session.resigned == 1 and len(session.position.moves) == 41
@@ -297,20 +299,22 @@ def test_the_engine_gives_up_only_when_it_has_been_lost_for_long(tmp_path):
     assert session.resigned is None
     engine = ScriptedEngine(" ".join(replies), share=0.01)
     session = Session(GO9, handicap=2)
-    talk = StonesTalk(session, engine)  # type: ignore[arg-type]
+    commentary = GoCommentary(session, engine)  # type: ignore[arg-type]
     for move in (*moves[:18], *replies[:18], *moves[18:36]):
         session.position.play(move)
-    assert not any(talk.gives_up(0.01) for _ in range(LOST_TURNS + 5))
+    assert not any(commentary.resigns(0.01) for _ in range(LOST_TURNS + 5))
     session.info = replace(session.info, handicap=0)
-    assert talk.gives_up(0.01)
-    talk.take_heart()
-    assert [talk.gives_up(0.01) for _ in range(LOST_TURNS)] == [False] * (LOST_TURNS - 1) + [True]
+    assert commentary.resigns(0.01)
+    commentary.cancel_resignation()
+    assert [commentary.resigns(0.01) for _ in range(LOST_TURNS)] == [False] * (LOST_TURNS - 1) + [
+        True
+    ]
 
 
 def test_after_a_resignation_is_taken_back_the_game_goes_on(tmp_path):
     moves = [f"{column}{row}" for row in range(1, 9, 2) for column in "abcdefghj"]
     replies = [f"{column}{row}" for row in range(2, 9, 2) for column in "abcdefghj"]
-    engine = ScriptedEngine(" ".join(replies), share=0.04)
+    engine = ScriptedEngine(" ".join(replies), share=0.02)
     out, session = play([*moves[:21], "undo", *moves[21:25]], tmp_path, engine=engine, quiet=True)
     assert "the resignation is taken back" in out and session.resigned is None
     assert len(session.position.moves) == 50
@@ -332,7 +336,7 @@ def test_every_move_is_saved_with_the_win_rate(tmp_path):
     play("e5 c7", tmp_path, engine=ScriptedEngine("c3 g7", share=0.6), name="game.SGF")
     sgf = read_sgf(tmp_path / "game.SGF")
     assert [sgf.position.text(move) for move in sgf.position.moves] == ["E5", "C3", "C7", "G7"]
-    assert {n: note.share for n, note in sgf.annotations.items()} == {2: 0.4, 4: 0.4}
+    assert {n: note.winrate for n, note in sgf.annotations.items()} == {2: 0.4, 4: 0.4}
     assert (sgf.info.black, sgf.info.white, sgf.info.result) == ("human", "scripted", "?")
     assert sgf.info.rules == "tromp-taylor" and sgf.info.date and not sgf.remarks
 
@@ -379,7 +383,7 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
     ("text", "number", "message"),
     [
         ("(;GM[1]SZ[5]KM[7];B[aa])", "", "is a game of go:size=5,komi=7.5,rules=tromp-taylor, not"),
-        ("(;GM[1]SZ[9]KM[7];B[aa])", " 2", "has 1 moves, so N cannot be 2"),
+        ("(;GM[1]SZ[9]KM[7];B[aa])", " 2", "has 1 moves, not 2"),
         ("(;GM[1]SZ[9]KM[7];B[aa];W[aa])", "", "move 2 (W[aa]): A9 is illegal: occupied"),
         ("no game", "", "is not an SGF file"),
     ],
@@ -492,21 +496,33 @@ def test_chains_are_found():
     assert chains(np.zeros((3, 3), int)) == []
 
 
-def test_marks_on_a_drawn_board():
+def test_dead_stones_and_points_are_marked_on_the_board():
     position = set_up(SETTLED)
     position.play("J9")
     dead = np.zeros((9, 9), bool)
     dead[6, 5] = True
-    drawing = mark_points(position.render(), GO9.stones.area(position.state, dead), dead)
-    assert drawing.splitlines()[0] == position.render().splitlines()[0]
-    assert drawing.splitlines()[1] == " 9 b X O . . . . .(X)9"
-    assert drawing.splitlines()[7] == " 3 b X O . . x + . . 3"
-    painted = paint(drawing, SIDES, Style(unicode=True))
+    view = mark_points(position.board_view(), GO9.stones.area(position.state, dead), dead)
+    lines = view.text().splitlines()
+    assert lines[0] == position.render().splitlines()[0]
+    assert lines[1] == " 9 b X O . . . . .(X)9"
+    assert lines[7] == " 3 b X O . . x + . . 3"
+    painted = paint(view, ("X", "O"), Style(unicode=True)).plain
     assert " 3 b ●\ufe0e ○\ufe0e · · x + · · 3" in painted and "A B C" in painted
-    coloured = paint(drawing, SIDES, Style(unicode=True, colours=256))
-    bare = re.sub("\x1b\\[[0-9;]*m|\ufe0e", "", coloured)
-    assert bare.translate(str.maketrans("●·", "X.")) == drawing.replace("O", "X")
-    assert "\x1b[38;5;231m●" in coloured and "\x1b[38;5;16mb" in coloured
+    coloured = paint(view, ("X", "O"), Style(unicode=True, colours=256))
+    bare = coloured.plain.replace("\ufe0e", "")
+    assert bare.translate(str.maketrans("●·", "X.")) == view.text().replace("O", "X")
+    styles = {coloured.plain[span.start : span.end]: str(span.style) for span in coloured.spans}
+    assert styles["b"] == "color(16) on color(180)"
+
+
+def test_points_are_marked_on_a_board_that_is_smaller_than_its_array():
+    game = load("go:size=9,min_size=5")
+    view = game.position().board_view()
+    small = replace(view, rows=view.rows[4:], columns=view.columns[:5], cells=view.cells[:25])
+    owners = np.zeros((9, 9), int)
+    owners[0, 4] = 2
+    marked = mark_points(small, owners, np.zeros((9, 9), bool))
+    assert [cell.piece for cell in marked.cells[:6]] == ["", "", "", "", "w", ""]
 
 
 def test_the_board_turns_around_with_its_pass_below(tmp_path):
@@ -575,7 +591,7 @@ def test_the_full_board_is_the_default(environment):
         (["--game", "connect4", "--size", "9"], "has no parameter 'size'"),
         (["--size", "9"], "tic-tac-toe has no size: for another game add --game (--game go?)"),
         (["--handicap", "2"], "tic-tac-toe has no handicap"),
-        (["--game", "go:size=5", "--fen", "x"], "Go has no FEN: it is for chess"),
+        (["--game", "go:size=5", "--fen", "x"], "Go has no FEN"),
         (["--game", "connect4", "--handicap", "2"], "there is no handicap in Connect Four"),
         (["--load", "x.sgf", "--komi", "5"], "with --load, size, komi, rules and handicap are the"),
         (["--load", "none.sgf"], "cannot read none.sgf: No such file or directory"),

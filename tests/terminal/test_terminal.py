@@ -12,18 +12,11 @@ from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.errors import UserError
 from alphazero.formats import game_file as gamefile
 from alphazero.formats.game_file import GameFile, free_path, save_folder, save_path
-from alphazero.game import Position, load
-from alphazero.terminal.app import TerminalGame
-from alphazero.terminal.commands import COMMANDS
-from alphazero.terminal.console import Interrupt, line_reader
+from alphazero.game import BoardView, Position, load
+from alphazero.terminal.app import COMMANDS, Interrupt, TerminalGame, line_reader
+from alphazero.terminal.commentary import Commentary
+from alphazero.terminal.display import Display, Style, choose_style, paint, win_bar
 from alphazero.terminal.session import Session
-from alphazero.terminal.style import (
-    Style,
-    choose_style,
-    paint,
-    rotate,
-    win_bar,
-)
 
 TICTACTOE = load("tic-tac-toe")
 CONNECT4 = load("connect4")
@@ -394,7 +387,7 @@ def test_load_of_the_first_moves_keeps_the_rest_for_redo(tmp_path):
     _, session = play([f"load {saved} 2", "redo"], tmp_path)
     assert texts(session.position) == ["a1", "c3", "b1", "c2"]
     out, _ = play([f"load {saved} 5"], tmp_path)
-    assert f"{saved} has 4 moves, so N cannot be 5" in out
+    assert f"{saved} has 4 moves, not 5" in out
 
 
 def test_a_resigned_game_is_over_when_loaded(tmp_path):
@@ -409,7 +402,7 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", 'no saved game: its first line is not "alphazero game 1"'),
+        ("", 'not a saved game: its first line is not "alphazero game 1"'),
         ("alphazero game 2\n", 'its first line is not "alphazero game 1"'),
         ("alphazero game 1\nX: human\n", "does not say which game it is"),
         ("alphazero game 1\ngame: connect4\n", f"is a game of connect4, not of {TICTACTOE.spec}"),
@@ -441,7 +434,7 @@ def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path):
     out, session = play([*lines, f"save {binary}/x", "a1"], tmp_path)
     assert "load which file? write load FILE, or load FILE N\n" in out
     assert f"cannot read {tmp_path / 'none'}: No such file or directory\n" in out
-    assert f"{binary} is no saved game: it is not a text file\n" in out
+    assert f"{binary} is not a saved game: it is not a text file\n" in out
     assert f"cannot read {tmp_path}: Is a directory\n" in out
     assert f"cannot write {binary}/x: " in out
     assert len(session.position.moves) == 2
@@ -496,6 +489,22 @@ def test_without_a_path_every_game_gets_its_own_file(tmp_path, monkeypatch):
     assert gamefile.FIRST_LINE in next(folder.iterdir()).read_text()
 
 
+@pytest.mark.parametrize(
+    "players",
+    [("Player 1", "Player 2"), ("Évariste G.", "Time: 5"), ("#1", '1. "White"'), ("a\\b", " x")],
+)
+def test_names_of_players_may_be_anything(tmp_path, players):
+    game = replace(TICTACTOE, players=players)
+    out, session = play("a1 b1 resign", tmp_path, game=game, engine=ScriptedEngine("c3 c2"))
+    file = GameFile.read(tmp_path / "game.txt")
+    assert file.moves == ("a1", "c3", "b1", "c2")
+    assert [file.headers[name] for name in players] == ["human", "scripted"]
+    other = tmp_path / "other.txt"
+    lines = [f"load {tmp_path / 'game.txt'}"]
+    out, session = play(lines, tmp_path, game=game, human=1, path=other)
+    assert session.human == 0 and session.resigned == 0, out
+
+
 # -- input, output, interruption -------------------------------------------------------------------
 
 
@@ -508,16 +517,20 @@ def test_scripted_lines_come_before_those_of_stdin():
     assert out.getvalue() == "> one\n> two\n> three\n> "
 
 
-def test_progress_is_shown_only_on_a_terminal(tmp_path):
+def test_progress_is_shown_only_on_a_terminal(tmp_path, monkeypatch):
     err = io.StringIO()
     play("a1", tmp_path, err=err)
     assert err.getvalue() == ""
+    monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    play("a1", tmp_path, err=terminal)
-    shown = terminal.getvalue().split("\r")
-    assert "thinking: 0 s, 100 simulations, a3 80% (Ctrl-C: move now)" in shown[1]
-    assert all(len(line) <= 79 for line in shown)
-    assert shown[2].strip() == "" and len(shown[2]) == 79  # wiped before the answer
+    out, _ = play("a1", tmp_path, err=terminal)
+    assert "thinking: 0 s, 100 simulations, a3 80% (Ctrl-C: move now)" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\x1b[2K"), "the line is not removed"
+    assert "thinking" not in out
+    monkeypatch.setenv("TERM", "dumb")
+    dumb = Terminal()
+    play("a1", tmp_path, err=dumb)
+    assert "\x1b" not in dumb.getvalue()
 
 
 def test_the_first_interrupt_asks_for_the_move_and_the_second_leaves():
@@ -569,43 +582,59 @@ def test_an_interrupt_at_the_prompt_leaves_with_the_game_saved(tmp_path):
 # -- boards ----------------------------------------------------------------------------------------
 
 
-def connect4_board() -> str:
+def connect4_board() -> BoardView:
     position = CONNECT4.position()
     for move in "ddcea":
         position.play(move)
-    return position.render()
+    return position.board_view()
 
 
-def test_rotation_is_its_own_inverse_and_keeps_numbers_readable():
-    board = connect4_board()
-    assert rotate(rotate(board)) == board
-    assert rotate(board).splitlines()[1] == "1  .  .  O  X  X  . (X) 1"
-    wide = "    a  b\n10  X  .  10\n 9 (O) .  9"
-    assert rotate(wide) == " 9  . (O) 9\n10  .  X  10\n    b  a"
+def painted(view: BoardView, players: tuple[str, str], style: Style) -> str:
+    """The painted board as it is written to a terminal."""
+    out = io.StringIO()
+    session = Session(CONNECT4)
+    display = Display(
+        session, Commentary(session), out, io.StringIO(), style, person=None, quiet=False
+    )
+    display.say(paint(view, players, style))
+    return out.getvalue()
 
 
-def test_plain_style_changes_nothing_and_unicode_paints_rows_only():
-    board = connect4_board()
-    players = CONNECT4.players
-    assert paint(board, players, Style()) == board
-    lines = paint(board, players, Style(unicode=True, colours=256)).splitlines()
-    assert lines[0] == board.splitlines()[0] and lines[-1] == lines[0]
-    for painted, plain in zip(lines[1:-1], board.splitlines()[1:-1], strict=True):
-        assert "\x1b[48;5;180m" in painted and painted.endswith(f"\x1b[0m {plain[0]}")
-        bare = re.sub("\x1b\\[[0-9;]*m|\ufe0e", "", painted)
-        assert len(bare) == len(plain)
-        assert bare.count("●") == plain.count("X") + plain.count("O")
-    # Filled discs for both, told apart by colour alone.
-    assert lines[5].count("\x1b[38;5;231m●\ufe0e") == 1
-    assert lines[6].count("\x1b[38;5;16m●\ufe0e") == 3
-    few = paint(board, players, Style(unicode=True, colours=16))
-    assert "\x1b[43m" in few and "38;5" not in few
+def test_boards_in_colours_have_discs_on_painted_ground():
+    view = connect4_board()
+    plain = view.text().splitlines()
+    lines = painted(view, CONNECT4.players, Style(unicode=True, colours=256)).splitlines()
+    assert lines[0] == plain[0] and lines[-1] == lines[0]
+    for coloured, text in zip(lines[1:-1], plain[1:-1], strict=True):
+        assert "48;5;180" in coloured and coloured.endswith(f"\x1b[0m {text[0]}")
+        bare = re.sub("\x1b\\[[0-9;]*m|\ufe0e", "", coloured)
+        assert bare.translate(str.maketrans("●·", "X.")) == text.replace("O", "X")
+    # Both players have filled discs, told apart by colour alone.
+    assert [line.count("38;5;231;48;5;180m●") for line in lines[5:7]] == [1, 1]
+    assert [line.count("38;5;16;48;5;180m●") for line in lines[5:7]] == [0, 3]
+    few = painted(view, CONNECT4.players, Style(unicode=True, colours=16))
+    assert ";43m" in few and "38;5" not in few
 
 
 def test_unicode_without_colours_tells_sides_apart_by_shape():
-    text = paint(connect4_board(), CONNECT4.players, Style(unicode=True))
+    text = painted(connect4_board(), CONNECT4.players, Style(unicode=True))
     assert "\x1b" not in text and text.count("●") == 3 and text.count("○") == 2
     assert "1 (●\ufe0e) ·  ●\ufe0e  ●\ufe0e  ○\ufe0e  ·  ·  1" in text
+
+
+def test_lists_are_tables_in_unicode(tmp_path):
+    out, _ = play("hint help quit", tmp_path, style=Style(unicode=True))
+    hints = out.split("hint\n")[1].splitlines()
+    assert hints[0].split() == ["move", "win", "rate", "visits", "expected"]
+    assert hints[1].split() == ["1.", "a3", "80%", "60", "a3"]
+    assert hints[2].split() == ["2.", "b3", "30%", "10", "b3", "a3"]
+    assert re.search(r"(?m)^level \[1-10\] +make the engine weaker or stronger *$", out)
+
+
+def test_a_game_that_only_draws_itself_is_shown_as_it_is(tmp_path):
+    game = replace(TICTACTOE, view=None, render=lambda state, last: f"ply {state['ply']}")
+    out, _ = play("a1 flip quit", tmp_path, game=game, style=Style(unicode=True, colours=256))
+    assert "ply 0\n" in out and out.count("ply 2\n") == 2
 
 
 def test_colours_only_where_they_are_welcome():
