@@ -50,7 +50,8 @@ def commands() -> list[tuple[str, str]]:
         lines += re.findall(
             r"`((?:python -m alphazero|python play.py|alphazero|make) [^`|]+)`", text
         )
-        found += [(name_of(document), line) for line in lines if line.strip()]
+        lines = [line for line in lines if line.strip() and "COMMAND" not in line]
+        found += [(name_of(document), line) for line in lines]
     assert found
     return found
 
