@@ -1,33 +1,35 @@
-"""Time controls, and how long to think about a move under them.
+"""Time controls, clocks, and the seconds to spend on a move.
 
-A control is what both players start with; a clock is what one of them has left. The controller may
-say how a clock stands (`correct`); otherwise it counts by itself (`spend`). Times are seconds.
+A control is what both players start with, a clock what one of them has left. The controller may
+correct a clock (`correct`); else it counts the engine's own moves (`spend`). Times are seconds.
 """
 
 import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-LAG = 0.25  # between the end of thinking and the controller's clock being stopped
-LEAST_SHARE = 0.2  # of a short time that is spent on thinking all the same
-MOST_SHARE = 0.25  # of what is left for the whole game that one move may take
+LAG = 0.25  # between the end of a search and the controller stopping its clock
+LEAST_SHARE = 0.2  # of a time shorter than the lag that is searched all the same
+MOST_SHARE = 0.25  # of the time left for the whole game that one move may take
 USUAL_LENGTH = 0.75  # plies of a game of Go, as a share of the points of its board
-FEWEST_MOVES = 0.08  # own moves still to come that are reckoned with at the least, likewise
-INCREMENT_SHARE = 0.9  # of what a move brings back that is spent on it
+FEWEST_MOVES = 0.08  # own moves still to come that are planned for at least, likewise
+INCREMENT_SHARE = 0.9  # of the increment that is spent on the move
 
 
 @dataclass(frozen=True)
 class TimeControl:
-    """Main time, and what follows: nothing (absolute), an increment for every move (Fischer), or
-    overtime. In Canadian overtime every period has several `stones`; in byo-yomi there are several
-    `periods` of one move each, and one is lost when a move takes longer."""
+    """Main time, and an increment for every move (Fischer), overtime, or nothing (absolute).
+
+    In Canadian overtime every period is for several `stones`; in byo-yomi there are several
+    `periods` of one move each, and one is lost when a move takes longer.
+    """
 
     main: float
     increment: float = 0.0
     overtime: float = 0.0  # of one period
-    stones: int = 0  # Canadian: moves in a period, whose number has no end
+    stones: int = 0  # Canadian: moves in a period; there is no last period
     periods: int = 0  # byo-yomi
-    most: float = math.inf  # capped Fischer: the clock never has more
+    most: float = math.inf  # capped Fischer: limit of the clock
     longest_move: float = math.inf  # capped Fischer
 
     @property
@@ -36,7 +38,7 @@ class TimeControl:
 
 
 class _Standing(NamedTuple):
-    """What a player has left: main time, then overtime with so many stones or periods."""
+    """A player's time left: main time, then overtime with a count of stones or periods."""
 
     main: float
     period: float
@@ -51,7 +53,7 @@ class Clock:
         self.reset()
 
     def reset(self) -> None:
-        """A new game."""
+        """Begin a new game."""
         control = self.control
         self._left = _Standing(control.main, control.overtime, control.stones or control.periods)
 
@@ -61,21 +63,21 @@ class Clock:
 
     @property
     def left(self) -> tuple[float, int]:
-        """As GTP's time_left: seconds of the main time and 0, or of the overtime and the stones
-        (Canadian) or periods (byo-yomi) left."""
+        """The arguments of GTP's time_left: seconds of main time and 0, or of overtime and the
+        stones (Canadian) or periods (byo-yomi) left."""
         if self.in_overtime:
             return self._left.period, self._left.count
         return self._left.main, 0
 
     def correct(self, seconds: float, count: int = 0) -> None:
-        """The controller says what is left, as in `left`."""
+        """Set what is left, as in `left`."""
         if count > 0 and self.control.has_overtime:
             self._left = _Standing(0.0, seconds, count)
         else:
             self._left = self._left._replace(main=seconds)
 
     def spend(self, seconds: float) -> None:
-        """A move has been made that took so long."""
+        """Take the time of a move off the clock."""
         main, period, count = self._left
         control = self.control
         beyond = seconds - max(main, 0.0)
@@ -95,13 +97,13 @@ class Clock:
             self._left = _Standing(0.0, left, count)
 
     def seconds(self, moves_to_go: float, lag: float = LAG) -> float:
-        """How long to think about the next move when so many of one's own are still to come, and
-        `lag` seconds of the controller's clock are lost on each."""
+        """Seconds to spend on the next move, with `moves_to_go` own moves still to come and `lag`
+        seconds of the controller's clock lost on each."""
         main, period, count = self._left
         control = self.control
         if self.in_overtime:
             return _usable(period / max(count, 1) if control.stones else period, lag)
-        # Once the main time is used up every move has at least so long, and it cannot be saved.
+        # After the main time every move has at least this, and it cannot be saved.
         later = control.overtime / max(control.stones, 1)
         share = main / max(moves_to_go, 1.0) + INCREMENT_SHARE * control.increment
         wanted = max(share, later)
@@ -111,12 +113,12 @@ class Clock:
 
 
 def _usable(seconds: float, lag: float, left: float = math.inf) -> float:
-    """So long, if there is so much left, less what is lost on the way; never less than nothing."""
+    """The wanted seconds less the lag, at most those left, at least 0."""
     return max(min(max(seconds - lag, LEAST_SHARE * seconds), left - lag), 0.0)
 
 
 def moves_to_go(points: int, plies: int) -> float:
-    """Own moves still to come in a game on so many points after so many plies."""
+    """Estimate the own moves still to come in a game of Go on so many points."""
     return max((USUAL_LENGTH * points - plies) / 2, FEWEST_MOVES * points, 1.0)
 
 
@@ -124,7 +126,8 @@ def moves_to_go(points: int, plies: int) -> float:
 
 
 def canadian(main: float, overtime: float, stones: int) -> TimeControl | None:
-    """GTP's time_settings: no stones in an overtime, or no time at all, mean no limit (None)."""
+    """The control of GTP's time_settings; None, no limit, for overtime without stones or no time at
+    all."""
     if overtime > 0 and stones <= 0:
         return None
     if main <= 0 and overtime <= 0:
@@ -135,9 +138,9 @@ def canadian(main: float, overtime: float, stones: int) -> TimeControl | None:
 
 
 def named_control(kind: str, values: list[float]) -> TimeControl | None:
-    """A control by KGS's and KataGo's names and their numbers; None has no limit.
+    """The control of KGS's and KataGo's time settings, by name and numbers; None: no limit.
 
-    Raises ValueError for another name or the wrong numbers.
+    Raises ValueError for an unknown name or wrong numbers.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown time settings {kind!r}: choose {', '.join(KINDS)}")
@@ -159,7 +162,7 @@ def named_control(kind: str, values: list[float]) -> TimeControl | None:
     return control
 
 
-KINDS = {  # and how many numbers they take
+KINDS = {  # time settings, and how many numbers each takes
     "none": 0,
     "absolute": 1,
     "byoyomi": 3,

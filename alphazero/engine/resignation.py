@@ -9,8 +9,7 @@ class Resignation:
     """Counts for each player how many turns in a row it has been lost.
 
     The engine resigns only when it has been lost for long, late in the game, and never in a game
-    with handicap. Of the two rules that Go programs here had before, each threshold is the more
-    careful one.
+    with handicap.
     """
 
     def __init__(self) -> None:

@@ -241,7 +241,8 @@ def test_an_engine_is_made_once_for_every_board(host: EngineHost, compiling: Com
     assert host.game("connect4:rows=4,cols=5") is game
     other = host.variant(game, rows=5)
     assert other.parameters["rows"] == 5 and other.parameters["cols"] == 5
-    assert host.engine(game) is host.engine(game) is not host.engine(other)
+    assert host.variant(other, rows=4) is game
+    assert host.engine(CONNECT4) is host.engine(CONNECT4) is not host.engine(TICTACTOE)
     assert len(compiling.made) == 2
     with pytest.raises(UserError):
         host.game("no such game")

@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ import pytest
 
 from alphazero.arena.reference import Ending, Reference
 from alphazero.config import PuctConfig
+from alphazero.engine import engine as engines
 from alphazero.engine.limits import LEVELS, SearchLimits
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError
@@ -20,6 +22,7 @@ from alphazero.protocols.uci import go_command
 from alphazero.protocols.uci.codec import read_go
 from alphazero.protocols.uci.options import OPTIONS
 from tests.helpers.uci_conversation import (
+    PATIENCE,
     Conversation,
     fields,
     quiet,  # noqa: F401  (a fixture)
@@ -153,6 +156,26 @@ def test_every_search_has_its_answer_whatever_comes_next() -> None:
     conversation.send("go nodes 3", "stop")
     answers = [line for line in conversation.rest() if line.startswith("bestmove")]
     assert len(answers) == 4 and answers[1] == "bestmove a1a8"
+
+
+def test_it_hears_while_an_engine_is_made(monkeypatch) -> None:
+    made, may_end = engines.make_engine, threading.Event()
+
+    def make_slowly(*arguments, **options):
+        assert may_end.wait(PATIENCE)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(engines, "make_engine", make_slowly)
+    conversation = Conversation()
+    conversation.send("position startpos", "go infinite", "isready")
+    assert conversation.line() == "readyok"
+    conversation.send("stop", "isready")
+    assert conversation.line() == "readyok"
+    may_end.set()
+    assert conversation.until("bestmove")[-1].startswith("bestmove ")
+    conversation.send("go infinite")
+    conversation.server.close()  # as at `quit`
+    assert conversation.until("bestmove")
 
 
 def test_pondering_waits_for_the_move_and_keeps_what_it_has_found() -> None:
