@@ -32,14 +32,14 @@ class GtpServer:
 
     def __init__(self, session: Session, write: Callable[[bytes], None]) -> None:
         """`write` sends bytes, all at once."""
+        self.host = session.host
         self._session, self._write = session, write
         self._last: Reply | None = None  # to the latest command
 
     def receive(self, line: bytes) -> bool:
         """Queue the command of a line, if there is one; False after `quit`."""
-        host = self._session.host
         if is_interrupt(line):
-            host.stop()
+            self.host.stop()
         if self._last is not None:
             self._last.follow()
         command = parse(line)
@@ -51,15 +51,15 @@ class GtpServer:
             reply.handle = handle
             answer(self._session, command, reply)
 
-        host.run(run)
+        self.host.run(run)
         return command.name != "quit"
 
     def close(self, is_abandoned: Callable[[], bool]) -> None:
         """Answer all commands, unless nobody reads the responses any more."""
         if self._last is not None:
             self._last.follow()
-        self._session.host.close(is_abandoned=is_abandoned)
-        self._session.host.stop()
+        self.host.close(is_abandoned=is_abandoned)
+        self.host.stop()
 
 
 def answer(session: Session, command: Command, reply: Reply) -> None:
