@@ -9,12 +9,13 @@ Methods raise RequestError, with GTP's messages, and leave the state unchanged t
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from alphazero.engine.clock import Clock, TimeControl, moves_to_go
 from alphazero.errors import RequestError, UserError
-from alphazero.formats.rulesets import Rules
+from alphazero.formats.rulesets import Rules, read_katago
 from alphazero.game import Game, Position, Stones
 from alphazero.protocols.vertices import Vertices
 
@@ -246,6 +247,13 @@ class GameState:
             self._check(komi, self.rules)
         self.komi = komi
         self._amend()
+
+    def read_rules(self, value: Any) -> Rules:
+        """Parse a ruleset's name, or the fields of KataGo's JSON."""
+        try:
+            return read_katago(value, self.stones.rules)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
 
     def set_rules(self, rules: Rules) -> None:
         """Change the rules, also for the moves made so far."""

@@ -5,7 +5,7 @@ Only area scoring is supported: other rules are refused.
 """
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp.arguments import (
@@ -18,7 +18,6 @@ from alphazero.protocols.gtp.arguments import (
 from alphazero.protocols.gtp.session import Session
 
 if TYPE_CHECKING:
-    from alphazero.formats.rulesets import Rules
 
 PARAMETERS = (
     "maxVisits",
@@ -35,60 +34,42 @@ PER_MILLE = 1000
 
 
 def kgs_rules(session: Session, arguments: Arguments) -> str:
-    session.state.set_rules(named_rules(session, arguments.word()))
+    session.state.set_rules(session.state.read_rules(arguments.word()))
     return ""
 
 
 def get_rules(session: Session, arguments: Arguments) -> str:
-    state = session.state
-    fields = state.rules.katago_fields(state.stones.rules)
-    return json.dumps(fields, separators=(",", ":"))
+    return json.dumps(rules_fields(session), separators=(",", ":"))
 
 
 def set_rules(session: Session, arguments: Arguments) -> str:
     """Set a ruleset by its name, or rules by their fields as JSON."""
-    text = arguments.tail
+    value = text = arguments.tail
     if not text:
         raise RequestError(SYNTAX_ERROR)
-    if not text.startswith(("{", '"')):
-        session.state.set_rules(named_rules(session, text))
-        return ""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
-    session.state.set_rules(read_rules(session, value))
+    if text.startswith(("{", '"')):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
+    session.state.set_rules(session.state.read_rules(value))
     return ""
 
 
 def set_rule(session: Session, arguments: Arguments) -> str:
     """Set one field of the rules."""
     field, word = arguments.word(), arguments.word()
-    state = session.state
-    fields = state.rules.katago_fields(state.stones.rules)
+    fields = rules_fields(session)
     if field not in fields:
         raise RequestError(f"unknown rule {field}")
-    fields[field] = {"true": True, "false": False}.get(word.lower(), word)
-    state.set_rules(read_rules(session, fields))
+    value = {"true": True, "false": False}.get(word.lower(), word)
+    session.state.set_rules(session.state.read_rules(fields | {field: value}))
     return ""
 
 
-def named_rules(session: Session, text: str) -> "Rules":
-    from alphazero.formats.rulesets import named_rules
-
-    try:
-        return named_rules(text, session.state.stones.rules)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-
-
-def read_rules(session: Session, value: object) -> "Rules":
-    from alphazero.formats.rulesets import read_katago
-
-    try:
-        return read_katago(value, session.state.stones.rules)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
+def rules_fields(session: Session) -> dict[str, Any]:
+    """The rules as the fields of KataGo's JSON."""
+    return session.state.rules.katago_fields(session.state.stones.rules)
 
 
 def game_over(session: Session, arguments: Arguments) -> str:
