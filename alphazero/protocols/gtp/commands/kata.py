@@ -5,7 +5,7 @@ Only area scoring is supported: other rules are refused.
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp.arguments import (
@@ -16,8 +16,6 @@ from alphazero.protocols.gtp.arguments import (
     read_number,
 )
 from alphazero.protocols.gtp.session import Session
-
-if TYPE_CHECKING:
 
 PARAMETERS = (
     "maxVisits",
