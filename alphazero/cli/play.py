@@ -98,7 +98,9 @@ def add_files(options: argparse.ArgumentParser) -> None:
     )
     options.add_argument("--fen", help="begin a game of chess from this position")
     options.add_argument("--book", metavar="FILE", help="chess openings, in Polyglot's format")
-    options.add_argument("--syzygy", metavar="DIR", help="endgame tables; DIR:DIR for several")
+    options.add_argument(
+        "--syzygy", metavar="DIR", help=f"endgame tables; DIR{os.pathsep}DIR for several"
+    )
     options.add_argument("--save", metavar="FILE", help="where to save the game after every move")
 
 

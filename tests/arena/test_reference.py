@@ -7,10 +7,12 @@ import struct
 import numpy as np
 import pytest
 
-from alphazero.arena import reference as module
+from alphazero.arena import book as module
+from alphazero.arena.book import Book
 from alphazero.arena.player import InformedPlayer, Player
 from alphazero.arena.players import make_player
-from alphazero.arena.reference import Book, Reference, Tables
+from alphazero.arena.reference import Reference
+from alphazero.arena.tablebase import Tablebase, split_folders
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
 from alphazero.formats.pgn.reader import start_from
@@ -76,7 +78,7 @@ def test_what_is_no_book_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*none\.bin: No such file"):
         Book(tmp_path / "none.bin")
     (tmp_path / "half.bin").write_bytes(b"1234567")
-    with pytest.raises(UserError, match="is no Polyglot book"):
+    with pytest.raises(UserError, match="is not a Polyglot book"):
         Book(tmp_path / "half.bin")
     with pytest.raises(UserError, match="is a folder, not a Polyglot book"):
         Book(tmp_path)
@@ -91,7 +93,7 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(module.importlib, "import_module", missing)
-    for opens in (lambda: Book("x.bin"), lambda: Tables("x")):
+    for opens in (lambda: Book("x.bin"), lambda: Tablebase("x")):
         with pytest.raises(UserError, match=r'need chess: pip install "chess>=1\.11"'):
             opens()
 
@@ -131,10 +133,10 @@ class StandIn:
 
 @pytest.fixture
 def tables(monkeypatch):
-    """Tables whose content a test sets."""
+    """A tablebase whose content a test sets."""
 
     def make(known):
-        made = Tables.__new__(Tables)
+        made = Tablebase.__new__(Tablebase)
         made._tables = StandIn(known)
         made.__dict__["men"] = 3
         return made
@@ -200,9 +202,22 @@ def test_tables_say_nothing_of_what_they_do_not_know(tables):
 @needs_chess
 def test_folders_without_tables_are_refused(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
-        Tables(str(tmp_path / "none"))
+        Tablebase(str(tmp_path / "none"))
     with pytest.raises(UserError, match="holds no Syzygy tables"):
-        Tables(str(tmp_path))
+        Tablebase(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "separator", "folders"),
+    [
+        ("/a:/b", ":", ["/a", "/b"]),
+        ("/a;/b", ":", ["/a", "/b"]),
+        ("C:\\tb", ";", ["C:\\tb"]),
+        ("C:\\tb;D:/more tables;", ";", ["C:\\tb", "D:/more tables"]),
+    ],
+)
+def test_folders_are_split_as_the_system_does(text, separator, folders):
+    assert split_folders(text, separator) == folders
 
 
 @needs_chess

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alphazero.arena.players import make_player
-from alphazero.arena.reference import Tables, TablesEvaluator
+from alphazero.arena.tablebase import Tablebase, TablebaseEvaluator
 from alphazero.config import SearchConfig
 from alphazero.errors import UserError
 from alphazero.formats.pgn.reader import start_from
@@ -29,8 +29,8 @@ WON = ["KQvK", "KRvK", "KBBvK", "KBNvK", "KQvKR", "KPvK", "KQvKN"]
 
 
 @pytest.fixture(scope="module")
-def tables() -> Tables:
-    return Tables(FOLDER)
+def tables() -> Tablebase:
+    return Tablebase(FOLDER)
 
 
 def positions_of(material: str, count: int, seed: int = 0) -> list[Position]:
@@ -55,7 +55,7 @@ def positions_of(material: str, count: int, seed: int = 0) -> list[Position]:
 
 
 @pytest.mark.parametrize("material", WON)
-def test_what_the_tables_call_won_ends_in_mate(tables: Tables, material: str) -> None:
+def test_what_the_tables_call_won_ends_in_mate(tables: Tablebase, material: str) -> None:
     """The winner makes their moves, the loser random ones that they call the slowest."""
     rng = np.random.default_rng(1)
     mates = 0
@@ -77,7 +77,7 @@ def test_what_the_tables_call_won_ends_in_mate(tables: Tables, material: str) ->
 
 
 @pytest.mark.parametrize("material", WON)
-def test_results_follow_from_those_of_the_next_positions(tables: Tables, material: str) -> None:
+def test_results_follow_from_those_of_the_next_positions(tables: Tablebase, material: str) -> None:
     """After a capture or a pawn's move only: the others count towards the fifty moves."""
     for position in positions_of(material, 40, seed=2):
         ending, result = tables.ending(position), tables.result(position)
@@ -91,9 +91,9 @@ def test_results_follow_from_those_of_the_next_positions(tables: Tables, materia
             position.undo()
 
 
-def test_the_search_proves_what_tables_know(tables: Tables) -> None:
+def test_the_search_proves_what_tables_know(tables: Tablebase) -> None:
     """It takes the queen, after which a rook mates: far beyond what 40 simulations see."""
-    evaluator = TablesEvaluator(UniformEvaluator(CHESS), tables, CHESS)
+    evaluator = TablebaseEvaluator(UniformEvaluator(CHESS), tables, CHESS)
     position = start_from(CHESS, "8/8/8/3q4/8/8/3R4/K6k w - - 0 1")
     search = Search(CHESS, evaluator, SearchConfig(policy="puct", simulations=40))
     search.begin(0, position, seed=1)
@@ -106,7 +106,7 @@ def test_the_search_proves_what_tables_know(tables: Tables) -> None:
 def test_a_player_with_tables_wins_won_endings(material: str) -> None:
     player = make_player(f"mcts:16,syzygy={FOLDER}", CHESS)
     rng = np.random.default_rng(3)
-    won = [p for p in positions_of(material, 40, seed=4) if Tables(FOLDER).result(p) == 1][:5]
+    won = [p for p in positions_of(material, 40, seed=4) if Tablebase(FOLDER).result(p) == 1][:5]
     for position in won:
         side = position.to_play
         while not position.is_over:
@@ -120,5 +120,5 @@ def test_a_player_with_tables_wins_won_endings(material: str) -> None:
     assert len(won) == 5
 
 
-def test_the_folder_holds_tables_of_at_least_four_men(tables: Tables) -> None:
+def test_the_folder_holds_tables_of_at_least_four_men(tables: Tablebase) -> None:
     assert tables.men >= 4 and list(Path(FOLDER).glob("KBNvK.rtbw"))

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from alphazero.arena.reference import Ending, Reference
+from alphazero.arena.reference import Reference
+from alphazero.arena.tablebase import Ending
 from alphazero.config import PuctConfig
 from alphazero.engine import engine as engines
 from alphazero.engine.limits import LEVELS, SearchLimits
@@ -295,7 +296,7 @@ def test_book_and_tables(monkeypatch) -> None:
         if "nothing" in (book, tables):
             raise UserError(f"cannot read {book or tables}")
         found = Reference.__new__(Reference)
-        found.book, found.tables = book and FirstMove(), tables and RookPawn()  # type: ignore
+        found.book, found.tablebase = book and FirstMove(), tables and RookPawn()  # type: ignore
         return found
 
     monkeypatch.setattr(Reference, "open", staticmethod(open_files))

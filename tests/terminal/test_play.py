@@ -115,17 +115,17 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, op
 
 
 def test_the_engine_runs_where_it_is_told_to(monkeypatch):
-    asked = {}
+    asked = []
 
-    def no_engine(*_, **options):
-        asked.update(options)
+    def no_engine(game, options, report):
+        asked.append(options)
         raise UserError("enough")
 
     monkeypatch.setattr("alphazero.engine.engine.make_engine", no_engine)
     assert main(["--device", "cpu", "--threads", "2"]) == 2
-    assert (asked["device"], asked["threads"]) == ("cpu", 2)
+    assert (asked[0].device, asked[0].threads) == ("cpu", 2)
     assert main([]) == 2
-    assert (asked["device"], asked["threads"]) == ("auto", 1)
+    assert (asked[1].device, asked[1].threads) == ("auto", 1)
     options = engine_options(parser().parse_args(["--uci", "--device", "cuda:1", "--threads", "3"]))
     assert (options.device, options.threads) == ("cuda:1", 3)
 

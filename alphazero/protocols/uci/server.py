@@ -250,7 +250,7 @@ class UciServer:
 
         found = Reference.open(self._game, book, tables)
         if self._reference is not None:  # the book was first
-            found = Reference(self._reference.book, found.tables)
+            found = Reference(self._reference.book, found.tablebase)
         self._reference = found
 
     def _show(self) -> None:

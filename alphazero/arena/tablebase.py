@@ -1,0 +1,159 @@
+"""Endgame tablebases in Syzygy's format, read with the optional package `chess`."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alphazero.arena.book import board_of, chess_module
+from alphazero.errors import UserError
+from alphazero.game import Game, Position
+from alphazero.network.evaluator import UNDECIDED, Evaluation, Evaluator, Leaves
+
+# Plies without progress after which a mate still wins: after one more the draw may be claimed.
+LAST_PLY = 99
+
+
+class Ending(NamedTuple):
+    """The result of a position, and the moves to play."""
+
+    result: int  # -1, 0, 1 for the player to move
+    actions: list[int]  # that keep the result: the quickest to win, the slowest to lose
+
+
+def split_folders(text: str, separator: str = os.pathsep) -> list[str]:
+    """Split a list of folders at the system's separator, or at `;`, which UCI programs use too.
+
+    A Windows drive letter (`C:`) is part of a folder where the separator is `;`.
+    """
+    return list(filter(None, text.split(";" if ";" in text else separator)))
+
+
+class Tablebase:
+    """The result of every position with few pieces, and the distance to the next capture or pawn
+    move on the way to it (DTZ)."""
+
+    def __init__(self, folders: str) -> None:
+        """Open folders, separated as in PATH. Raises UserError for a folder without tables."""
+        self._tables = chess_module("chess.syzygy").Tablebase()
+        for folder in split_folders(folders):
+            path = Path(folder).expanduser()
+            if not path.is_dir():
+                raise UserError(f"there is no folder {path} of endgame tables")
+            if not self._tables.add_directory(path):
+                raise UserError(f"{path} holds no Syzygy tables (.rtbw, .rtbz)")
+
+    @functools.cached_property
+    def men(self) -> int:
+        """The number of pieces, kings included, of the largest table."""
+        names = [name for name in (*self._tables.wdl, *self._tables.dtz) if isinstance(name, str)]
+        return max((len(name.replace("v", "")) for name in names), default=0)
+
+    def result(self, position: Position) -> int | None:
+        """The result for the player to move, -1, 0 or 1, by the rule of fifty moves; None if it is
+        not known, as after moves without progress, which tables do not count."""
+        if not self._covers(position):
+            return None
+        board = board_of(position)
+        if board.halfmove_clock or board.castling_rights:
+            return None
+        try:
+            wdl = self._wdl(board)
+        except KeyError:  # a table is missing
+            return None
+        return {2: 1, -2: -1}.get(wdl, 0)  # 1 and -1 are draws by fifty moves
+
+    def ending(self, position: Position) -> Ending | None:
+        """The result and the moves to play; None if a table is missing."""
+        if not self._covers(position):
+            return None
+        board = board_of(position)
+        if board.castling_rights:
+            return None
+        ranks: dict[int, tuple[int, int]] = {}  # (result, plies to progress), by move
+        try:
+            for action in position.legal_actions():
+                move = board.parse_uci(position.text(action))
+                board.push(move)
+                ranks[action] = self._rank(board)
+                board.pop()
+        except KeyError:
+            return None
+        if not ranks:
+            return None
+        result = max(result for result, _ in ranks.values())
+        kept = {action: plies for action, (found, plies) in ranks.items() if found == result}
+        best = {1: min, 0: None, -1: max}[result]
+        if best is None:
+            return Ending(result, list(kept))
+        wanted = best(kept.values())
+        return Ending(result, [action for action, plies in kept.items() if plies == wanted])
+
+    def _covers(self, position: Position) -> bool:
+        pieces = position.game.pieces
+        return pieces is not None and int(pieces.count(position.state_array)[0]) <= self.men
+
+    def _wdl(self, board: Any) -> int:
+        return int(self._tables.probe_wdl(board))
+
+    def _rank(self, board: Any) -> tuple[int, int]:
+        """Rank the move that led to this board, for its player: the result, and the plies to the
+        next progress, this move included."""
+        if board.is_checkmate():
+            return 1, 0
+        if board.is_stalemate() or board.is_insufficient_material():
+            return 0, 0
+        wdl = -self._wdl(board)
+        clock = board.halfmove_clock
+        plies = 1 if clock == 0 else 1 + abs(int(self._tables.probe_dtz(board)))
+        in_time = clock == 0 or clock - 1 + plies <= LAST_PLY
+        if abs(wdl) < 2 or not in_time:
+            return 0, 0
+        return (1 if wdl > 0 else -1), plies
+
+
+class TablebaseEvaluator(Evaluator):
+    """An evaluator that is overruled where a tablebase has the result.
+
+    The search treats such a position like a finished game.
+    """
+
+    uses_states = True
+
+    def __init__(self, inner: Evaluator, tablebase: Tablebase, game: Game) -> None:
+        self.inner, self._tablebase, self._game = inner, tablebase, game
+        self.name = f"{inner.name} with tables"
+        self.encoder = inner.encoder
+        self.uses_planes = inner.uses_planes
+        self.traces = inner.traces
+        self.hits = 0  # positions found in the tablebase
+
+    def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        wait = self.inner.submit(leaves)
+        known = self._look_up(leaves.states)
+        return lambda: wait()._replace(known=known)
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        return self.submit(leaves)()
+
+    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+        return self.inner.auxiliary(planes)
+
+    def _look_up(self, states: np.ndarray) -> np.ndarray | None:
+        """The results of states [B] for the player to move, UNDECIDED where they are not known;
+        None if no result is known."""
+        pieces = self._game.pieces
+        assert pieces is not None, "a game of pieces"
+        few = np.flatnonzero(pieces.count(states) <= self._tablebase.men)
+        if not len(few):
+            return None
+        known = np.full(len(states), UNDECIDED, np.int8)
+        for row in few:
+            result = self._tablebase.result(Position(self._game, states[row]))
+            if result is not None:
+                known[row] = result
+                self.hits += 1
+        return known
