@@ -18,6 +18,7 @@ import alphazero
 import alphazero_games
 from alphazero import bench
 from alphazero.__main__ import main, read_options
+from alphazero.arena.match import play_match
 from alphazero.cli import play
 from alphazero.config import load_config
 
@@ -110,11 +111,23 @@ def test_every_target_of_the_makefile_is_explained_in_its_help() -> None:
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md"], ids=name_of)
-def test_python_examples_of_the_readme_run(document: Path) -> None:
+def test_python_examples_of_the_readme_run(
+    document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but what takes long: games of the match, and the run after its settings are read."""
+    trained = []
+    played = play_match
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("alphazero.run.loop.train", lambda config, **_: trained.append(config))
+    monkeypatch.setattr(
+        "alphazero.arena.match.play_match",
+        lambda game, a, b, games, **more: played(game, a, b, games // 10, **more),
+    )
     examples = list(blocks(document, "python"))
     assert examples
     for example in examples:
         exec(compile(example, name_of(document), "exec"), {})
+    assert [config.search.simulations for config in trained] == [32]
 
 
 def modules() -> list[str]:

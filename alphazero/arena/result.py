@@ -44,9 +44,9 @@ class Tally(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MatchResult:
-    """What came of a match, as player a sees it."""
+    """The result of a match between players a and b; scores and Elo are those of a."""
 
     game: Game
     a: str
@@ -88,6 +88,13 @@ class MatchResult:
     def different_games(self) -> int:
         """Players without randomness repeat games, which then prove nothing new."""
         return len({record.moves.tobytes() for record in self.records})
+
+    def __repr__(self) -> str:
+        won, drawn, lost = self.total
+        return (
+            f"<{self.a} against {self.b} at {self.game.spec}: {won} won, {drawn} drawn, {lost} lost"
+            f", Elo difference {self.elo}>"
+        )
 
     def __str__(self) -> str:
         rows = [

@@ -35,7 +35,7 @@ ROOMS = [
     ["engine"],
     ["protocols"],
     ["terminal"],
-    ["env"],
+    ["env", "library"],
     ["bench"],
     ["cli"],
     ["__init__", "__main__"],
