@@ -1,4 +1,4 @@
-"""`python -m alphazero COMMAND` is the same as `alphazero COMMAND`."""
+"""The command line of the package, as `python -m alphazero`."""
 
 import sys
 

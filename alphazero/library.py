@@ -50,7 +50,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PositionAnalysis:
-    """What a search has found out about a position, moves as text. Values are for the player to
+    """The result of a search for people and programs, moves as text. Values are for the player to
     move."""
 
     move: str  # the best

@@ -1,1 +1,1 @@
-"""The command line, `alphazero COMMAND`: start reading in `main.py`."""
+"""The commands of the command line, a file for each idea: start reading in `main.py`."""
