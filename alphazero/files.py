@@ -1,4 +1,4 @@
-"""Files that are either wholly there or not there at all."""
+"""Atomic and durable files, and where they may be written."""
 
 import contextlib
 import os
@@ -10,10 +10,11 @@ from typing import BinaryIO
 from alphazero.errors import UserError
 
 TEMPORARY_PREFIX = ".tmp-"  # leftovers of a killed process start with this and may be deleted
+JOB_FOLDER = "working_dir_files"  # where Ray unpacks the files of `ray job submit --working-dir`
 
 
 def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, never a part.
+    """Write a file so that a crash at any moment leaves the old or the new content, never a part.
 
     `content` is the bytes, or a function that writes them to an open binary file.
     Raises UserError when the disk is full or the folder cannot be written.
@@ -44,8 +45,10 @@ def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]
 
 
 def writable(path: Path | str) -> Path:
-    """The path, if a file can be written there, for which its folder is made: better known before
-    long work than after it. Raises UserError."""
+    """Check, before long work, that a file can be written at a path; makes its folder.
+
+    Returns the path with ~ expanded. Raises UserError.
+    """
     path = Path(path).expanduser()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +61,18 @@ def writable(path: Path | str) -> Path:
     return path
 
 
+def durable_path(path: Path) -> Path:
+    """Return an absolute path that outlives a Ray job: one inside the temporary folder of the job's
+    files is moved below the home directory."""
+    path = path.expanduser().absolute()
+    if JOB_FOLDER not in path.parts:
+        return path
+    package = path.parts.index(JOB_FOLDER) + 1  # followed by the name of the package
+    return Path.home().joinpath(*path.parts[package + 1 :])
+
+
 def sync_directory(path: Path) -> None:
-    """Make a rename in this folder durable (nothing to do where folders cannot be opened)."""
+    """Make a rename in this folder durable (a no-op where folders cannot be opened)."""
     with contextlib.suppress(PermissionError, IsADirectoryError):
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -69,7 +82,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Delete what killed writers left in a folder."""
+    """Delete the leftovers of killed writers in a folder."""
     for leftover in directory.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(OSError):
             leftover.unlink()

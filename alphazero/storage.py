@@ -1,7 +1,7 @@
-"""A folder that several machines see: on a disk, or wherever fsspec reaches (`s3://bucket/run`).
+"""Folders that several machines share: on a disk, or behind an fsspec URL (`s3://bucket/run`).
 
-Both kinds know four operations, each on one whole file, so that nobody ever reads a part of one.
-This is the only module that imports fsspec, and only for what has a scheme.
+Both kinds have a few operations on whole files, so that no reader sees a part of one. This is the
+only module that imports fsspec, and only for URLs.
 """
 
 import contextlib
@@ -19,35 +19,37 @@ T = TypeVar("T")
 
 
 class Unreachable(UserError):
-    """The folder, or a file in it, cannot be read or written now; it may be later."""
+    """A folder or file that cannot be read or written now; a later try may succeed."""
 
 
 class Folder(Protocol):
-    """Files by their names relative to the folder, as in `weights/a`. Raises Unreachable."""
+    """Files by names relative to the folder, as in `weights/a`. Methods may raise Unreachable."""
 
     def names(self, below: str) -> list[str]:
-        """Names of the files directly below a subfolder, sorted; none when there is no such."""
+        """List the files directly in a subfolder, sorted; empty if it does not exist."""
         ...
 
-    def read(self, name: str) -> bytes: ...
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Make a file or replace it; others see the old content or the new, never a part."""
+        """Create or replace a file atomically."""
         ...
 
     def delete(self, name: str) -> None:
-        """Delete a file that may be gone already."""
+        """Delete a file if it exists."""
         ...
 
     def sweep(self, below: str) -> None:
-        """Delete what killed writers left in a subfolder."""
+        """Delete the leftovers of killed writers in a subfolder."""
         ...
 
 
 def open_folder(location: str) -> Folder:
-    """The folder at a path, or at a URL that fsspec knows; it need not exist yet.
+    """Open the folder at a path or fsspec URL; it need not exist yet.
 
-    Raises UserError when fsspec or what it needs for this kind of URL is not installed.
+    Raises UserError if the driver for this kind of URL is not installed.
     """
     if is_url(location):
         return RemoteFolder(location)
@@ -55,6 +57,7 @@ def open_folder(location: str) -> Folder:
 
 
 def is_url(location: str) -> bool:
+    """Return whether a location has a scheme, as in s3://bucket."""
     return re.match(r"\w[\w+.-]*://", location) is not None
 
 
@@ -96,8 +99,7 @@ class LocalFolder:
 
 
 class RemoteFolder:
-    """A folder behind fsspec. A file is written under another name and moved, which no reader can
-    tell from its appearing at once."""
+    """A folder behind fsspec. Files are written under a temporary name and then moved."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -106,7 +108,7 @@ class RemoteFolder:
             raise UserError(f"{url} needs fsspec: pip install fsspec") from error
         try:
             self.system, self.path = fsspec.url_to_fs(url)
-        except (ImportError, ValueError) as error:  # nothing for this kind of URL, or no such kind
+        except (ImportError, ValueError) as error:  # the driver is missing, or the scheme unknown
             raise UserError(f"{url} cannot be used: {error}") from error
         self.url = url.rstrip("/")
         self._made: set[str] = set()  # subfolders
@@ -164,6 +166,6 @@ class RemoteFolder:
             return action()
         except FileNotFoundError as error:
             raise Unreachable(f"cannot {what}: there is no such file") from error
-        except Exception as error:  # every kind of file system raises errors of its own
+        except Exception as error:  # every kind of file system has its own exceptions
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise Unreachable(f"cannot {what}: {reason}") from error

@@ -16,6 +16,7 @@ from alphazero.arena.rating import (
     elo_difference_of_counts,
 )
 from alphazero.data.record import GameRecord, write_shard
+from alphazero.data.record_text import write_text
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game
@@ -151,7 +152,7 @@ class MatchResult:
         seed = self.records[0].seed if self.records else 0
         name = re.sub(r"[^\w=.-]+", "_", f"{self.a}-vs-{self.b}")[-120:]
         path = _reserve(Path(directory), f"{name}-seed{seed}")
-        sheets = [record.to_text(self.game) for record in self.records]
+        sheets = [write_text(record, self.game) for record in self.records]
         summary = json.dumps(self.summary(), indent=1) + "\n"
         write_shard(path.with_name(f"{path.name}.npz"), self.records)
         atomic_write(path.with_name(f"{path.name}.txt"), "\n".join(sheets).encode())

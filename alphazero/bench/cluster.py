@@ -25,19 +25,29 @@ from alphazero.data.record import GameRecord, sparse_policies
 from alphazero.data.replay import Replay
 from alphazero.game import Game, load
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
-from alphazero.run.metrics.events import Reporter
+from alphazero.run.interrupt import Interrupt
 from alphazero.run.run_directory import RunDirectory
-from alphazero.run.trainer import Trainer
+from alphazero.run.source import GameSource
+from alphazero.run.state import TrainingState
 from alphazero.selfplay.play import SelfPlay
-from alphazero.selfplay.workers.contribute import Volunteers
-from alphazero.selfplay.workers.inline import Call, Chunk, Executor, Weights, calls
+from alphazero.selfplay.workers.executor import (
+    Executor,
+    GameBatch,
+    Weights,
+    WorkItem,
+    work_items,
+)
 from alphazero.selfplay.workers.ray import RayExecutor
-from alphazero.selfplay.workers.shared_folder import FIRST_VOLUNTEERED, Share
+from alphazero.selfplay.workers.shared_folder import (
+    FIRST_CONTRIBUTED,
+    SharedFolder,
+    SharedFolderExecutor,
+)
 
 GAMES = {"go:size=9,komi=7,tidy=true": (1024, 30), "go:size=19,tidy=true": (256, 80)}
 FULL_SHARE = 0.25  # of the moves have a policy target, of as many entries as stands above
 TEMPLATES = 16  # different games
-GAMES_PER_CHUNK = 16
+GAMES_PER_ITEM = 16
 GAMES_PER_FILE = 64
 ACTORS = (1, 2, 4, 8)
 LATENCY = 0.05  # seconds that the fake evaluator takes for a batch
@@ -56,7 +66,7 @@ def cluster_suite(effort: Effort) -> Iterator[Measurement]:
         plies = statistics.mean(len(record.moves) for record in templates)
         title = f"{name.removesuffix(',tidy=true')}, {plies:.0f} plies"
         yield from driving_actors(title, game, templates, count)
-        yield from driving_volunteers(title, game, templates, count)
+        yield from driving_contributors(title, game, templates, count)
         yield from remembering(title, game, templates, count)
     yield from sending(effort)
 
@@ -78,7 +88,7 @@ class Sleeper:
     def __init__(self) -> None:
         game = load("tic-tac-toe")
         config = load_config(
-            None, ["search.simulations=8", f"self_play.parallel_games={GAMES_PER_CHUNK}"]
+            None, ["search.simulations=8", f"self_play.parallel_games={GAMES_PER_ITEM}"]
         )
         self.self_play = SelfPlay(game, SlowEvaluator(game), config.search, config.self_play)
         self.version = -1
@@ -86,30 +96,30 @@ class Sleeper:
     def load(self, version: int, weights: Weights) -> None:
         self.version = version
 
-    def play(self, call: Call) -> Chunk:
-        (chunk,) = self.stream(call)
-        return chunk
+    def play(self, item: WorkItem) -> GameBatch:
+        (batch,) = self.stream(item)
+        return batch
 
-    def stream(self, call: Call) -> Iterator[Chunk]:
+    def stream(self, item: WorkItem) -> Iterator[GameBatch]:
         before = replace(self.self_play.stats)
-        for records in self.self_play.stream(call.ids, seed=0):
-            yield Chunk(call, self.version, records, vars(self.self_play.stats.since(before)))
+        for records in self.self_play.stream(item.ids, seed=0):
+            yield GameBatch(item, self.version, records, vars(self.self_play.stats.since(before)))
 
 
 def growth(effort: Effort) -> Iterator[Measurement]:
     """Simulations and games per second by the number of actors."""
     alone = 0.0
     for actors in ACTORS[:1] if effort.is_quick else ACTORS:
-        executor = on_this_machine(Sleeper, calls(0, GAMES_PER_CHUNK), actors)
+        executor = on_this_machine(Sleeper, work_items(0, GAMES_PER_ITEM), actors)
         with closing(executor):
             executor.start(0, {})
             for _ in range(2 * actors):  # in time, as all began at once
-                next_chunk(executor)
+                next_batch(executor)
             games, simulations, began = 0, 0.0, WALL()
             while (seconds := WALL() - began) < (1.0 if effort.is_quick else WINDOW):
-                chunk = next_chunk(executor)
-                games += len(chunk.records)
-                simulations += chunk.stats["simulations"]
+                batch = next_batch(executor)
+                games += len(batch.records)
+                simulations += batch.stats["simulations"]
         title = f"{actors} actor{'s' if actors > 1 else ''}, {LATENCY * 1000:.0f} ms a batch"
         alone = alone or simulations / seconds
         note = f"{simulations / seconds / alone:.2f} times one actor"
@@ -131,13 +141,13 @@ class Repeater:
     def load(self, version: int, weights: Weights) -> None:
         pass
 
-    def play(self, call: Call) -> Chunk:
-        (chunk,) = self.stream(call)
-        return chunk
+    def play(self, item: WorkItem) -> GameBatch:
+        (batch,) = self.stream(item)
+        return batch
 
-    def stream(self, call: Call) -> Iterator[Chunk]:
-        copies = renumbered(self.templates, call.first_id, call.games)
-        yield Chunk(call, 0, copies, {"games": float(call.games)})
+    def stream(self, item: WorkItem) -> Iterator[GameBatch]:
+        copies = renumbered(self.templates, item.first_id, item.games)
+        yield GameBatch(item, 0, copies, {"games": float(item.games)})
 
 
 def driving_actors(
@@ -146,56 +156,56 @@ def driving_actors(
     """CPU seconds of the learner's process per 1000 games that arrive by way of Ray: everything but
     learning itself."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(game, Path(folder))
+        state = make_state(game, Path(folder))
         make_worker = functools.partial(Repeater, templates)
-        executor = on_this_machine(make_worker, calls(0, GAMES_PER_CHUNK), 2)
+        executor = on_this_machine(make_worker, work_items(0, GAMES_PER_ITEM), 2)
         with closing(executor):
-            executor.start(0, trainer.players)
-            yield from arriving(f"{title}, by Ray", trainer, executor, count)
+            executor.start(0, state.published)
+            yield from arriving(f"{title}, by Ray", state, executor, count)
 
 
-def driving_volunteers(
+def driving_contributors(
     title: str, game: Game, templates: list[GameRecord], count: int
 ) -> Iterator[Measurement]:
     """The same by way of a folder; games are checked before they count."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(game, Path(folder))
-        volunteers = Volunteers(
-            game, trainer.config, Share(f"{folder}/share"), trainer.run.identify()
-        )
-        volunteers.start(0, trainer.players)
+        state = make_state(game, Path(folder))
+        shared = SharedFolder(f"{folder}/share")
+        contributors = SharedFolderExecutor(game, state.config, shared, state.run.identify())
+        contributors.start(0, state.published)
         files = itertools.count()
 
         def hand_in(games: int) -> None:
             for _ in range(games // GAMES_PER_FILE):
                 file = next(files)
-                first = FIRST_VOLUNTEERED + file * GAMES_PER_FILE
+                first = FIRST_CONTRIBUTED + file * GAMES_PER_FILE
                 copies = renumbered(templates, first, GAMES_PER_FILE)
-                facts = {"run": trainer.run.identify()}
-                volunteers.share.hand_in(f"ab-{file:06d}.npz", copies, facts)
+                facts = {"run": state.run.identify()}
+                shared.upload(f"ab-{file:06d}.npz", copies, facts)
 
-        yield from arriving(f"{title}, by a folder", trainer, volunteers, count, hand_in)
+        yield from arriving(f"{title}, by a folder", state, contributors, count, hand_in)
 
 
 def arriving(
     title: str,
-    trainer: Trainer,
+    state: TrainingState,
     executor: Executor,
     count: int,
     hand_in: Callable[[int], None] = lambda games: None,
 ) -> Iterator[Measurement]:
     """Take `count` games as a run does, after a few that fill caches."""
     phases = Phases()
-    collect = phases.timed("to receive them", executor.collect)
-    trainer.store.append = phases.timed("to write them", trainer.store.append)
-    trainer.replay.add = phases.timed("for the window", trainer.replay.add)
+    executor.collect = phases.timed("to receive them", executor.collect)
+    state.store.append = phases.timed("to write them", state.store.append)
+    state.replay.add = phases.timed("for the window", state.replay.add)
+    source = GameSource(state, executor, Interrupt())
     hand_in(GAMES_PER_FILE)
-    take(trainer, collect, GAMES_PER_FILE)
+    take(state, source, GAMES_PER_FILE)
     hand_in(count)
     phases.seconds.clear()
-    before, began = trainer.replay.games, CPU()
-    take(trainer, collect, count)
-    seconds, games = CPU() - began, trainer.replay.games - before
+    before, began = state.replay.games, CPU()
+    take(state, source, count)
+    seconds, games = CPU() - began, state.replay.games - before
     yield Measurement(
         f"{title}: CPU", 1000 * seconds / games, "s/1000 games", note=f"{games / seconds:,.0f}/s"
     )
@@ -203,14 +213,17 @@ def arriving(
         yield Measurement(f"{title}: {phase}", 1000 * spent / games, "s/1000 games")
 
 
-def take(trainer: Trainer, collect: Callable[[bool], Chunk | None], count: int) -> None:
-    wanted = trainer.replay.games + count
-    while trainer.replay.games < wanted:
-        trainer.collect(collect)
+def take(state: TrainingState, source: GameSource, count: int) -> None:
+    """Take at least this many games from a source."""
+    wanted = state.replay.games + count
+    for games in source:
+        state.add(games)
+        if state.replay.games >= wanted:
+            return
 
 
-def make_trainer(game: Game, folder: Path) -> Trainer:
-    """A run that never has enough games to learn."""
+def make_state(game: Game, folder: Path) -> TrainingState:
+    """Make the state of a run that never has enough games to learn."""
     config: Config = load_config(
         None,
         [
@@ -224,9 +237,7 @@ def make_trainer(game: Game, folder: Path) -> Trainer:
     )
     run = RunDirectory(folder / "run")
     run.create(config)
-    trainer = Trainer(game, config, run)
-    trainer.start(Reporter([]))
-    return trainer
+    return TrainingState(game, config, run)
 
 
 def remembering(
@@ -261,18 +272,18 @@ class Listener:
         self.weights = {name: array.copy() for name, array in weights.items()}
         self.version = version
 
-    def play(self, call: Call) -> Chunk:
+    def play(self, item: WorkItem) -> GameBatch:
         raise NotImplementedError("it plays nothing")
 
-    def stream(self, call: Call) -> Iterator[Chunk]:
+    def stream(self, item: WorkItem) -> Iterator[GameBatch]:
         while True:
             time.sleep(0.01)
-            yield Chunk(call, self.version, [])
+            yield GameBatch(item, self.version, [])
 
 
 def sending(effort: Effort) -> Iterator[Measurement]:
     """Time from publishing weights until the last of several actors has them."""
-    executor = on_this_machine(Listener, calls(0, 1), LISTENERS)
+    executor = on_this_machine(Listener, work_items(0, 1), LISTENERS)
     with closing(executor):
         executor.start(0, {})
         version = 0
@@ -285,9 +296,9 @@ def sending(effort: Effort) -> Iterator[Measurement]:
                 executor.publish(version, weights)
                 have: set[str] = set()
                 while len(have) < LISTENERS:
-                    chunk = next_chunk(executor)
-                    if chunk.version == version:
-                        have.add(chunk.worker)
+                    batch = next_batch(executor)
+                    if batch.version == version:
+                        have.add(batch.worker)
                 found.append(WALL() - began)
             yield Measurement(
                 f"weights of {megabytes} MB to {LISTENERS} actors",
@@ -301,15 +312,15 @@ def sending(effort: Effort) -> Iterator[Measurement]:
 
 
 def on_this_machine(
-    make_worker: Callable[[], Sleeper | Repeater | Listener], work: Iterator[Call], actors: int
+    make_worker: Callable[[], Sleeper | Repeater | Listener], work: Iterator[WorkItem], actors: int
 ) -> RayExecutor:
     return RayExecutor(make_worker, work, workers=actors, address="local", gpus=False)
 
 
-def next_chunk(executor: Executor) -> Chunk:
-    while (chunk := executor.collect(True)) is None:
+def next_batch(executor: Executor) -> GameBatch:
+    while (batch := executor.collect(True)) is None:
         pass
-    return chunk
+    return batch
 
 
 def random_game(game: Game, seed: int, entries: int) -> GameRecord:

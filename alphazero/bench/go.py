@@ -9,10 +9,10 @@ from alphazero.bench.measure import WALL, Effort, Measurement, rate, rates
 from alphazero.bench.peers import MissingPeer, open_spiel_games
 from alphazero.bench.search import SEARCHES, SIMULATIONS, TREES, searching
 from alphazero.config import SearchConfig
-from alphazero.cores import cores
 from alphazero.game import Game, load
 from alphazero.network.evaluator import UniformEvaluator
 from alphazero.search.search import Search
+from alphazero.selfplay.play import cores
 
 SIZES = (19, 9)
 BATCH = 8  # random games per call

@@ -73,20 +73,21 @@ def selfplay(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> int:
     """Print records or a saved game as text; returns the exit code. Raises UserError."""
     from alphazero.data.record import read_shard
+    from alphazero.data.record_text import write_text
     from alphazero.formats.game_file import saved_text
-    from alphazero.game import load
+    from alphazero.game import load_recorded
 
     path = Path(options.path).expanduser()
     if path.suffix in (".txt", ".sgf", ".pgn", ".fen"):
         print(saved_text(path, options.game))
         return 0
-    game = load(options.game) if options.game else None
     shards = sorted(path.rglob("shard-*.npz")) if path.is_dir() else [path]
     shown = 0
     for shard in shards:
         for record in read_shard(shard):
             if options.game_id in (None, record.game_id):
-                print(record.to_text(game, top=options.top))
+                game = load_recorded(record.game, options.game)
+                print(write_text(record, game, top=options.top))
                 shown += 1
     if not shown:
         which = "games" if options.game_id is None else f"game {options.game_id}"

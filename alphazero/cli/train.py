@@ -138,9 +138,11 @@ def train(options: argparse.Namespace) -> int:
     if options.dry_run:
         from alphazero.config import to_toml
         from alphazero.game import load
-        from alphazero.run.loop import check_fits
+        from alphazero.run.loop import check_run
 
-        check_fits(config, load(config.game))
+        _, warnings = check_run(config, load(config.game), directory, fresh=options.fresh)
+        for warning in warnings:
+            report(f"warning: {warning}")
         print(to_toml(config), end="")
         return 0
     from alphazero.run.loop import train as train_until_done
@@ -150,7 +152,7 @@ def train(options: argparse.Namespace) -> int:
     )
     directory = nearby(summary.directory)
     if not summary.finished:
-        print(f"stopped; the same command, or train --resume {directory}, goes on")
+        print(f"stopped; resume with the same command, or train --resume {directory}")
         return 0  # as a scheduler that asked for it wants to see
     if summary.proof is not None:
         proof = summary.proof
@@ -174,7 +176,7 @@ def pretrain(options: argparse.Namespace) -> int:
     )
     directory = nearby(summary.directory)
     if not summary.finished:
-        print(f"stopped; the same command with --run-dir {directory} goes on")
+        print(f"stopped; resume with the same command and --run-dir {directory}")
         return 0
     for name, value in summary.validation.items():
         print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
@@ -185,20 +187,20 @@ def pretrain(options: argparse.Namespace) -> int:
 
 
 def join(options: argparse.Namespace) -> int:
-    """Play for a run by way of its share; returns the exit code. Raises UserError."""
-    from alphazero.run.contribute import Volunteer
+    """Play for a run by way of its shared folder; returns the exit code. Raises UserError."""
+    from alphazero.run.contribute import Contributor
 
-    volunteer = Volunteer(
+    contributor = Contributor(
         options.share,
         game=options.game,
         device=options.device,
         workers=options.workers,
         say=report,
     )
-    joined = volunteer.play(options.games)
+    result = contributor.play(options.games)
     print(
-        f"{joined.ended}: {joined.games:,} games, {joined.handed_in:,} handed in,"
-        f" {joined.accepted:,} accepted so far"
+        f"{result.ended}: {result.games:,} games, {result.uploaded:,} uploaded,"
+        f" {result.accepted:,} accepted so far"
     )
     return 0  # as a scheduler that asked it to stop wants to see
 

@@ -1,1 +1,1 @@
-"""Finished games: records, their store on disk, and the replay window that batches come from."""
+"""Finished games: records, their store on disk, and the replay window that yields batches."""

@@ -1,10 +1,13 @@
-"""Finished games: the unit that self-play makes, disks keep and training reads.
+"""Game records: the moves of a finished game and the results of its searches.
 
-A `GameRecord` holds moves and what the searches found, nothing that a network's input depends on.
-`write_shard` puts many records into one file; `alphazero.data.store` keeps the files of a run.
-Letters in shapes: N plies, M policy entries.
+A `GameRecord` holds nothing that depends on a network's input format, so an encoder can change
+without invalidating old games. `write_shard` puts many records into one file;
+`alphazero.data.store` keeps the files of a run. A record names its game but never loads it: a spec
+may be the path of a Python file, and only a path that the user gave may be executed.
 
-The policy targets are sparse rows, one after the other; a ply whose row is empty has none:
+Shapes: N plies, M policy entries.
+
+The policy targets are sparse rows, one after the other; an empty row means no policy target:
 
     policy_offsets   0     2  2        5        row i is [offsets[i] : offsets[i + 1]]
     policy_actions   3  5     0  3  6
@@ -14,21 +17,20 @@ The policy targets are sparse rows, one after the other; a ply whose row is empt
 import io
 import json
 import operator
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
-
-if TYPE_CHECKING:  # a record is data; only its text needs the rules
-    from alphazero.game import Game
+from alphazero.game import Game
 
 LARGEST = {"game_id": 2**63 - 1, "seed": 2**64 - 1, "version": 2**63 - 1}
 SUM_TOLERANCE = 1e-3  # of a policy row, which was summed in float32
@@ -44,10 +46,10 @@ ARRAYS = {
 
 @dataclass(frozen=True, eq=False)
 class GameRecord:
-    """One finished game. Raises ValueError when its numbers make no sense together; whether its
-    moves follow the rules is checked where they are played."""
+    """One finished game. Raises ValueError for inconsistent numbers; the moves are checked against
+    the rules where they are played (`alphazero.data.replay.play_moves`)."""
 
-    game: str  # what `alphazero.game.load` takes
+    game: str  # the game's spec, for comparison only: a path in it is never executed
     game_id: int  # unique in a run: a second record with the same id is a copy
     seed: int
     version: int  # of the weights that played
@@ -58,8 +60,8 @@ class GameRecord:
     policy_actions: np.ndarray  # uint16 [M]
     policy_weights: np.ndarray  # float32 [M]
     result: float  # for the FIRST player, in [-1, 1]
-    info: dict[str, Any] = field(default_factory=dict)  # settings of its making; JSON values
-    # float32 [N], what the plies count in training; given as none at all, each counts 1
+    info: dict[str, Any] = field(default_factory=dict)  # how it was played; JSON values
+    # float32 [N], weight of each ply in the losses; empty means all ones
     sample_weights: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
     def __post_init__(self) -> None:
@@ -88,37 +90,30 @@ class GameRecord:
 
     @property
     def searched(self) -> np.ndarray:
-        """bool [N]: the plies that were searched, whose positions one can learn from."""
+        """Mask of the searched plies, bool [N]: the ones that yield training positions."""
         return np.isfinite(self.root_values) | (np.diff(self.policy_offsets) > 0)
 
     @property
     def positions(self) -> int:
-        """How many positions one can learn from."""
+        """Number of training positions."""
         return int(np.count_nonzero(self.searched))
 
     def policy(self, ply: int) -> tuple[np.ndarray, np.ndarray]:
-        """Actions and weights of one ply's policy target; empty if it has none."""
+        """Return (actions, weights) of one ply's policy target; both empty without one."""
         row = slice(self.policy_offsets[ply], self.policy_offsets[ply + 1])
         return self.policy_actions[row], self.policy_weights[row]
 
-    def to_text(self, game: "Game | None" = None, top: int | None = None) -> str:
-        """The record as a score sheet that `from_text` reads back exactly; with `top`, an abridged
-        one for people that shows so many policy entries per ply. Raises UserError when a move is
-        illegal: the rules are not those it was played by."""
-        from alphazero.data import record_text as scoresheet
 
-        return scoresheet.write_text(self, game, top)
-
-    @staticmethod
-    def from_text(text: str, game: "Game | None" = None) -> "GameRecord":
-        """Read what `to_text` wrote. Raises UserError naming the line that cannot be read."""
-        from alphazero.data import record_text as scoresheet
-
-        return scoresheet.read_text(text, game)
+def same_game(spec: str, other: str) -> bool:
+    """Return whether two specs name one game; its file may lie in different folders."""
+    return re.split(r"[/\\]", spec)[-1] == re.split(r"[/\\]", other)[-1]
 
 
-def start_states(start: bytes | None, game: "Game") -> np.ndarray:
-    """The state before a record's first move, as an array [1] of the game's dtype."""
+def start_states(start: bytes | None, game: Game) -> np.ndarray:
+    """Return the state before a record's first move, as an array [1] of the game's dtype.
+
+    Raises UserError when the stored state has another size than the game's.
+    """
     states = game.empty_states(1)
     if start is None:
         game.start_batch(states)
@@ -133,7 +128,7 @@ def start_states(start: bytes | None, game: "Game") -> np.ndarray:
 
 
 def as_array(name: str, values: Any, dtype: Any) -> np.ndarray:
-    """A read-only copy in the record's dtype. Raises ValueError where that changes a number."""
+    """Return a read-only copy in the record's dtype. Raises ValueError if a number would change."""
     given = np.asarray(values)
     array = given.astype(dtype)
     is_exact = array.dtype == given.dtype or array.dtype.kind == "f"
@@ -144,7 +139,7 @@ def as_array(name: str, values: Any, dtype: Any) -> np.ndarray:
 
 
 def find_problem(record: GameRecord) -> str:
-    """What is wrong with a record's numbers, or an empty text."""
+    """Return the first inconsistency of a record's numbers, or an empty text."""
     moves, offsets, weights = record.moves, record.policy_offsets, record.policy_weights
     values = record.root_values[~np.isnan(record.root_values)]
     entries = len(record.policy_actions)
@@ -161,7 +156,7 @@ def find_problem(record: GameRecord) -> str:
     if len(record.sample_weights) != len(moves):
         return f"{len(record.sample_weights)} sample weights for {len(moves)} moves"
     if not (np.isfinite(record.sample_weights) & (record.sample_weights >= 0)).all():
-        return "a sample weight is negative or no number"
+        return "a sample weight is negative or not a number"
     if (np.abs(values) > 1 + 1e-4).any():
         return f"root value {values[np.argmax(np.abs(values))]} is not between -1 and 1"
     if len(offsets) != len(moves) + 1:
@@ -172,9 +167,9 @@ def find_problem(record: GameRecord) -> str:
         )
     lengths = offsets[1:] - offsets[:-1]
     if (lengths < 0).any():
-        return "policy offsets fall"
+        return "policy offsets decrease"
     if not (weights >= 0).all():  # also false for NaN
-        return "a policy weight is negative or no number"
+        return "a policy weight is negative or not a number"
     rows = np.arange(len(moves)).repeat(lengths)
     sums = np.bincount(rows, weights, minlength=len(moves))
     wrong = (np.abs(sums - 1) > SUM_TOLERANCE) & (lengths > 0)
@@ -190,8 +185,8 @@ def find_problem(record: GameRecord) -> str:
 def sparse_policies(
     rows: Sequence[tuple[Any, Any] | None],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(policy_offsets, policy_actions, policy_weights) of one (actions, weights) per ply, or None
-    for a ply without a policy target. Entries of weight 0 are left out."""
+    """Return (policy_offsets, policy_actions, policy_weights) from one (actions, weights) per ply,
+    None for a ply without a policy target. Entries of weight 0 are left out."""
     lengths, actions, weights = [0], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for row in rows:
         kept = np.empty(0, np.float32) if row is None else np.asarray(row[1], np.float32)
@@ -209,11 +204,11 @@ ADDED = {"sample_weights": 2}  # arrays that files of older versions lack
 
 
 class DamagedShard(UserError):
-    """The bytes of a shard are not those that were written."""
+    """A shard whose bytes are not the ones that were written."""
 
 
 def write_shard(path: Path | str, records: Sequence[GameRecord]) -> None:
-    """Write records into one file: wholly or, when that fails, not at all.
+    """Write records into one file, atomically.
 
     Raises UserError when the disk is full or the folder cannot be written.
     """
@@ -221,9 +216,9 @@ def write_shard(path: Path | str, records: Sequence[GameRecord]) -> None:
 
 
 def read_shard(path: Path | str) -> list[GameRecord]:
-    """All records of a file, every byte of them checked.
+    """Read all records of a file, verifying every checksum.
 
-    Raises UserError when the file cannot be read, is damaged or of a newer format.
+    Raises UserError when the file cannot be read, is damaged or has a newer format.
     """
     try:
         content = Path(path).read_bytes()
@@ -233,7 +228,7 @@ def read_shard(path: Path | str) -> list[GameRecord]:
 
 
 def pack_shard(records: Sequence[GameRecord], extra: Mapping[str, Any] | None = None) -> bytes:
-    """Records as one compressed .npz file; `extra` is anything about them that JSON can hold."""
+    """Pack records into one compressed .npz file; `extra` is JSON-serialisable metadata."""
     columns = {
         name: np.concatenate([np.empty(0, dtype), *(getattr(record, name) for record in records)])
         for name, dtype in ARRAYS.items()
@@ -255,9 +250,9 @@ def pack_shard(records: Sequence[GameRecord], extra: Mapping[str, Any] | None = 
 
 
 def unpack_shard(content: bytes, name: str) -> tuple[list[GameRecord], dict[str, Any]]:
-    """The records of a shard and what else was said of them; `name` is for messages.
+    """Unpack a shard into (records, extra); `name` appears in messages.
 
-    Raises UserError when it is damaged or of a newer format.
+    Raises DamagedShard when it is damaged and UserError when it has a newer format.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -274,24 +269,24 @@ def unpack_shard(content: bytes, name: str) -> tuple[list[GameRecord], dict[str,
     )
 
 
-# What zipfile, zlib and numpy raise when they meet bytes that nobody wrote.
+# Raised by zipfile, zlib and numpy on corrupt bytes.
 DAMAGE = (ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, OverflowError,
           zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 
 
 def read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """What a shard says of itself. Raises ValueError when it is something else."""
+    """Read the header of a shard. Raises ValueError when the file is not a shard."""
     header = json.loads(read_member(archive, "header").tobytes())
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"this is no file of {FORMAT}")
+        raise ValueError(f"not a file of {FORMAT}")
     return header
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array of a shard."""
+    """Read one array of a shard, verifying its checksum."""
     member = archive.getinfo(f"{name}.npy")
     if member.compress_type != zipfile.ZIP_DEFLATED:
-        raise ValueError(f"{name} is not compressed as it was")
+        raise ValueError(f"{name} is not compressed")
     # Read whole, which checks the CRC before numpy looks at anything.
     return np.lib.format.read_array(io.BytesIO(archive.read(member)), allow_pickle=False)
 
@@ -311,5 +306,5 @@ def split_games(header: dict[str, Any], columns: dict[str, np.ndarray]) -> list[
         start = None if game["start"] is None else bytes.fromhex(game["start"])
         records.append(GameRecord(**{**game, **arrays, "start": start}))
     if len(records) != header["records"] or any(at[n] != len(columns[n]) for n in names):
-        raise ValueError("its header counts other games than it holds")
+        raise ValueError("the header disagrees with the arrays about the number of games")
     return records

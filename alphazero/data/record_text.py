@@ -1,4 +1,4 @@
-"""The text form of a game record: a score sheet that people read and that reads back exactly.
+"""Score sheets: the readable text form of a game record, which parses back to the same record.
 
 game tic-tac-toe
 id 7
@@ -10,7 +10,8 @@ result 1.0
 1 b2 0.25 b2:0.75 a1:0.25
 2 a2 - ...
 
-A value is followed by what the ply counts in training, as in 0.25*3.5, unless that is 1.
+A value is followed by the ply's weight in training, as in 0.25*3.5, unless that is 1.
+The game is always the caller's: the spec in a record may be a path, which is never executed.
 """
 
 import contextlib
@@ -20,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from alphazero.data.record import GameRecord, sparse_policies, start_states
+from alphazero.data.record import GameRecord, same_game, sparse_policies, start_states
 from alphazero.errors import UserError
-from alphazero.game import Game, Position, load_recorded
+from alphazero.game import Game, Position
 
-HEADER = {  # name -> field of a record, and how it is read
+HEADER = {  # name -> field of a record, and its parser
     "game": ("game", str),
     "id": ("game_id", int),
     "seed": ("seed", int),
@@ -36,12 +37,12 @@ HEADER = {  # name -> field of a record, and how it is read
 CUT = "..."
 
 
-def write_text(record: GameRecord, game: Game | None = None, top: int | None = None) -> str:
-    """A record as text, with the final board; `top` abridges every policy to its largest entries.
+def write_text(record: GameRecord, game: Game, top: int | None = None) -> str:
+    """Write a record as a score sheet with the final board; `top` keeps only so many of the largest
+    policy entries per ply, and such a sheet cannot be parsed back.
 
-    Raises UserError when a move is illegal: the rules are not those it was played by.
+    Raises UserError when a move is illegal by the game's rules.
     """
-    game = load_recorded(record.game) if game is None else game
     lines = [f"game {record.game}", f"id {record.game_id}", f"seed {record.seed}"]
     lines += [f"version {record.version}", f"result {record.result}"]
     if record.start is not None:
@@ -70,8 +71,8 @@ def write_text(record: GameRecord, game: Game | None = None, top: int | None = N
     return "\n".join(lines) + "\n"
 
 
-def read_text(text: str, game: Game | None = None) -> GameRecord:
-    """The record that `write_text` wrote. Raises UserError naming the line that cannot be read."""
+def read_text(text: str, game: Game) -> GameRecord:
+    """Parse a score sheet of `write_text`. Raises UserError naming the first bad line."""
     values: dict[str, Any] = {"start": None, "info": {}}
     moves = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -83,13 +84,14 @@ def read_text(text: str, game: Game | None = None) -> GameRecord:
         name, _, value = line.partition(" ")
         with naming_line(number):
             if name not in HEADER:
-                raise ValueError(f"{name!r} is none of {', '.join(HEADER)}")
+                raise ValueError(f"unknown field {name!r}, expected one of {', '.join(HEADER)}")
             field, read = HEADER[name]
             values[field] = read(value)
     missing = [name for name, (field, _) in HEADER.items() if field not in values]
     if missing:
         raise UserError(f"the record lacks {', '.join(missing)}")
-    game = load_recorded(values["game"]) if game is None else game
+    if not same_game(values["game"], game.spec):
+        raise UserError(f"the record is a game of {values['game']}, not of {game.spec}")
     try:
         position = Position(game, start_states(values["start"], game)[0])
         return GameRecord(**values, **read_moves(moves, position))
@@ -98,7 +100,7 @@ def read_text(text: str, game: Game | None = None) -> GameRecord:
 
 
 def read_moves(lines: list[tuple[int, list[str]]], position: Position) -> dict[str, Any]:
-    """The arrays of a record from the words of its numbered lines, played from `position` on."""
+    """Parse the numbered lines of a score sheet into a record's arrays, playing from `position`."""
     root_values, sample_weights = [], []
     rows = []
     for ply, (number, words) in enumerate(lines, 1):
@@ -127,7 +129,7 @@ def read_moves(lines: list[tuple[int, list[str]]], position: Position) -> dict[s
 
 @contextlib.contextmanager
 def naming_line(number: int) -> Iterator[None]:
-    """Turn what is wrong with a line's text into a UserError that names the line."""
+    """Turn a ValueError about a line's text into a UserError that names the line."""
     try:
         yield
     except ValueError as error:

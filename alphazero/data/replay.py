@@ -1,22 +1,21 @@
-"""The replay window: the newest games, ready to be sampled as training batches.
+"""The replay window: the newest games, from which training batches are sampled.
 
-A record's moves are played once, when it is added; the window then holds state records and sparse
-policy targets, and the game's kernels make planes and legal masks of the positions that are drawn.
-How far the window reaches back is a function of the records added so far and of nothing else, so a
-checkpoint stores only how many they were.
+A record's moves are replayed once, when it is added. The window then holds states and sparse policy
+targets; the game's kernels compute planes and legal masks of the sampled positions only. The size
+of the window is a function of the records added so far alone, so a checkpoint stores only their
+number.
 
-Letters in shapes: B samples, A actions, C x H x W planes, K earlier positions, N plies.
+Shapes: B samples, A actions, C x H x W planes, K earlier positions, N plies.
 """
 
 import math
-import re
 from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from alphazero.config import ReplayConfig
-from alphazero.data.record import GameRecord, start_states
+from alphazero.data.record import GameRecord, same_game, start_states
 from alphazero.data.replay_kernels import (
     compile_referee,
     compile_target,
@@ -31,23 +30,23 @@ from alphazero.network.encoder import Encoder
 
 
 class Batch(NamedTuple):
-    """Training samples; every target is seen by the player to move."""
+    """Training samples; every target is from the view of the player to move."""
 
     planes: np.ndarray  # [B, C, H, W], of the encoder's dtype
-    policy: np.ndarray  # float32 [B, A]; a row of zeros is no policy target
+    policy: np.ndarray  # float32 [B, A]; a row of zeros: no policy target
     policy_mask: np.ndarray  # float32 [B]: 1 where there is a policy target, else 0
     legal: np.ndarray  # uint8 [B, A]
     wdl: np.ndarray  # float32 [B, 3]: shares of win, draw and loss
     auxiliary: dict[str, np.ndarray]  # float32 [B, *shape], by the target's name
-    weight: np.ndarray  # float32 [B]: what the sample counts in the losses
+    weight: np.ndarray  # float32 [B]: weight of the sample in the losses
     globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
 
 
 class Replay:
-    """A window over the games added last, from which batches are drawn."""
+    """A sliding window over the newest games."""
 
     def __init__(self, game: Game, config: ReplayConfig, encoder: Encoder | None = None) -> None:
-        """`encoder` makes the inputs of batches, as the network's does; None: `Encoder.of` the
+        """`encoder` computes the inputs of batches, as the network's does; None: `Encoder.of` the
         game."""
         self.game = game
         self.encoder = encoder or Encoder.of(game)
@@ -55,7 +54,7 @@ class Replay:
         self.games = 0  # added so far
         self.positions = 0  # in these games, held-out ones too
         self.training_positions = 0  # in these games, held-out ones not counted
-        self._window: deque[Expanded] = deque()  # oldest game first
+        self._window: deque[PlayedGame] = deque()  # oldest game first
         self._positions_in_window = 0
         self._draws_in_window = 0.0
         self._splits = {False: Positions(game), True: Positions(game)}  # by held out or not
@@ -64,23 +63,23 @@ class Replay:
         self._targets = {item.name: compile_target(game, item) for item in game.auxiliary}
 
     def __len__(self) -> int:
-        """Training positions in the window."""
+        """Number of training positions in the window."""
         return len(self._splits[False])
 
     @property
     def holdout_positions(self) -> int:
-        """Positions in the window that are kept for validation."""
+        """Number of positions in the window held out for validation."""
         return len(self._splits[True])
 
     @property
     def is_ready(self) -> bool:
-        """Whether enough was played for learning to start."""
+        """Whether there are enough positions for learning to start."""
         return self.positions >= self.config.min_positions and len(self) > 0
 
     def add(self, record: GameRecord) -> None:
-        """Add the next game, and let go of the oldest ones that fall out of the window.
+        """Add the next game and drop the oldest ones that fall out of the window.
 
-        Raises UserError when the record does not fit the game and its rules.
+        Raises UserError when the record does not follow the game's rules.
         """
         added = self._append(record)
         self.games += 1
@@ -91,7 +90,7 @@ class Replay:
             self._drop_oldest()
 
     def state(self) -> dict[str, int]:
-        """What `restore` needs to make this window again from the games on disk."""
+        """Return the counters from which `restore` rebuilds this window out of the store."""
         return {
             "games": self.games,
             "positions": self.positions,
@@ -101,7 +100,7 @@ class Replay:
     def restore(self, state: dict[str, int], store: Store) -> None:
         """Fill an empty window as it was when `state` was taken, reading only the games it held.
 
-        Raises UserError when the store lacks games.
+        Raises UserError when games are missing in the store.
         """
         assert self.games == 0, "only an empty window can be restored"
         self.games = state["games"]
@@ -112,7 +111,7 @@ class Replay:
                 f"the checkpoint has seen {self.games} games, "
                 f"but {store.directory} holds only {len(store)}"
             )
-        # The window only ever moves forward, so the newest games that fill it are what it held.
+        # The window only moves forward, so it held the newest games that fill it.
         counts = store.positions[: self.games]
         first, missing = self.games, window_size(self.config, self.positions)
         while first > 0 and missing > 0:
@@ -130,9 +129,10 @@ class Replay:
         q_ratio: float = 0.0,
         holdout: bool = False,
     ) -> Batch:
-        """A batch of positions drawn uniformly, with replacement, each in a random symmetry.
+        """Sample a batch uniformly, with replacement, each position in a random symmetry.
 
-        `q_ratio` is the share of the search's own value in the value target.
+        `q_ratio` is the share of the search's root value in the value target; `holdout`
+        samples the held-out games instead.
         """
         game, positions = self.game, self._splits[holdout]
         assert len(positions) > 0, "the window holds no positions to sample"
@@ -167,7 +167,7 @@ class Replay:
         )
 
     def _value_targets(self, rows: np.ndarray, q_ratio: float) -> np.ndarray:
-        """The result as win, draw and loss [B, 3], mixed with the search's value.
+        """Return the results as win, draw and loss [B, 3], mixed with the search's values.
 
         A search's value v says that win - loss = v, but not how likely a draw is. Here a decided
         game (v = 1 or -1) has none, an even one (v = 0) the share of draws among the window's
@@ -181,13 +181,14 @@ class Replay:
             targets += share[:, None] * (searched - targets)
         return targets
 
-    def _append(self, record: GameRecord) -> "Expanded":
-        expanded = expand(self.game, record, is_held_out(record.game_id, self.config.holdout))
-        self._splits[expanded.held_out].append(expanded)
-        self._positions_in_window += expanded.positions
-        self._draws_in_window += expanded.draw
-        self._window.append(expanded.without_arrays())
-        return expanded
+    def _append(self, record: GameRecord) -> "PlayedGame":
+        held_out = is_held_out(record.game_id, self.config.holdout)
+        played = replay_record(self.game, record, held_out)
+        self._splits[held_out].append(played)
+        self._positions_in_window += played.positions
+        self._draws_in_window += played.draw
+        self._window.append(played.without_arrays())
+        return played
 
     def _drop_oldest(self) -> None:
         oldest = self._window.popleft()
@@ -197,10 +198,9 @@ class Replay:
 
 
 def window_size(config: ReplayConfig, positions: int) -> int:
-    """How many positions the window holds after so many were played.
+    """Return the size of the window, in positions, after this many were played.
 
-    KataGo's law: it grows by `window_expand_per_position` per new position at first, then ever
-    more slowly.
+    KataGo's power law: it grows by `window_expand_per_position` at first, then more slowly.
     """
     start, exponent = config.window, config.window_taper_exponent
     grown = ((max(positions, start) / start) ** exponent - 1) / exponent
@@ -208,7 +208,7 @@ def window_size(config: ReplayConfig, positions: int) -> int:
 
 
 def is_held_out(game_id: int, share: float) -> bool:
-    """Whether a game is kept for validation: a coin thrown by its number, always the same way."""
+    """Return whether a game is held out for validation: a deterministic hash of its id."""
     x = (game_id + 0x9E3779B97F4A7C15) % 2**64  # Steele et al. 2014, "SplitMix"
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
@@ -216,13 +216,14 @@ def is_held_out(game_id: int, share: float) -> bool:
 
 
 def win_draw_loss(values: np.ndarray, draw_share: float) -> np.ndarray:
-    """Shares [B, 3] whose win - loss are values [B], with so many draws where a value is 0."""
+    """Return win, draw and loss [B, 3] with win - loss = values [B] and `draw_share` draws where a
+    value is 0."""
     draws = (1 - np.abs(values)) * np.float32(draw_share)
     return np.stack([(1 - draws + values) / 2, draws, (1 - draws - values) / 2], axis=1)
 
 
 def transform(arrays: np.ndarray, permutations: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Arrays [B, ...] with their last dimensions permuted, each by the symmetry chosen [B]."""
+    """Permute the last dimensions of arrays [B, ...], each by its symmetry chosen [B]."""
     flat = arrays.reshape(len(arrays), -1, permutations.shape[1])
     out = np.empty_like(flat)
     permute(flat, permutations, chosen, out)
@@ -235,7 +236,7 @@ ROW = np.dtype(
     [
         ("value", np.float32),  # result for the player to move
         ("root_value", np.float32),  # the search's, for the player to move; may be NaN
-        ("weight", np.float32),  # what it counts in the losses
+        ("weight", np.float32),  # weight in the losses
         ("policy_start", np.int64),  # number of the first policy entry
         ("policy_count", np.int32),
         ("key_count", np.int32),  # earlier positions
@@ -245,8 +246,8 @@ ROW = np.dtype(
 )
 
 
-class Expanded(NamedTuple):
-    """A record with its moves played."""
+class PlayedGame(NamedTuple):
+    """A record with its moves replayed: the arrays that enter the window."""
 
     held_out: bool
     draw: float  # 1 for a draw, 0 for a decided game
@@ -261,13 +262,13 @@ class Expanded(NamedTuple):
     def positions(self) -> int:
         return self.sizes[0]
 
-    def without_arrays(self) -> "Expanded":
-        """What is needed to drop the game again."""
+    def without_arrays(self) -> "PlayedGame":
+        """Return the sizes alone, which suffice to drop the game."""
         return self._replace(states=None, rows=None, policy=None, keys=None, final_state=None)
 
 
-def expand(game: Game, record: GameRecord, held_out: bool) -> Expanded:
-    """Play a record's moves. Raises UserError when they are not legal moves of this game."""
+def replay_record(game: Game, record: GameRecord, held_out: bool = False) -> PlayedGame:
+    """Replay a record's moves. Raises UserError when they are not legal in this game."""
     states, keys = play_moves(game, record)
     searched = record.searched
     plies = np.flatnonzero(searched)
@@ -280,7 +281,7 @@ def expand(game: Game, record: GameRecord, held_out: bool) -> Expanded:
     rows["policy_count"] = counts[searched]
     rows["key_count"] = rows["key_end"] = plies if game.uses_keys else 0
     kept_keys = keys[:-1] if game.uses_keys else keys[:0]
-    return Expanded(
+    return PlayedGame(
         held_out=held_out,
         draw=1 - abs(record.result),
         sizes=(len(plies), len(record.policy_actions), len(kept_keys)),
@@ -293,10 +294,11 @@ def expand(game: Game, record: GameRecord, held_out: bool) -> Expanded:
 
 
 def play_moves(game: Game, record: GameRecord) -> tuple[np.ndarray, np.ndarray]:
-    """The states [N + 1] of a record and their keys, with every move and the result checked."""
+    """Return the states [N + 1] of a record and their keys uint64 [N + 1], checking every move and
+    the result. Raises UserError when the record does not follow the game's rules."""
     problem = f"game {record.game_id} does not follow the rules of {game.spec}"
     if not same_game(record.game, game.spec):
-        raise UserError(f"{problem}: it is a game of {record.game}")
+        raise UserError(f"{problem}: the record is of {record.game}")
     actions = np.concatenate([record.moves, record.policy_actions])
     if np.any(actions >= game.num_actions):
         raise UserError(f"{problem}: action {actions.max()} is not below {game.num_actions}")
@@ -313,13 +315,8 @@ def play_moves(game: Game, record: GameRecord) -> tuple[np.ndarray, np.ndarray]:
     return states, keys
 
 
-def same_game(spec: str, other: str) -> bool:
-    """Whether two specs name one game; its file may lie in another folder on each machine."""
-    return re.split(r"[/\\]", spec)[-1] == re.split(r"[/\\]", other)[-1]
-
-
 class Positions:
-    """The positions of one split, each with what its targets are made from."""
+    """The positions of one split (training or held out), with the data of their targets."""
 
     def __init__(self, game: Game) -> None:
         self.states = Column(game.state)
@@ -331,7 +328,7 @@ class Positions:
     def __len__(self) -> int:
         return len(self.rows.live)
 
-    def append(self, game: Expanded) -> None:
+    def append(self, game: PlayedGame) -> None:
         rows = game.rows.copy()
         rows["policy_start"] += self.policy_actions.end
         rows["key_end"] += self.keys.end
@@ -343,8 +340,8 @@ class Positions:
         self.keys.append(game.keys)
         self.finals.append(game.final_state)
 
-    def drop(self, game: Expanded) -> None:
-        """Forget the oldest game, which has these sizes."""
+    def drop(self, game: PlayedGame) -> None:
+        """Drop the oldest game, which has these sizes."""
         positions, entries, keys = game.sizes
         self.states.drop(positions)
         self.rows.drop(positions)
@@ -354,7 +351,7 @@ class Positions:
         self.finals.drop(1)
 
     def policies(self, rows: np.ndarray, inverse: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Dense policy targets [B, A] of some rows [B] in the symmetries chosen [B]."""
+        """Return dense policy targets [B, A] of rows [B] in the symmetries chosen [B]."""
         out = np.zeros((len(rows), inverse.shape[1]), np.float32)
         starts = rows["policy_start"] - self.policy_actions.begin
         actions, weights = self.policy_actions.live, self.policy_weights.live
@@ -363,19 +360,19 @@ class Positions:
         return out
 
     def earlier_keys(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keys of all earlier positions [B, K] of some rows, and how many they are [B]."""
+        """Return the keys of all earlier positions of some rows [B, K], and their counts [B]."""
         counts = rows["key_count"].copy()
         out = np.zeros((len(rows), max(1, counts.max())), np.uint64)
         gather_keys(self.keys.live, rows["key_end"] - self.keys.begin, counts, out)
         return out, counts
 
     def final_states(self, rows: np.ndarray) -> np.ndarray:
-        """The last states of the games that some rows are from."""
+        """Return the last states of the games that some rows belong to."""
         return self.finals.live[rows["game"] - self.finals.begin]
 
 
 class Column:
-    """An array that grows at its end and shrinks at its front; rows keep their numbers."""
+    """An array that grows at the end and shrinks at the front; rows keep their numbers."""
 
     def __init__(self, dtype: Any) -> None:
         self._array = np.zeros(0, dtype)
@@ -397,11 +394,11 @@ class Column:
 
     def drop(self, count: int) -> None:
         self.begin += count
-        assert self.begin <= self.end, "more rows dropped than there are"
+        assert self.begin <= self.end, "more rows dropped than exist"
 
     def _make_room(self, count: int) -> None:
-        """Move what is kept to the front of an array with half as much room again, which makes the
-        moves of a row few however long the window lives."""
+        """Move the live rows to the front of an array half as large again, so that a row is copied
+        a constant number of times, amortised."""
         kept = self.live
         array = np.zeros((len(kept) + count) * 3 // 2 + 1, self._array.dtype)
         array[: len(kept)] = kept

@@ -1,5 +1,7 @@
-"""Kernels that play recorded games again and put training batches together. Letters as in
-`alphazero.data.replay`; P points or actions of one row, M policy entries."""
+"""Kernels of the replay window: replay recorded moves, assemble training batches.
+
+Shapes as in `alphazero.data.replay`; P points or actions of one row, M policy entries.
+"""
 
 import functools
 from collections.abc import Callable
@@ -11,10 +13,10 @@ from alphazero.game.kernels import USES_KEYS, key, legal, outcome, play
 
 
 def referee(moves, states, keys, mask):
-    """Play moves [N] from states[0] for as long as the rules allow, filling states and keys
-    [N + 1]; mask [A] is scratch.
+    """Play moves [N] from states[0] as long as they are legal, filling states and keys [N + 1];
+    mask [A] is scratch.
 
-    Returns how many moves were made, and the outcome of the last position.
+    Returns (moves made, whether the last position is over, its value for the player to move).
     """
     for ply in range(moves.shape[0] + 1):
         state = states[ply]
@@ -34,7 +36,7 @@ def referee(moves, states, keys, mask):
 
 @functools.cache
 def compile_referee(game: Game) -> Callable[..., tuple[int, bool, float]]:
-    """The kernel `referee` of a game."""
+    """Compile the kernel `referee` for a game."""
     return game.bind(referee)
 
 
@@ -50,8 +52,8 @@ def permute(source, permutations, chosen, out):
 
 @kernel
 def scatter_policies(starts, counts, actions, weights, inverse, chosen, out):
-    """Make zeroed out [B, A] the sparse rows [starts[b] : starts[b] + counts[b]] of actions and
-    weights [M], every action where the inverse permutations [S, A] take it."""
+    """Scatter the sparse rows [starts[b] : starts[b] + counts[b]] of actions and weights [M] into
+    zeroed out [B, A], every action mapped by the inverse permutation [S, A] chosen[b]."""
     for b in range(starts.shape[0]):
         s = chosen[b]
         for i in range(starts[b], starts[b] + counts[b]):
@@ -60,21 +62,22 @@ def scatter_policies(starts, counts, actions, weights, inverse, chosen, out):
 
 @kernel
 def gather_keys(keys, ends, counts, out):
-    """Fill out [B, K] with the counts[b] keys before ends[b]."""
+    """Copy the counts[b] keys before ends[b] into out [B, K]."""
     for b in range(ends.shape[0]):
         for i in range(counts[b]):
             out[b, i] = keys[ends[b] - counts[b] + i]
 
 
-def target(state: Any, final_state: Any, out: Any) -> None: ...
+def target(state: Any, final_state: Any, out: Any) -> None:
+    """Stand for a game's auxiliary target; `bind` puts the game's own kernel here."""
 
 
 def target_batch(states, final_states, out):
-    """Fill float32 out [B, P] with an auxiliary target of states [B]."""
+    """Compute an auxiliary target of states [B] into float32 out [B, P]."""
     for b in range(states.shape[0]):
         target(states[b], final_states[b], out[b])
 
 
 def compile_target(game: Game, auxiliary: Auxiliary) -> Any:
-    """The kernel `target_batch` of one of a game's auxiliary targets."""
+    """Compile the kernel `target_batch` for one of a game's auxiliary targets."""
     return bind(target_batch, f"{game.name}_{auxiliary.name}", target=auxiliary.target)

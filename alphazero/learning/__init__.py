@@ -1,1 +1,1 @@
-"""Learning: the learner, several devices, averaged weights, checkpoints."""
+"""Learning: the learner, data parallelism, weight averaging, checkpoints."""

@@ -1,14 +1,14 @@
-"""Checkpoints: everything needed to go on exactly, in one directory that is whole or not there.
+"""Checkpoints: everything needed to continue a run exactly, in one directory, written atomically.
 
     step-00001234/
         meta.json             format version, step, counters, and the SHA-256 of the other files
-        state.pt              the learner's state and whatever else is handed in (torch.save)
+        state.pt              the state of the run (torch.save)
         weights.safetensors   the averaged network, to play with
         config.toml           the resolved settings
 
-A checkpoint is written under a temporary name, brought to the disk, then renamed; it is deleted by
-way of a temporary name too. So a process killed at any moment leaves whole checkpoints, and
-leftovers that the next `save` sweeps away. Reading one never runs code from it.
+A checkpoint is written under a temporary name, synced to disk, then renamed, and renamed again
+before it is deleted. So a process killed at any moment leaves whole checkpoints, and leftovers that
+the next `save` deletes. Reading one never runs code from it. `migrate` reads older formats.
 """
 
 import contextlib
@@ -36,24 +36,24 @@ from alphazero.network.weights import pack_weights
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 META, STATE, CONFIG = "meta.json", "state.pt", "config.toml"
-# A checkpoint that is being replaced by another of the same step is `.old` for a moment.
+# A checkpoint is `.old` while another one of the same step replaces it.
 NAME = re.compile(r"step-(\d{8,})(\.old)?")
 
 
 class Checkpoint(NamedTuple):
-    """What was saved."""
+    """A checkpoint in memory."""
 
     path: Path
     step: int
-    state: dict[str, Any]  # as handed to `save`; tensors are on the CPU
+    state: dict[str, Any]  # as given to `save`; tensors are on the CPU
     config: str  # the settings, TOML
     counters: dict[str, Any]
 
 
 class Damaged(Exception):
-    """A checkpoint is incomplete or its content is not what was written."""
+    """A checkpoint that is incomplete or whose checksums are wrong."""
 
 
 def save(
@@ -66,14 +66,12 @@ def save(
     config: str,
     counters: Mapping[str, Any] | None = None,
     keep: int = 3,
-    keep_every: int = 0,
 ) -> Path:
-    """Write a checkpoint and delete older ones; returns its path.
+    """Write a checkpoint, delete all but the last `keep`, and return its path.
 
-    `state` holds tensors, numbers, texts and None in dicts, lists and tuples; `counters` anything
-    JSON can hold. Kept are the last `keep` and, if `keep_every` is not 0, the first one in every
-    so many steps. Raises UserError when the disk is full or cannot be written: no checkpoint is
-    lost then.
+    `state` holds tensors, numbers, texts and None in dicts, lists and tuples; `counters` is
+    JSON-serialisable. Raises UserError when the disk is full or cannot be written; older
+    checkpoints are intact then.
     """
     reject_code(state, "state")
     written = io.BytesIO()
@@ -107,12 +105,12 @@ def save(
         with contextlib.suppress(OSError):
             sweep(directory)
         raise UserError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
-    prune(directory, keep, keep_every)
+    prune(directory, keep)
     return path
 
 
 def load(path: Path) -> Checkpoint:
-    """Read one checkpoint. Raises UserError when it is missing, damaged, or of a newer program."""
+    """Read one checkpoint. Raises UserError when it is missing, damaged or of a newer format."""
     if not path.is_dir():
         raise UserError(f"there is no checkpoint {path}")
     try:
@@ -122,9 +120,9 @@ def load(path: Path) -> Checkpoint:
 
 
 def latest(directory: Path) -> Path | None:
-    """The newest checkpoint that is whole; None if there is none.
+    """Return the newest undamaged checkpoint; None if there is none.
 
-    A damaged one is passed over, with a warning. Raises UserError for one of a newer program.
+    A damaged one is skipped with a warning. Raises UserError for a newer format.
     """
     for path in reversed(checkpoints(directory)):
         try:
@@ -136,31 +134,66 @@ def latest(directory: Path) -> Path | None:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """All checkpoints in a directory, whole or not, oldest first."""
+    """List the checkpoints in a directory, damaged ones too, oldest first."""
     paths = directory.iterdir() if directory.is_dir() else ()
     found = [path for path in paths if NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: (step_of(path), path.suffix == ""))
 
 
 def read(path: Path) -> Checkpoint:
+    """Read one checkpoint. Raises Damaged, or UserError for a newer format."""
     meta, files = check_files(path)
     try:
-        # weights_only: nothing but tensors and plain values is ever made from the file.
+        # weights_only: nothing but tensors and plain values is constructed from the file.
         state = torch.load(io.BytesIO(files[STATE]), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise Damaged(f"{STATE} cannot be read: {error}") from error
+    state = migrate(state, meta["version"])
     return Checkpoint(path, meta["step"], state, files[CONFIG].decode(), meta["counters"])
 
 
+def migrate(state: dict[str, Any], version: int) -> dict[str, Any]:
+    """Convert the state of an older format to the current one; the weights stay the same.
+
+    Format 1 had its own averages, and other names: players, pace and examined_at.
+    """
+    if version >= VERSION or "learner" not in state:
+        return state
+    learner = dict(state["learner"])
+    old, network, steps = learner["average"], learner["network"], learner["steps"]
+    if "average" in old:  # exponential; the initial weights count as the first update
+        averaged = {**network, **old["average"]}
+        learner["average"] = {"n_averaged": torch.tensor(steps + 1)}
+    elif "snapshots" in old:
+        snapshots = old["snapshots"]
+        means = {
+            name: torch.stack([snapshot[name] for snapshot in snapshots]).mean(0)
+            for name in (snapshots[0] if snapshots else ())
+        }
+        averaged = {**network, **means}
+        learner["average"] = {
+            "n_averaged": torch.tensor(steps),
+            "_extra_state": {"snapshots": snapshots},
+        }
+    else:
+        averaged = {}
+    learner["average"] |= {f"module.{name}": tensor for name, tensor in averaged.items()}
+    names = {"players": "published", "pace": "replay_ratio", "examined_at": "evaluated_at"}
+    return {names.get(name, name): part for name, part in state.items()} | {"learner": learner}
+
+
 def check_files(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The meta data of a checkpoint and the content of its files, which is what was written."""
+    """Read a checkpoint's metadata and files, verifying the checksums.
+
+    Raises Damaged, or UserError for a newer format.
+    """
     try:
         meta = json.loads((path / META).read_bytes())
         version, checksums = meta["version"], meta["sha256"]
         if version > VERSION:
             raise UserError(
-                f"the checkpoint {path} has format {version}, of a newer program:"
-                f" this one reads up to {VERSION}"
+                f"the checkpoint {path} has format {version}, which needs a newer version of this"
+                f" program (it reads up to {VERSION})"
             )
         files = {name: (path / name).read_bytes() for name in (STATE, WEIGHTS, CONFIG)}
         wrong = [
@@ -177,24 +210,17 @@ def check_files(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     return meta, files
 
 
-def prune(directory: Path, keep: int, keep_every: int) -> None:
-    """Delete all checkpoints but those to be kept."""
+def prune(directory: Path, keep: int) -> None:
+    """Delete all checkpoints but the newest `keep`."""
     assert keep >= 1, "the newest checkpoint is always kept"
     sweep(directory)
     found = checkpoints(directory)
-    kept = set(found[-keep:])
-    if keep_every:
-        first_of: dict[int, Path] = {}
-        for path in found:
-            first_of.setdefault(step_of(path) // keep_every, path)
-        kept.update(first_of.values())
-    for path in found:
-        if path not in kept:
-            delete(path)
+    for path in found[:-keep]:
+        delete(path)
 
 
 def sweep(directory: Path) -> None:
-    """Delete what killed processes left behind, and what has been replaced."""
+    """Delete the leftovers of killed processes, and checkpoints that were replaced."""
     for leftover in directory.glob(f"{TEMPORARY_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     for path in checkpoints(directory):
@@ -203,19 +229,21 @@ def sweep(directory: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a checkpoint so that no part of it is ever taken for a damaged one."""
+    """Delete a checkpoint so that no part of it can be mistaken for a damaged one."""
     with contextlib.suppress(OSError):
         doomed = path.rename(path.with_name(f"{TEMPORARY_PREFIX}{path.name}"))
         shutil.rmtree(doomed, ignore_errors=True)
 
 
 def step_of(path: Path) -> int:
+    """Return the step in a checkpoint's name."""
     match = NAME.fullmatch(path.name)
     assert match is not None, f"{path} is not the name of a checkpoint"
     return int(match[1])
 
 
 def write_durably(path: Path, content: bytes) -> None:
+    """Write a file and sync it to disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -223,7 +251,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def reject_code(value: Any, where: str) -> None:
-    """Raise TypeError for what could only be read again by running code."""
+    """Raise TypeError for a value that could only be read back by running code."""
     if isinstance(value, Mapping):
         for name, part in value.items():
             reject_code(name, f"a key of {where}")

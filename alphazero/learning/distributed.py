@@ -1,16 +1,16 @@
-"""One learner on several devices: a process for each, and every batch shared out among them.
+"""Data-parallel learning on several devices: one process each, every batch split among them.
 
-    learner's process                             helpers, each a Learner of its own
-    step(batch)   ──── a share of the batch ────► the same step
+    learner's process                             helper processes, each with its own Learner
+    step(batch)   ──── a part of the batch  ────► the same step
                   ◄─── DistributedDataParallel ──► averages the gradients while they are computed
 
-Batch norm and the means of losses count the samples of all (`alphazero.learning.collective`), so
-every process makes the step that one process would make of the whole batch, but for rounding. Only
-the learner's process is asked for weights and checkpoints; the number of devices is not a part of
-them. On processors the devices are processes with one thread each.
+Batch norm and the means of the losses are taken over the samples of all processes (`total`), so
+every process takes the step that one process would take on the whole batch, up to rounding. Only
+the learner's process serves weights and checkpoints, which do not depend on the number of devices.
+On CPUs the devices are processes with one thread each.
 
-A helper that dies ends the run, which goes on from its checkpoint when it is started again; helpers
-end with the learner's process, in whatever way that ends.
+A helper that dies ends the run, which can be resumed from its checkpoint; helpers end with the
+learner's process, however that ends.
 """
 
 import contextlib
@@ -23,38 +23,37 @@ from collections.abc import Mapping
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 import torch.distributed
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from alphazero.config import Config
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game, load
-from alphazero.learning.collective import share_norms, total
 from alphazero.learning.learner import Learner
-from alphazero.network.architectures.resnet import Network
+from alphazero.network.architectures.resnet import Convolution, Network
 from alphazero.network.network_evaluator import choose_device
 
-PATIENCE = timedelta(minutes=3)  # in which all arrive at the same point, or one is thought dead
+PATIENCE = timedelta(minutes=3)  # a process that is not at the same point by then counts as dead
 
 
 class Place(NamedTuple):
-    """Which of the processes this is."""
+    """The rank of one process and how it finds the others."""
 
-    rank: int  # 0 is the learner's
-    devices: int  # how many there are
+    rank: int  # 0 is the learner's process
+    devices: int  # number of processes
     device: str
-    meeting: str  # a file by which they find each other
+    meeting: str  # URI of the rendezvous file
     precision: str
 
 
 def make_learner(game: Game, config: Config, precision: str = "auto") -> Learner:
-    """The learner that the settings want. Raises UserError where there are too few devices."""
+    """Make the learner that the settings ask for. Raises UserError for too few devices."""
     devices = config.learner.devices
     if devices == 1:
         return Learner(
@@ -79,10 +78,10 @@ def make_learner(game: Game, config: Config, precision: str = "auto") -> Learner
 
 
 class ParallelLearner(Learner):
-    """A learner with helpers."""
+    """A learner whose batches are split among helper processes."""
 
     def __init__(self, game: Game, config: Config, kind: str, precision: str = "auto") -> None:
-        """`kind` of device is cpu or cuda."""
+        """Start the helpers; `kind` of device is cpu or cuda."""
         devices = config.learner.devices
         self._folder = tempfile.TemporaryDirectory()
         names = [kind if kind == "cpu" else f"cuda:{rank}" for rank in range(devices)]
@@ -95,7 +94,7 @@ class ParallelLearner(Learner):
             ours, theirs = context.Pipe()
             process = context.Process(target=help_out, args=(place, config, theirs), daemon=True)
             process.start()
-            theirs.close()  # so that its end is seen
+            theirs.close()  # so that the end of the helper is noticed
             self._pipes.append(ours)
             self._processes.append(process)
         arguments = (game, config.network, config.learner, names[0], config.run.seed)
@@ -127,12 +126,12 @@ class ParallelLearner(Learner):
         leave()
         for process in self._processes:
             process.join(10)
-            process.kill()  # it has nothing to lose
+            process.kill()  # it holds no state
             process.join()
         self._folder.cleanup()
 
     def _share_out(self, what: str, batch: Batch) -> Batch:
-        """Send all but the first share of a batch to the helpers; returns the first."""
+        """Send the parts of a batch to the helpers and return the first part."""
         first, *others = shares(batch, self._config.devices)
         for pipe, share in zip(self._pipes, others, strict=True):
             pipe.send((what, share))
@@ -146,8 +145,7 @@ class ParallelLearner(Learner):
 
 
 class Objective(nn.Module):
-    """A learner's losses as a function of a batch, in the form that DistributedDataParallel takes:
-    a module with the parameters."""
+    """A learner's losses as a module, as DistributedDataParallel requires."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
@@ -159,7 +157,7 @@ class Objective(nn.Module):
 
 
 def unite(learner: Learner, place: Place) -> None:
-    """Have a learner make its steps together with those of the other processes."""
+    """Connect a learner with those of the other processes."""
     torch.distributed.init_process_group(
         "nccl" if place.device.startswith("cuda") else "gloo",
         init_method=place.meeting,
@@ -169,22 +167,22 @@ def unite(learner: Learner, place: Place) -> None:
     )
     share_norms(learner.network)
     learner.total = total
-    # A gradient of a 1x1 kernel lies in memory in one of two ways that are the same.
+    # The gradient of a 1x1 kernel has two equivalent memory layouts.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-    # A group of its own, for totals are summed while gradients are averaged.
+    # A separate group, because totals are summed while gradients are averaged.
     gradients = torch.distributed.new_group(timeout=PATIENCE)
     learner.objective = DistributedDataParallel(Objective(learner), process_group=gradients)
 
 
 def leave() -> None:
-    """All processes at once, for some libraries wait for each other then."""
+    """Leave the process group; all processes must call it, since some backends wait."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def help_out(place: Place, config: Config, pipe: Connection) -> None:
-    """What a helper does until the learner's process closes the pipe or ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the learner's process says when to stop
+    """Run a helper process until the learner's process closes the pipe or ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the learner's process decides when to stop
         signal.signal(number, signal.SIG_IGN)
     if place.device.startswith("cuda"):
         torch.cuda.set_device(place.device)
@@ -206,7 +204,7 @@ def help_out(place: Place, config: Config, pipe: Connection) -> None:
 
 
 def shares(batch: Batch, count: int) -> list[Batch]:
-    """A batch in so many parts, of equal size as far as possible."""
+    """Split a batch into parts whose sizes differ by at most one."""
     parts = {
         name: np.array_split(array, count)
         for name, array in batch._asdict().items()
@@ -220,3 +218,74 @@ def shares(batch: Batch, count: int) -> list[Batch]:
         )
         for index in range(count)
     ]
+
+
+# -- sums over all processes, and batch norm made of them ------------------------------------------
+
+
+class Total(torch.autograd.Function):
+    """The sum of a tensor over all processes, with a gradient.
+
+    Every process must call it equally often, in the same order.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = x.detach().clone()
+        torch.distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Sum the gradients: every process computes the whole batch's loss, so the sum is that many
+        times too large, which DistributedDataParallel's average of the gradients cancels."""
+        gradient = gradients[0].clone()
+        torch.distributed.all_reduce(gradient)
+        return gradient
+
+
+def total(x: Tensor) -> Tensor:
+    """Sum a tensor over all processes, differentiably."""
+    return cast(Tensor, Total.apply(x))
+
+
+class SharedNorm(nn.BatchNorm2d):
+    """Batch norm over the samples of all processes, in float32.
+
+    torch's SyncBatchNorm works on CUDA only, and the tests run on CPUs.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        dims, count = (0, 2, 3), x.new_full((), x.numel() / x.shape[1])
+        sums = total(torch.cat([x.sum(dims), count[None]]))
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        off = x - mean[:, None, None]
+        variance = total(off.square().sum(dims)) / count
+        self._follow(mean.detach(), variance.detach(), count)
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return (off * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        """Update the running statistics as `nn.BatchNorm2d` does."""
+        running_mean, running_variance = self.running_mean, self.running_var
+        assert running_mean is not None and running_variance is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        self.num_batches_tracked += 1
+        running_mean.lerp_(mean, self.momentum)
+        running_variance.lerp_(variance * count / (count - 1).clamp_min(1), self.momentum)
+
+
+def share_norms(network: Network) -> None:
+    """Replace a network's batch norms by shared ones; parameters and their names stay the same."""
+    for module in network.modules():
+        if isinstance(module, Convolution):
+            norm, shared = module.norm, SharedNorm(module.norm.num_features)
+            shared.weight, shared.bias = norm.weight, norm.bias  # the optimiser's own
+            for name, buffer in norm.named_buffers():
+                setattr(shared, name, buffer)
+            module.norm = shared

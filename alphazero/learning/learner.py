@@ -1,14 +1,15 @@
-"""The learner: one optimiser step on one batch, and the averaged weights that players use.
+"""The learner: one optimiser step per batch, and the averaged weights that self-play uses.
 
     loss = policy_weight    * cross-entropy of the policy among legal actions
          + value_weight     * cross-entropy of win, draw and loss
          + sum of the game's auxiliary losses, each times its weight
 
-The policy's is a mean over the samples that have a policy target, the others' over all samples. A
-target with a number for every point counts points on the board alone, as their mean.
-All that a step does follows from the state before it and the batch: a learner loaded from its
-`state_dict` goes on exactly as if it had never stopped, given the same batches on a machine of the
-same kind. Letters in shapes: B samples, A actions.
+The policy loss is a mean over the samples that have a policy target, the others are means over all
+samples. An auxiliary target per point is averaged over the points on the board. A step is a
+function of the state before it and the batch: a learner loaded from its `state_dict` continues
+exactly as if it had never stopped, given the same batches on a machine of the same kind.
+
+Shapes: B samples, A actions.
 """
 
 import math
@@ -25,19 +26,20 @@ from alphazero.config import LearnerConfig, NetworkConfig
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game
-from alphazero.learning.average import AVERAGES
+from alphazero.learning.average import floats, make_average
 from alphazero.network.architectures.resnet import Network, NetworkOutput, build
 from alphazero.network.network_evaluator import choose_device, choose_precision
 from alphazero.network.weights import copy_weights
 
-ILLEGAL = -1e9  # as a logit; with infinity the target's zeros would make NaN
+ILLEGAL = -1e9  # logit of an illegal action; infinity times a target of 0 would be NaN
 CALIBRATION_BINS = 10
 
 
-Total = Callable[[Tensor], Tensor]  # the sum of a tensor over all that learn from one batch
+Total = Callable[[Tensor], Tensor]  # sum of a tensor over all processes of one learner
 
 
 def alone(x: Tensor) -> Tensor:
+    """Return the sum over a single process: the tensor itself."""
     return x
 
 
@@ -65,20 +67,22 @@ class Learner:
         threads: int = 1,
         precision: str = "auto",
     ) -> None:
-        """`seed` draws the first weights; `threads` matters on a processor only; `precision` of the
-        trunk is float32, bfloat16 or auto."""
+        """Make a network with random weights drawn from `seed`.
+
+        `threads` are torch's on a CPU; `precision` of the trunk is float32, bfloat16 or auto.
+        """
         self.steps = 0  # done so far
         self._game, self._config, self._threads = game, config, threads
         self._device = choose_device(device)
         self.network = build(game, network, seed).to(self._device)
         self._optimizer = make_optimizer(self.network, config)
-        self._average = AVERAGES[config.averaging](self.network, config)
+        self._average = make_average(self.network, config)
         self._auxiliary_weights = auxiliary_weights(game, config)
         self._precision = choose_precision(precision, self._device, self.network)
-        # Of several learners that make their steps together, both take in the others.
+        # Replaced in a learner that is distributed over several processes.
         self.objective: Callable[[Batch], dict[str, Tensor]] = self.measure
         self.total: Total = alone
-        # What a checkpoint must agree on, for it holds nothing for anything else.
+        # Settings that a checkpoint must agree on.
         self._fixed = {
             **{f"network.{name}": value for name, value in asdict(network).items()},
             "learner.optimizer": config.optimizer,
@@ -87,16 +91,16 @@ class Learner:
 
     @property
     def gpus(self) -> int:
-        """How many of this machine's GPUs it uses, counted from the first."""
+        """Number of this machine's GPUs in use, counted from the first."""
         return 1 if self._device.type == "cuda" else 0
 
     @property
     def device_memory(self) -> int:
-        """Bytes that torch has taken on its device; 0 on a processor."""
+        """Bytes that torch has reserved on the device; 0 on a CPU."""
         return torch.cuda.memory_reserved(self._device) if self.gpus else 0
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Learn from one batch; returns what was measured on it, by name.
+        """Take one optimiser step on a batch and return its metrics by name.
 
         Raises RuntimeError, before the weights change, when loss or gradient is not finite.
         """
@@ -114,43 +118,45 @@ class Learner:
         for name in ("loss/total", "learner/gradient_norm"):
             if not math.isfinite(measured[name]):
                 raise RuntimeError(
-                    f"{name} is {measured[name]} in step {self.steps + 1}: learning has failed;"
+                    f"{name} is {measured[name]} in step {self.steps + 1}: training diverged;"
                     f" a lower learner.learning_rate ({self._config.learning_rate}) may help"
                 )
         self._optimizer.step()
         self.steps += 1
-        self._average.follow(self.steps)
+        if self._average is not None:
+            self._average.update_parameters(self.network)
         return {**measured, "learner/learning_rate": rate}
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
-        """The same measures, without those of the learner, on a batch that is not learned from."""
+        """Return the same metrics of a batch, without those of the optimiser, and learn nothing."""
         self.network.eval()
         return to_floats(self.measure(batch))
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The averaged weights, float32 copies by name."""
+        """Return float32 copies of the averaged weights by name."""
+        network = self.network if self._average is None else self._average.module
         return {
             name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
-            for name, tensor in self._average.tensors().items()
+            for name, tensor in floats(network).items()
         }
 
-    def player(self) -> Network:
-        """A network of its own with the averaged weights, to be saved or to play with."""
+    def averaged_network(self) -> Network:
+        """Return a new network with the averaged weights, to save or to play with."""
         network = build(self._game, self.network.config)
         copy_weights(self.weights(), network)
         return network.eval()
 
     def start_from(self, network: Network) -> None:
-        """Take over another network's weights, of the same shape, before the first step."""
+        """Copy the weights of another network of the same shape; only before the first step."""
         assert self.steps == 0, "learning has begun"
         self.network.load_state_dict(network.state_dict())
-        self._average = AVERAGES[self._config.averaging](self.network, self._config)
+        self._average = make_average(self.network, self._config)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on exactly: tensors, numbers and texts in dicts and lists.
+        """Return everything needed to continue exactly: tensors, numbers and texts in dicts.
 
-        The tensors are the learner's own: write them before the next step.
+        The tensors are not copies: write them before the next step.
         """
         generators = {"cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
@@ -160,14 +166,14 @@ class Learner:
             "fixed": dict(self._fixed),
             "network": dict(self.network.state_dict()),
             "optimizer": self._optimizer.state_dict(),
-            "average": self._average.state_dict(),
+            "average": {} if self._average is None else dict(self._average.state_dict()),
             "generators": generators,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`. Sets torch's global generators too.
+        """Continue from a `state_dict`; sets torch's global random generators too.
 
-        Raises UserError when it is of a learner with another network, optimiser or average.
+        Raises UserError when network, optimiser or average are others.
         """
         for name, value in self._fixed.items():
             if state["fixed"].get(name) != value:
@@ -178,16 +184,17 @@ class Learner:
         self.steps = state["steps"]
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._average.load_state_dict(state["average"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["generators"]["cpu"])
         if self._device.type == "cuda" and "cuda" in state["generators"]:
             torch.cuda.set_rng_state(state["generators"]["cuda"], self._device)
 
     def close(self) -> None:
-        """Let go of what else takes part."""
+        """Release helper processes, if there are any."""
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses and measures of a batch, as tensors with their gradients."""
+        """Compute losses and metrics of a batch as tensors; the losses carry gradients."""
         if self._device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         planes = torch.from_numpy(batch.planes).to(self._device)
@@ -200,13 +207,13 @@ class Learner:
                 planes.float().contiguous(memory_format=torch.channels_last), mask
             )
         output = self.network.heads(trunk.float(), mask)
-        # Illegal actions take no part: neither in the loss nor in what is measured of the policy.
+        # Illegal actions are left out of the loss and of the policy's metrics.
         output = output._replace(policy=output.policy.masked_fill(~targets.legal, ILLEGAL))
         losses = self._losses(output, targets, mask)
         return {**losses, **quality(output, targets, self.total)}
 
     def _mask(self, planes: np.ndarray) -> Tensor | None:
-        """Points on the board, float [B, 1, H, W]; None where all are."""
+        """Return the points on the board as float [B, 1, H, W]; None if all are."""
         plane = self._game.board_plane
         if plane is None or planes[:, plane].all():
             return None
@@ -253,9 +260,9 @@ class Learner:
 
 
 def learning_rate(config: LearnerConfig, step: int) -> float:
-    """The learning rate of a step, counted from 0: a function of the settings and nothing else.
+    """Return the learning rate of a step, counted from 0, as the settings alone decide it.
 
-    It rises in `warmup_steps`, which count as a part of the schedule.
+    It rises linearly over the first `warmup_steps`, which are a part of the schedule.
     """
     rate = config.learning_rate
     if config.schedule == "cosine":
@@ -270,7 +277,7 @@ def learning_rate(config: LearnerConfig, step: int) -> float:
 
 
 def make_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov's momentum; biases and batch norm do not decay."""
+    """Make AdamW, or SGD with Nesterov momentum; biases and batch norm have no weight decay."""
     parameters = list(network.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -285,12 +292,12 @@ def make_optimizer(network: Network, config: LearnerConfig) -> torch.optim.Optim
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """[B, N], [B, N] -> [B]; a row of zeros as target has none."""
+    """Compute [B, N], [B, N] -> [B]; it is 0 for a target row of zeros."""
     return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1)
 
 
 def auxiliary_weights(game: Game, config: LearnerConfig) -> dict[str, float]:
-    """The weight of every auxiliary target. Raises UserError for one that the game lacks."""
+    """Return the loss weight of every auxiliary target. Raises UserError for an unknown target."""
     weights = {item.name: config.auxiliary_weight for item in game.auxiliary}
     for text in config.auxiliary_weights:
         name, _, weight = text.partition("=")
@@ -302,15 +309,15 @@ def auxiliary_weights(game: Game, config: LearnerConfig) -> dict[str, float]:
 
 
 def auxiliary_loss(kind: str, output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """[B, *shape], [B, *shape] -> [B]: the mean over the shape, or over what mask [B, *shape]
-    has a 1 for."""
+    """Compute [B, *shape], [B, *shape] -> [B]: the mean loss over the shape, or over the ones of
+    mask [B, *shape]."""
     if kind == "bce":
         loss = F.binary_cross_entropy_with_logits(output, target, reduction="none")
     elif kind == "tanh":  # the sigmoid of 2x is (1 + tanh x) / 2
         share = (1 + target) / 2
         loss = F.binary_cross_entropy_with_logits(2 * output, share, reduction="none")
     else:
-        assert kind == "mse", f"auxiliary loss {kind!r} is none of mse, bce and tanh"
+        assert kind == "mse", f"auxiliary loss {kind!r} must be mse, bce or tanh"
         loss = F.mse_loss(output, target, reduction="none")
     if loss.ndim == 1:
         return loss
@@ -320,16 +327,16 @@ def auxiliary_loss(kind: str, output: Tensor, target: Tensor, mask: Tensor | Non
 
 
 def weighted_mean(values: Tensor, weights: Tensor, total: Total = alone) -> Tensor:
-    """0 where all weights are 0."""
+    """Return the weighted mean of values [B]; 0 if all weights are 0."""
     return total((values * weights).sum()) / total(weights.sum()).clamp_min(1e-12)
 
 
 @torch.no_grad()
 def quality(output: NetworkOutput, targets: Targets, total: Total = alone) -> dict[str, Tensor]:
-    """How good the answers are, in terms that need no knowledge of the losses' weights."""
+    """Return accuracy, entropy and calibration: metrics that do not depend on the loss weights."""
     policy, wdl = torch.softmax(output.policy, dim=1), torch.softmax(output.wdl, dim=1)
     choice = policy.argmax(dim=1, keepdim=True)
-    # Where several actions share the target's maximum, each of them is right.
+    # Any of several actions that share the target's maximum is right.
     top1 = targets.policy.gather(1, choice)[:, 0] == targets.policy.amax(dim=1)
     right = wdl.argmax(dim=1) == targets.wdl.argmax(dim=1)
     return {
@@ -346,16 +353,16 @@ def quality(output: NetworkOutput, targets: Targets, total: Total = alone) -> di
 
 
 def entropy(shares: Tensor) -> Tensor:
-    """[B, N] -> [B], in nats."""
+    """Compute the entropy of distributions [B, N] -> [B], in nats."""
     return -torch.special.xlogy(shares, shares).sum(dim=1)
 
 
 def calibration_error(
     predicted: Tensor, target: Tensor, weight: Tensor, total: Total = alone
 ) -> Tensor:
-    """How far the mean prediction is from the mean result, averaged over ten bins of predictions.
+    """Return the distance of mean prediction and mean result, averaged over ten prediction bins.
 
-    Values are win less loss, in [-1, 1]. A small batch shows some error even where there is none.
+    Values are win - loss, in [-1, 1]. A small batch shows some error even for perfect predictions.
     """
     value = predicted[:, 0] - predicted[:, 2]
     surprise = (value - (target[:, 0] - target[:, 2])) * weight
@@ -365,6 +372,6 @@ def calibration_error(
 
 
 def to_floats(metrics: Mapping[str, Tensor]) -> dict[str, float]:
-    """All at once, for every transfer from a device has its price."""
+    """Copy all metrics from the device in one transfer."""
     values = torch.stack([metric.detach().float() for metric in metrics.values()])
     return dict(zip(metrics, values.tolist(), strict=True))

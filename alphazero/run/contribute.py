@@ -1,9 +1,9 @@
-"""Playing for a run by way of a shared folder alone: `python -m alphazero join FOLDER`.
+"""The contributor's side of a shared folder: `python -m alphazero join FOLDER`.
 
-A volunteer takes the run's settings and newest weights from the folder, plays games of its own
-numbers and leaves them there in files (see `alphazero.selfplay.workers.shared_folder`). What it has
-handed in but the learner has not yet stored is bounded: without a learner it stops playing after a
-while. It may be killed at any time, which costs the games it has not handed in.
+A contributor takes the run's settings and newest weights from the folder, plays games with ids of
+its own and uploads them in files (see `alphazero.selfplay.workers.shared_folder`). The number of
+files that the learner has not stored yet is bounded: without a learner it stops playing after a
+while. Killing it costs only the games not yet uploaded.
 """
 
 import contextlib
@@ -20,103 +20,109 @@ from pathlib import Path
 
 import alphazero
 from alphazero.config import Config, load_config
-from alphazero.data.record import GameRecord
-from alphazero.data.replay import same_game
+from alphazero.data.record import GameRecord, same_game
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.network.weights import load_weights, weights_of
-from alphazero.run.log_throttle import Journal
-from alphazero.run.loop import Interrupt, make_workers, warm_up
-from alphazero.selfplay.workers.inline import Call, Chunk, Executor, StreamingExecutor, Weights
+from alphazero.run.interrupt import Interrupt
+from alphazero.run.log_throttle import LogThrottle
+from alphazero.selfplay.workers.executor import Executor, GameBatch, Weights, WorkItem
+from alphazero.selfplay.workers.factory import make_workers, warm_up
+from alphazero.selfplay.workers.inline import StreamingExecutor
 from alphazero.selfplay.workers.shared_folder import (
-    FIRST_VOLUNTEERED,
+    FIRST_CONTRIBUTED,
     Invitation,
-    Share,
+    SharedFolder,
     version_of,
 )
 from alphazero.storage import Unreachable
 
 log = logging.getLogger(__name__)
 
-GAMES_PER_FILE = 64  # about; fewer when they have waited for
-HAND_IN_SECONDS = 30.0
-MOST_WAITING = 64  # files that the learner has not yet taken
-CONTACT_SECONDS = 5.0  # between two looks for new weights, or for a run that has not begun
+GAMES_PER_FILE = 64  # about; fewer after UPLOAD_SECONDS
+UPLOAD_SECONDS = 30.0
+MOST_WAITING = 64  # files that the learner has not stored yet
+CONTACT_SECONDS = 5.0  # between two checks for new weights, or for a run that has not begun
 REPORT_SECONDS = 60.0
 
 
 @dataclass
-class Joined:
-    """What a volunteer came to."""
+class Contribution:
+    """Result of a contribute session, in games."""
 
-    games: int = 0  # that were played to their end
-    handed_in: int = 0
-    accepted: int = 0  # of them: are on the learner's disk
+    games: int = 0  # finished
+    uploaded: int = 0
+    accepted: int = 0  # on the learner's disk
     refused: int = 0
-    version: int = -1  # of the weights last played with
-    ended: str = "stopped"  # why
+    version: int = -1  # of the newest weights
+    ended: str = "stopped"  # reason of the end
 
 
 @dataclass
 class Outbox:
     """Finished games on their way to the learner."""
 
-    share: Share
+    folder: SharedFolder
     run: str
-    joined: Joined
+    result: Contribution
     clock: Callable[[], float] = time.monotonic
-    records: list[GameRecord] = field(default_factory=list)  # not yet handed in
-    since: float = 0.0  # when the first of them came
+    records: list[GameRecord] = field(default_factory=list)  # not uploaded yet
+    since: float = 0.0  # time of the first of them
     stats: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    waiting: dict[str, int] = field(default_factory=dict)  # games by file, not yet taken
+    waiting: dict[str, int] = field(
+        default_factory=dict
+    )  # games by file, not stored by the learner
     files: int = 0
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def is_full(self) -> bool:
+        """Whether playing must wait for the learner."""
         return len(self.waiting) >= MOST_WAITING or len(self.records) >= 2 * GAMES_PER_FILE
 
     @property
     def is_due(self) -> bool:
-        late = bool(self.records) and self.clock() - self.since >= HAND_IN_SECONDS
+        """Whether there are games to upload now."""
+        late = bool(self.records) and self.clock() - self.since >= UPLOAD_SECONDS
         return len(self.records) >= GAMES_PER_FILE or late
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, batch: GameBatch) -> None:
+        """Add finished games."""
         if not self.records:
             self.since = self.clock()
-        self.records += chunk.records
-        self.joined.games += len(chunk.records)
-        for name, count in chunk.stats.items():
+        self.records += batch.records
+        self.result.games += len(batch.records)
+        for name, count in batch.stats.items():
             self.stats[name] += count
 
-    def hand_in(self) -> None:
-        """Raises Unreachable, and then all is as before: the same file is written the next time."""
+    def upload(self) -> None:
+        """Upload the games as one file. Raises Unreachable and keeps them for the next try then."""
         if not self.records:
             return
         name = f"{self.name}-{self.files:06d}.npz"
         worker = f"{socket.gethostname()}:{os.getpid()}"
         facts = {"run": self.run, "worker": worker, "stats": self.stats}
-        self.share.hand_in(name, self.records, facts)
+        self.folder.upload(name, self.records, facts)
         self.waiting[name] = len(self.records)
-        self.joined.handed_in += len(self.records)
+        self.result.uploaded += len(self.records)
         self.files += 1
         self.records, self.stats = [], defaultdict(float)
 
     def settle(self) -> None:
-        """See what the learner has taken. Raises Unreachable."""
-        gone = sorted(self.waiting.keys() - set(self.share.games())) if self.waiting else []
-        refusals = self.share.refusals(gone)
+        """Count the files that the learner has stored or refused. Raises Unreachable."""
+        gone = sorted(self.waiting.keys() - set(self.folder.games())) if self.waiting else []
+        refusals = self.folder.refusals(gone)
         for name in gone:
             games = self.waiting.pop(name)
             if name in refusals:
-                self.joined.refused += games
+                self.result.refused += games
                 log.warning("%s was refused: %s", name, refusals[name])
             else:
-                self.joined.accepted += games
+                self.result.accepted += games
 
 
-class Volunteer:
-    """One machine that plays for a run; `say` hears what it does."""
+class Contributor:
+    """One machine that plays for a run; `say` receives its messages."""
 
     def __init__(
         self,
@@ -127,58 +133,57 @@ class Volunteer:
         workers: int | str = 0,
         say: Callable[[str], None],
     ) -> None:
-        """`game` stands for the run's own, where that is a file of another machine."""
-        self.share = Share(location)
+        """`game` replaces the run's own if that is a file on another machine."""
+        self.folder = SharedFolder(location)
         self.game, self.device, self.workers, self.say = game, device, workers, say
-        self.joined = Joined()
+        self.result = Contribution()
         self.weights_name = ""
 
-    def play(self, games: int = 0) -> Joined:
-        """Until a signal, the end of the run, or at least so many games if not 0.
+    def play(self, games: int = 0) -> Contribution:
+        """Play until a signal, the end of the run, or at least `games` games if not 0.
 
         Raises UserError when the folder, its settings or its game cannot be used.
         """
-        with Journal(self.say), Interrupt() as interrupt:
+        with LogThrottle(self.say), Interrupt() as interrupt:
             invitation = self._await_run(interrupt)
             if invitation is None:
-                return self.joined
+                return self.result
             self.say(f"playing {invitation.game} for the run {invitation.run}")
             if invitation.program != alphazero.__version__:
                 self.say(f"the run uses version {invitation.program} of this program")
             config = self._settings(invitation)
             weights = self._await_weights(interrupt, config)
             if weights is None:
-                return self.joined
+                return self.result
             warm_up(config, self.say)
-            calls = volunteered_calls(config.self_play.games_per_work_item)
-            executor = make_workers(config, calls, "local", inline=StreamingExecutor)
+            work = contributed_items(config.self_play.games_per_work_item)
+            executor = make_workers(config, work, "local", inline=StreamingExecutor)
             with contextlib.closing(executor):
-                executor.start(self.joined.version, weights)
+                executor.start(self.result.version, weights)
                 if not interrupt.requested:
                     with Interrupt() as again:  # Ray sets handlers of its own
                         self._play(executor, invitation.run, config, again, games)
-        return self.joined
+        return self.result
 
     def _play(
         self, executor: Executor, run: str, config: Config, interrupt: Interrupt, games: int
     ) -> None:
-        outbox = Outbox(self.share, run, self.joined)
-        collect = executor.collect
-        if executor.plays_in_collect:
-            collect = interrupt.giving_up(collect)
+        outbox = Outbox(self.folder, run, self.result)
         contact_at, report_at = time.monotonic() + CONTACT_SECONDS, time.monotonic()
         reachable = True
-        while not interrupt.requested and not 0 < games <= self.joined.games:
-            chunk = None
+        while not interrupt.requested and not 0 < games <= self.result.games:
+            batch = None
             if outbox.is_full:
                 time.sleep(min(1.0, CONTACT_SECONDS))
+            elif executor.interruptible:
+                batch = interrupt.run_abortable(lambda: executor.collect(True))
             else:
-                chunk = collect(True)
-            if chunk is not None:
-                outbox.add(chunk)
+                batch = executor.collect(True)
+            if batch is not None:
+                outbox.add(batch)
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + REPORT_SECONDS
-                self.say(describe(self.joined, outbox))
+                self.say(describe(self.result, outbox))
             if (outbox.is_due and reachable) or time.monotonic() >= contact_at:
                 contact_at = time.monotonic() + CONTACT_SECONDS
                 try:
@@ -188,54 +193,54 @@ class Volunteer:
                 except Unreachable as error:
                     reachable = False
                     log.warning("%s: trying again", error)
-        while not executor.plays_in_collect and (chunk := executor.collect(False)) is not None:
-            outbox.add(chunk)
+        for batch in executor.drain():
+            outbox.add(batch)
         try:
-            outbox.hand_in()
+            outbox.upload()
             outbox.settle()
         except Unreachable as error:
             log.warning("%s: %d games are lost", error, len(outbox.records))
 
     def _contact(self, executor: Executor, outbox: Outbox, config: Config) -> bool:
-        """Hand in what is due and take new weights; whether the run still wants games."""
-        invitation = self.share.invitation()
+        """Upload what is due and fetch new weights; return whether the run still needs games."""
+        invitation = self.folder.invitation()
         if invitation is None or invitation.run != outbox.run:
-            self.joined.ended = "the folder is another run's now"
+            self.result.ended = "the folder belongs to another run now"
             return False
         outbox.settle()
         if invitation.finished:
-            self.joined.ended = "the run is finished"
+            self.result.ended = "the run is finished"
             return False
         if outbox.is_due:
-            outbox.hand_in()
+            outbox.upload()
         try:
             weights = self._new_weights(config)
         except Unreachable:
             raise
-        except UserError as error:  # a damaged file, say: the next ones will do
+        except UserError as error:  # such as a damaged file: wait for the next weights
             log.warning("%s", error)
             return True
         if weights is not None:
-            executor.publish(self.joined.version, weights)
+            executor.publish(self.result.version, weights)
         return True
 
-    # -- what the run says -------------------------------------------------------------------------
+    # -- settings and weights of the run -----------------------------------------------------------
 
     def _await_run(self, interrupt: Interrupt) -> Invitation | None:
-        told = False
+        announced = False
         while not interrupt.requested:
-            invitation = self.share.invitation()
+            invitation = self.folder.invitation()
             if invitation is not None and not invitation.finished:
                 return invitation
-            if not told:
+            if not announced:
                 why = "has no run yet" if invitation is None else "holds a run that is finished"
-                self.say(f"{self.share.location} {why}: waiting for one")
-                told = True
+                self.say(f"{self.folder.location} {why}: waiting for one")
+                announced = True
             time.sleep(CONTACT_SECONDS)
         return None
 
     def _settings(self, invitation: Invitation) -> Config:
-        """The run's settings, with what is this machine's own."""
+        """Return the run's settings, with those of this machine."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "settings.toml"
             path.write_text(invitation.settings, encoding="utf-8")
@@ -265,34 +270,35 @@ class Volunteer:
         return None
 
     def _new_weights(self, config: Config) -> Weights | None:
-        """The newest weights, if they are others than before: not always later ones, for a learner
-        that was killed goes on from its last checkpoint. Raises Unreachable."""
-        name = self.share.newest_weights()
+        """Fetch the newest weights if they have changed; None otherwise. Their version may be lower
+        than before, after a crash of the learner. Raises Unreachable."""
+        name = self.folder.newest_weights()
         if name is None or name == self.weights_name:
             return None
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            path.write_bytes(self.share.read_weights(name))
+            path.write_bytes(self.folder.read_weights(name))
             network, _ = load_weights(path, load(config.game))
         if network.config != config.network:
             raise UserError(f"{name} is a network of {network.config}, not of {config.network}")
-        self.weights_name, self.joined.version = name, version_of(name)
+        self.weights_name, self.result.version = name, version_of(name)
         return weights_of(network)
 
 
-def volunteered_calls(games: int) -> Iterator[Call]:
-    """Calls of so many games, numbered from anywhere among the volunteers' 2^62 numbers.
+def contributed_items(games: int) -> Iterator[WorkItem]:
+    """Yield work items with random ids among the 2^62 of contributors.
 
-    Nobody keeps a list of who takes which. Of 10^8 games in calls of 16, any two calls of which
-    share a number with a chance of 32 in 2^62, none does with 99.98 %.
+    The ids are not coordinated: two items of 16 games overlap with probability 32 / 2^62, so among
+    10^8 games none do with probability 99.98 %.
     """
     while True:
-        yield Call(FIRST_VOLUNTEERED + secrets.randbelow(2**62 - games), games)
+        yield WorkItem(FIRST_CONTRIBUTED + secrets.randbelow(2**62 - games), games)
 
 
-def describe(joined: Joined, outbox: Outbox) -> str:
+def describe(result: Contribution, outbox: Outbox) -> str:
+    """Format the progress of a session as one line."""
     text = (
-        f"{joined.games:,} games, {joined.accepted:,} accepted, version {joined.version},"
-        f" {len(outbox.waiting)} files wait"
+        f"{result.games:,} games, {result.accepted:,} accepted, version {result.version},"
+        f" {len(outbox.waiting)} files waiting"
     )
-    return f"{text}: playing no more until the learner takes some" if outbox.is_full else text
+    return f"{text}: paused until the learner stores some" if outbox.is_full else text

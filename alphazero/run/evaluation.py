@@ -1,59 +1,106 @@
-"""How strong the player in training is: against fixed opponents, and against every line of play.
+"""Evaluation of the network in training: matches against fixed opponents, and the proof.
 
-It is only looked at: nothing that is learned depends on it.
+Nothing that is learned depends on an evaluation, so one that fails is a warning and not the end of
+the run: an opponent's program may be missing on this machine, or crash.
 """
 
+import logging
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 from alphazero.arena.exhaustive import Proof, prove_unbeaten
 from alphazero.arena.match import play_match
-from alphazero.arena.player import SearchPlayer
-from alphazero.arena.players import make_player
+from alphazero.arena.player import Player, SearchPlayer
+from alphazero.arena.players import make_player, parse_spec
 from alphazero.arena.rating import EloDifference
 from alphazero.config import Config, SearchConfig
+from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.network.architectures.resnet import build
 from alphazero.network.network_evaluator import NetworkEvaluator
-from alphazero.selfplay.workers.inline import Weights
+from alphazero.selfplay.workers.executor import Weights
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
-class Examiner:
-    """Plays with the newest weights against the opponents of `config.evaluation`."""
+class Evaluation:
+    """Plays with given weights against the opponents of `config.evaluation`."""
 
     def __init__(self, game: Game, config: Config) -> None:
         self.game = game
         self.config = config
-        self.opponents = [make_player(text, game) for text in config.evaluation.opponents]
+        self.failures: dict[str, str] = {}  # of the last evaluation, by opponent
         self.evaluator = NetworkEvaluator(build(game, config.network), config.run.device)
-        # As `checkpoint:PATH,simulations=N` plays.
+        # Plays as `checkpoint:PATH,simulations=N` does.
         search = SearchConfig(policy="puct", simulations=config.evaluation.simulations)
         self.player = SearchPlayer(game, self.evaluator, search, "trained")
+        self._opponents: dict[str, Player] = {}
 
-    def take(self, weights: Weights) -> None:
+    def evaluate(self, weights: Weights) -> dict[str, float]:
+        """Return score and Elo difference to every opponent, always from the same openings.
+
+        Opponents that fail are left out, with a warning, and tried again at the next evaluation.
+        """
         self.evaluator.update(weights)
-
-    def strength(self) -> dict[str, float]:
-        """Score and Elo difference to every opponent, always from the same openings."""
-        values = {}
-        for opponent in self.opponents:
-            match = play_match(
-                self.game,
-                self.player,
-                opponent,
-                self.config.evaluation.games,
-                seed=self.config.run.seed,
-                opening_plies=self.config.evaluation.opening_plies,
-            )
-            values[f"strength/score/{opponent.name}"] = match.score
-            values[f"strength/elo/{opponent.name}"] = elo_for_curve(match.elo)
+        self.failures = {}
+        values: dict[str, float] = {}
+        for text in self.config.evaluation.opponents:
+            values |= self.attempt(f"against {text}", lambda text=text: self._play(text)) or {}
+        if self.config.run.prove and (proof := self.proof()) is not None:
+            values["strength/lost_lines"] = proof.losses
         return values
 
-    def proof(self) -> Proof:
-        """Every line that an opponent can play. Raises UserError when the game is too large."""
-        return prove_unbeaten(self.player, self.game, seed=self.config.run.seed)
+    def proof(self) -> Proof | None:
+        """Play every line that an opponent can play; None, with a warning, if that fails."""
+        return self.attempt(
+            "by run.prove",
+            lambda: prove_unbeaten(self.player, self.game, seed=self.config.run.seed),
+        )
+
+    def _play(self, text: str) -> dict[str, float]:
+        if text not in self._opponents:
+            self._opponents[text] = make_player(text, self.game)
+        opponent = self._opponents.pop(text)  # put back only after a match without failure
+        match = play_match(
+            self.game,
+            self.player,
+            opponent,
+            self.config.evaluation.games,
+            seed=self.config.run.seed,
+            opening_plies=self.config.evaluation.opening_plies,
+        )
+        self._opponents[text] = opponent
+        return {
+            f"strength/score/{opponent.name}": match.score,
+            f"strength/elo/{opponent.name}": finite_elo(match.elo),
+        }
+
+    def attempt(self, title: str, action: Callable[[], T]) -> T | None:
+        """Run a part of an evaluation; a failure is a warning and returns None."""
+        try:
+            return action()
+        except Exception as error:  # whatever an opponent does, the run goes on
+            reason = str(error).strip() or type(error).__name__
+            self.failures[title] = reason
+            log.warning("the evaluation %s failed: %s", title, reason)
+            return None
 
 
-def elo_for_curve(elo: EloDifference) -> float:
-    """The difference, or the end of its interval that is sure where all games went one way."""
+def check_evaluation(config: Config, game: Game) -> None:
+    """Raise UserError for evaluation settings that cannot work in this game."""
+    settings = config.evaluation
+    for opponent in settings.opponents:
+        parse_spec(opponent)
+    if not 0 <= settings.opening_plies < game.max_plies:
+        raise UserError(
+            f"evaluation.opening_plies = {settings.opening_plies}:"
+            f" must be between 0 and {game.max_plies - 1} for {game.spec}"
+        )
+
+
+def finite_elo(elo: EloDifference) -> float:
+    """Return the Elo difference, or the finite end of its interval after a clean sweep."""
     difference, low, high = elo
     return difference if math.isfinite(difference) else low if difference > 0 else high

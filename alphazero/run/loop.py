@@ -1,79 +1,64 @@
-"""The training loop: play, store, learn, publish, again.
+"""The training loop: play, store, learn, publish, repeat.
 
-    executor ──chunk──► store (disk) ──► replay ──batch──► learner ──weights──► executor
-                                     └─► pace (how much may be learned)   └──► checkpoint
+    source ──games──► store (disk) ──► replay window ──batch──► learner ──weights──► source
+    (executor, or the disk after a kill)   └─► replay ratio (steps due)  └──► checkpoint
 
-Games count once they are on disk, and everything else follows from them: a run that was killed
-takes its last checkpoint and reads the games that came after it, in the order they were stored,
-instead of playing them. Without Ray the order of playing and learning depends on nothing but the
-settings, and a run that was killed ends with the same weights, to the bit, as one that was not.
+Games count once they are on the disk, and everything else follows from them: a run that was killed
+loads its last checkpoint and takes the games stored since then from the disk, in the same order,
+instead of playing them again. Without Ray the order of playing and learning depends on the settings
+alone, and a run that was killed ends with the same weights, to the bit, as one that was not.
 """
 
 import contextlib
-import functools
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
-import numpy as np
-
 from alphazero.arena.exhaustive import Proof
-from alphazero.arena.players import parse_spec
-from alphazero.config import Config, SelfPlayConfig
-from alphazero.cores import lasting
-from alphazero.data.replay import Replay
+from alphazero.config import Config
 from alphazero.game import Game, load
 from alphazero.learning.learner import auxiliary_weights
-from alphazero.network.evaluator import UniformEvaluator
-from alphazero.run.log_throttle import Journal, LogFile
+from alphazero.run.evaluation import check_evaluation
+from alphazero.run.hooks import Hooks
+from alphazero.run.interrupt import Interrupt
+from alphazero.run.log_throttle import LogThrottle
 from alphazero.run.metrics.events import Sink, make_reporter
 from alphazero.run.metrics.prometheus import Gauges
-from alphazero.run.run_directory import RunDirectory, choose_directory, locked
-from alphazero.run.trainer import Progress, Trainer, network_to_begin_with
-from alphazero.selfplay.play import SelfPlay
-from alphazero.selfplay.workers.contribute import Together, Volunteers
-from alphazero.selfplay.workers.inline import (
-    Call,
-    Chunk,
-    Collect,
-    Executor,
-    InlineExecutor,
-    SelfPlayWorker,
-    calls,
-)
-from alphazero.selfplay.workers.shared_folder import Share
-from alphazero.storage import is_url
+from alphazero.run.run_directory import RunDirectory, changed_machine, choose_directory, locked
+from alphazero.run.source import GameSource
+from alphazero.run.state import Progress, TrainingState, initial_network
+from alphazero.selfplay.workers.executor import Executor
+from alphazero.selfplay.workers.factory import make_executor, warm_up
 
-SLOW_SECONDS = 2.0  # after which a person is told why nothing happens
+MakeExecutor = Callable[[Game, int], Executor]  # (game, id of its first game)
+
+
+def iterate(state: TrainingState, source: GameSource, executor: Executor, hooks: Hooks) -> None:
+    """Run training iterations until the limits of the run or a signal.
+
+    One iteration takes the games that have arrived and at most one optimiser step.
+    """
+    for games in source:  # on the disk; none while the learner has steps to catch up on
+        if games:
+            state.add(games)  # to the replay window; they earn steps
+        if state.step_is_due:
+            hooks.step_done(state.step())
+            if state.publish():
+                executor.publish(state.version, state.published)
+        hooks.after_iteration()  # evaluation, checkpoint, report
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a start of a run came to."""
+    """Result of one call to `train`."""
 
     directory: Path
-    finished: bool  # False: a signal stopped it, and the same command goes on
+    finished: bool  # False: stopped by a signal; the same command resumes the run
     progress: Progress
     proof: Proof | None  # with `run.prove`, once the run is finished
-    validation: dict[str, float]  # measured on the window's held-out games, by the names of reports
-
-
-def check_fits(config: Config, game: Game) -> None:
-    """Raise UserError for settings that read well but mean nothing here."""
-    auxiliary_weights(game, config.learner)
-    for opponent in config.evaluation.opponents:
-        parse_spec(opponent)
-
-
-def check_beginning(config: Config, game: Game) -> None:
-    """Raise UserError for what a run could not begin with, before anything is written."""
-    check_fits(config, game)
-    network_to_begin_with(config, game)
+    validation: dict[str, float]  # on the held-out games of the window, by the names of reports
 
 
 def train(
@@ -83,189 +68,87 @@ def train(
     fresh: bool = False,
     address: str | None = None,
     stream: TextIO = sys.stderr,
-    make_executor: "Callable[[Config, Trainer, str | None], Executor] | None" = None,
+    make_games: MakeExecutor | None = None,
 ) -> Summary:
-    """Train until the limits of `config.run`, or until a signal asks to stop; a run that was begun
-    before goes on where it was.
+    """Train until the limits of `config.run` or a signal; an interrupted run is resumed.
 
     `directory` and `fresh` choose the run's folder (see `choose_directory`), `address` is a Ray
-    cluster to join; `make_executor` says who plays, if not workers as the settings want them.
+    cluster to join; `make_games` makes the executor, instead of the one in the settings.
     Raises UserError when the folder, the settings or Ray do not allow it.
     """
     game = load(config.game)
-    base, config = config.directory, replace(config, game=game.spec)
-    run = choose_directory(config, base, directory, fresh=fresh)
-    if not run.config.exists():
-        check_beginning(config, game)
+    run, warnings = check_run(config, game, directory, fresh=fresh)
+    config = replace(config, game=game.spec)
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(run))
         run.create(config)
-        trainer = Trainer(game, config, run)
-        stack.callback(trainer.learner.close)
-        reporter = make_reporter(run.path, stream, f"training {game.title}", trainer.resumed_at)
-        reporter.sinks.append(LogFile(run.log))
+        state = TrainingState(game, config, run)
+        stack.callback(state.learner.close)
+        reporter = make_reporter(run.path, stream, f"training {game.title}", state.resumed_at)
         stack.callback(reporter.close)
-        stack.enter_context(Journal(reporter.message))
-        verb = "going on with" if len(trainer.store) else "writing to"
-        reporter.message(f"{verb} {run.path}: {len(trainer.store):,} games")
+        stack.enter_context(LogThrottle(reporter.message))
+        verb = "resuming" if len(state.store) else "writing to"
+        reporter.message(f"{verb} {run.path}: {len(state.store):,} games")
+        for warning in warnings:
+            reporter.message(f"warning: {warning}")
         warm_up(config, reporter.message)
-        volunteers = None
-        if make_executor is None:
-            executor, volunteers = make_players(config, trainer, address)
+        if make_games is not None:
+            executor = make_games(game, state.next_game)
         else:
-            executor = make_executor(config, trainer, address)
+            executor = make_executor(
+                config,
+                game,
+                first_id=state.next_game,
+                identity=run.identify,
+                address=address,
+                learner_gpus=state.learner.gpus,
+            )
         stack.callback(executor.close)
-        executor.start(trainer.version, trainer.players)
-        gauges = make_gauges(config, run) if make_executor is None else []
+        executor.start(state.version, state.published)
+        gauges = make_gauges(config, run) if make_games is None else []
         reporter.sinks += gauges
-        with Interrupt() as interrupt:  # only now, for Ray sets handlers of its own
-            trainer.start(reporter)
-            go_on(trainer, executor, interrupt)
-            finished = trainer.is_done
-            if volunteers is not None:
-                volunteers.close(for_good=finished)
+        with Interrupt() as interrupt:  # after the start, since Ray sets handlers of its own
+            hooks = Hooks(state, executor, reporter)
+            source = GameSource(
+                state,
+                executor,
+                interrupt,
+                is_late=hooks.time_is_over,
+                on_batch=hooks.batch_stored,
+            )
+            iterate(state, source, executor, hooks)
+            finished = source.is_done
             if not finished:
-                trainer.collect_finished(executor)
-            trainer.report(executor)
-            trainer.save()
-            for gauge in gauges:  # they go with Ray
+                source.drain()
+            hooks.report()
+            hooks.save()
+            for gauge in gauges:  # Ray serves them
                 gauge.close()
-            executor.close()
-            proof = trainer.finish() if finished else None
-        return Summary(run.path, finished, trainer.progress, proof, trainer.validate())
+            executor.close(finished)
+            proof = hooks.finish() if finished else None
+        return Summary(run.path, finished, hooks.progress, proof, hooks.validate())
 
 
-def go_on(trainer: Trainer, executor: Executor, interrupt: "Interrupt") -> None:
-    """Play and learn until the run's limits or a signal."""
-    collect = executor.collect
-    if executor.plays_in_collect:  # what only waits must not be broken off within Ray
-        collect = interrupt.giving_up(collect)
-    while not (interrupt.requested or trainer.is_done):
-        trainer.collect(collect)
-        trainer.has_no_more_games = executor.is_exhausted
-        if trainer.may_learn and trainer.learn():
-            executor.publish(trainer.version, trainer.players)
-        trainer.attend(executor)
+def check_run(
+    config: Config, game: Game, directory: Path | str | None = None, *, fresh: bool = False
+) -> tuple[RunDirectory, list[str]]:
+    """Choose the folder of a run and check the settings, before anything is written.
+
+    Returns the folder and warnings. Raises UserError when the run could not begin or resume.
+    """
+    base, config = config.directory, replace(config, game=game.spec)
+    run = choose_directory(config, base, directory, fresh=fresh)
+    auxiliary_weights(game, config.learner)
+    check_evaluation(config, game)
+    if not run.config.exists():
+        initial_network(config, game)
+    return run, changed_machine(run, config)
 
 
 def make_gauges(config: Config, run: RunDirectory) -> list[Sink]:
-    """What Prometheus reads, where there is Ray to serve it."""
+    """Make the gauges for Prometheus, if there is Ray to serve them."""
     if config.run.workers in (0, "none"):
         return []
     from alphazero.selfplay.workers.ray import make_gauge
 
     return [Gauges(make_gauge, {"game": config.game, "run": run.path.name})]
-
-
-def make_players(
-    config: Config, trainer: Trainer, address: str | None
-) -> tuple[Executor, Volunteers | None]:
-    """Who plays, as the settings want it, and those among them who join by a folder."""
-    work = calls(trainer.next_game, config.self_play.games_per_work_item)
-    make = functools.partial(make_workers, config, work, address, trainer.learner.gpus)
-    if not config.run.shared_folder:
-        return make(), None
-    location = config.run.shared_folder
-    share = Share(location if is_url(location) else str(lasting(Path(location))))
-    volunteers = Volunteers(trainer.game, config, share, trainer.run.identify())
-    if config.run.workers == "none":
-        return volunteers, volunteers
-    return Together(make(), volunteers), volunteers
-
-
-def make_workers(
-    config: Config,
-    work: Iterator[Call],
-    address: str | None,
-    learner_gpus: int = 0,
-    inline: type[InlineExecutor] = InlineExecutor,
-) -> Executor:
-    """Ray actors where `run.workers` asks for them, else this process, by way of `inline`."""
-    workers, threads = config.run.workers, config.self_play.threads
-    if workers == 0:
-        return inline(functools.partial(SelfPlayWorker, config, config.run.device), work)
-
-    from alphazero.selfplay.workers.ray import RayExecutor
-
-    # An actor sees the devices that Ray gives it, and no others, as the first ones.
-    device = config.run.device.partition(":")[0]
-    return RayExecutor(
-        functools.partial(SelfPlayWorker, config, device),
-        work,
-        workers=0 if workers == "auto" else int(workers),
-        address=address,
-        warm_up=functools.partial(warm_up, config),
-        gpus=device in ("auto", "cuda"),
-        gpus_per_worker=config.run.gpus_per_worker,
-        learner_gpus=learner_gpus,
-        threads=0 if threads == "auto" else int(threads),
-    )
-
-
-def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None:
-    """Have everything compiled that playing and learning use, by playing one short-sighted game.
-
-    `report` hears of it when it takes a while.
-    """
-    game = load(config.game)
-    game.compile(report)
-    slow = threading.Timer(SLOW_SECONDS, report or print, ["compiling the search (once)…"])
-    if report is not None:
-        slow.start()
-    search = replace(config.search, simulations=2, nn_cache_size=0)
-    threads = 1 if config.self_play.threads == 1 else 2
-    settings = SelfPlayConfig(parallel_games=threads, threads=threads)
-    self_play = SelfPlay(game, UniformEvaluator(game), search, settings)
-    replay = Replay(game, replace(config.replay, holdout=0.0))
-    for record in self_play.play(1, first_id=0, seed=0):
-        replay.add(record)
-    replay.sample(1, np.random.default_rng(0))
-    slow.cancel()
-
-
-class GivenUp(BaseException):
-    """Raised by a signal's handler to end the playing of games that will not be finished."""
-
-
-class Interrupt:
-    """While it is entered, Ctrl-C and SIGTERM only ask to stop; the second time they end the
-    process at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._may_give_up = False
-
-    def giving_up(self, collect: Collect) -> Collect:
-        """The same, but a signal ends it: the games under way are played again another time."""
-
-        def collect_or_give_up(wait: bool) -> Chunk | None:
-            with contextlib.suppress(GivenUp):
-                self._may_give_up = True
-                try:
-                    return collect(wait)
-                finally:
-                    self._may_give_up = False
-            return None
-
-        return collect_or_give_up
-
-    def __enter__(self) -> "Interrupt":
-        self._before = {}
-        if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
-            self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
-            for number in self.SIGNALS:
-                signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        if self._may_give_up:
-            raise GivenUp

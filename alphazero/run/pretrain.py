@@ -1,8 +1,9 @@
-"""Learning to play as people do, the first stage of AlphaGo (Silver et al. 2016).
+"""Supervised pretraining on recorded games, the first stage of AlphaGo (Silver et al. 2016).
 
-A run whose games come from PGN or SGF files instead of self-play: the network learns the moves that
-were played and who won. What comes out is a run like any other: `play.py --network RUN` plays with
-it, and `train … run.start_from=RUN` goes on by self-play (the second stage).
+It is a run whose executor reads PGN or SGF files instead of playing: the network learns the moves
+and the results, a share of the games is held out, and a killed run can be resumed. The result is a
+run like any other: `play.py --network RUN` plays with it, and `train … run.start_from=RUN`
+continues by self-play. (It is here and not in `learning`, because it is a whole run.)
 """
 
 import itertools
@@ -12,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from alphazero.config import Config
 from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
@@ -20,16 +23,17 @@ from alphazero.formats.sgf import read_sgf
 from alphazero.formats.sgf.tree import decode_sgf, format_sgf, parse_sgf
 from alphazero.game import Game, Position, load
 from alphazero.run.loop import Summary, train
-from alphazero.run.trainer import Trainer
-from alphazero.selfplay.workers.recorded import Library, record_of
+from alphazero.selfplay.workers.executor import GameBatch, Weights, WorkItem
 
 log = logging.getLogger(__name__)
 
+GAMES_PER_BATCH = 64
+
 
 class Found(NamedTuple):
-    """A game in a file, not played through yet."""
+    """A game in a file, not replayed yet."""
 
-    source: str  # the file, and the number of the game in it
+    source: str  # the file and the number of the game in it
     read: Callable[[Game], tuple[Position, float | None]]  # may raise UserError
 
 
@@ -41,31 +45,66 @@ def pretrain(
     directory: Path | str | None = None,
     fresh: bool = False,
 ) -> Summary:
-    """Learn from all games of these files, or of the files of this kind ("pgn" or "sgf") in these
-    folders, until they are at an end or a limit of `config.run` is reached.
+    """Learn from the games of files, or of all files of a kind ("pgn" or "sgf") in folders, up to
+    their end or a limit of `config.run`.
 
-    Games are numbered in the order of the files, which must stay as they are if the run is to be
-    resumed. Raises UserError for files that cannot be read and for settings that do not fit.
+    Games are numbered in the order of the files, which must not change if the run is to be resumed.
+    Raises UserError for unreadable files and for settings that do not fit.
     """
     paths = list_files(files, kind)
     game = load(config.game)
     if (game.pieces if kind == "pgn" else game.stones) is None:
-        raise UserError(f"{kind.upper()} files hold no games of {game.spec}")
-    if kind == "sgf":  # files do not say whose the points were in the end
+        raise UserError(f"{kind.upper()} files cannot hold games of {game.spec}")
+    if kind == "sgf":  # the files lack the final ownership and score
         learner = replace(config.learner, auxiliary_weight=0.0, auxiliary_weights=())
         config = replace(config, learner=learner)
     find = find_in_pgn if kind == "pgn" else find_in_sgf
 
-    def library(config: Config, trainer: Trainer, address: str | None) -> Library:
+    def recorded(game: Game, first: int) -> RecordedGames:
         found = itertools.chain.from_iterable(map(find, paths))
-        return Library(read_games(trainer.game, found, trainer.next_game))
+        return RecordedGames(read_games(game, found, first))
 
     config = replace(config, run=replace(config.run, workers=0))
-    return train(config, directory=directory, fresh=fresh, make_executor=library)
+    return train(config, directory=directory, fresh=fresh, make_games=recorded)
+
+
+class RecordedGames:
+    """An executor that returns recorded games, in order, when the learner has nothing to do."""
+
+    interruptible = False
+
+    def __init__(self, records: Iterator[GameRecord]) -> None:
+        self.records = records
+        self.workers, self.replaced = 1, 0
+        self.is_exhausted = False
+
+    def start(self, version: int, weights: Weights) -> None:
+        pass
+
+    def publish(self, version: int, weights: Weights) -> None:
+        pass
+
+    def collect(self, wait: bool) -> GameBatch | None:
+        if not wait:
+            return None
+        records = list(itertools.islice(self.records, GAMES_PER_BATCH))
+        if not records:
+            self.is_exhausted = True
+            return None
+        item = WorkItem(records[0].game_id, len(records))
+        plies = sum(len(record.moves) for record in records)
+        stats = {"games": float(len(records)), "plies": float(plies)}
+        return GameBatch(item, 0, records, stats, worker="files")
+
+    def drain(self) -> Iterator[GameBatch]:
+        return iter(())
+
+    def close(self, finished: bool = False) -> None:
+        pass
 
 
 def list_files(files: Iterable[Path | str], kind: str) -> list[Path]:
-    """Files, and those of a kind within folders, by name. Raises UserError if there are none."""
+    """List files, and those of a kind in folders, by name. Raises UserError if there are none."""
     found: list[Path] = []
     for path in (Path(file).expanduser() for file in files):
         if path.is_dir():
@@ -81,38 +120,39 @@ def list_files(files: Iterable[Path | str], kind: str) -> list[Path]:
 
 
 def read_games(game: Game, found: Iterable[Found], first: int) -> Iterator[GameRecord]:
-    """The records of games, numbered in their order, from number `first` on.
+    """Yield the records of games, numbered in their order, from number `first` on.
 
-    A game that cannot be learned from is left out, with a line in the log that says why. Raises
-    UserError in the end if none can.
+    Unusable games are skipped with a warning. Raises UserError at the end if all are.
     """
-    learned = first > 0
+    usable = first > 0
     for number, one in enumerate(found):
         if number < first:
             continue
         try:
             position, result = one.read(game)
         except UserError as error:
-            log.warning("left out: %s: %s", one.source, error)
+            log.warning("skipped: %s: %s", one.source, error)
             continue
         record = record_of(position, result, number, one.source) if position.game is game else None
         if record is None:
-            log.warning("left out: %s: no moves by turns, no result, or another board", one.source)
+            log.warning(
+                "skipped: %s: no alternating moves, no result, or another board", one.source
+            )
             continue
-        learned = True
+        usable = True
         yield record
-    if not learned:
-        raise UserError("none of these games can be learned from; the lines above say why")
+    if not usable:
+        raise UserError("none of these games is usable; the warnings above say why")
 
 
 def find_in_pgn(path: Path) -> Iterator[Found]:
-    """The games of a PGN file, one after the other as they are wanted."""
+    """Yield the games of a PGN file lazily."""
     with path.open("rb") as file:
         for number, written in enumerate(split_games(file), start=1):
 
             def read(game: Game, written=written) -> tuple[Position, float | None]:
                 played = replay(written, game)
-                # A game that our rules have ended before it was over is good as far as it goes.
+                # A game that goes on after our rules have ended it is usable up to that point.
                 if played.error and not played.position.is_over:
                     raise UserError(played.error)
                 return played.position, played.result
@@ -121,7 +161,7 @@ def find_in_pgn(path: Path) -> Iterator[Found]:
 
 
 def find_in_sgf(path: Path) -> Iterator[Found]:
-    """The games of an SGF file, which may be a collection."""
+    """Yield the games of an SGF file, which may be a collection."""
     try:
         roots = parse_sgf(decode_sgf(path.read_bytes()))
     except OSError as error:
@@ -136,8 +176,51 @@ def find_in_sgf(path: Path) -> Iterator[Found]:
 
 
 def winner(result: str) -> float | None:
-    """An SGF result such as B+3.5 or W+R, for Black; None for what decides nothing."""
+    """Convert an SGF result such as B+3.5 or W+R to Black's, in [-1, 1]; None if it is unknown."""
     text = result.strip().upper()
     if text in ("0", "DRAW", "JIGO"):
         return 0.0
     return {"B+": 1.0, "W+": -1.0}.get(text[:2])
+
+
+def record_of(
+    position: Position, result: float | None, game_id: int, source: str
+) -> GameRecord | None:
+    """Make a record of the moves up to `position`, each a policy target of its ply; `result` is for
+    the first player, None if unknown.
+
+    Where our rules give another result than the players agreed on, as area scoring does with dead
+    stones on the board, the last move is left out and the players' result is kept. Returns None for
+    a game without moves or result, or one in which a player moved twice in a row.
+    """
+    game, position = position.game, position.copy()
+    outcome = position.outcome()
+    if outcome is not None:
+        if result is None:
+            result = outcome.values[0]
+        elif outcome.values[0] != result:
+            position.undo()
+    movers = position.movers
+    if result is None or not movers or any(map(int.__eq__, movers, movers[1:])):
+        return None
+    plies = len(position.moves)
+    return GameRecord(
+        game=game.spec,
+        game_id=game_id,
+        seed=0,
+        version=0,
+        start=start_of(position, game),
+        moves=np.array(position.moves),
+        root_values=np.full(plies, np.nan, np.float32),
+        policy_offsets=np.arange(plies + 1),
+        policy_actions=np.array(position.moves),
+        policy_weights=np.ones(plies, np.float32),
+        result=result,
+        info={"source": source},
+    )
+
+
+def start_of(position: Position, game: Game) -> bytes | None:
+    """Return the state before the first move; None if it is the game's own start."""
+    start = position.start_state.tobytes()
+    return None if start == game.position().start_state.tobytes() else start

@@ -1,60 +1,64 @@
-"""The folder of a run: its name, what lies in it, and that only one process trains in it."""
+"""The folder of a run: its name, its files, and the lock that admits one process at a time."""
 
 import contextlib
 import json
+import logging
 import os
 import re
 import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import filelock
 
 from alphazero.config import Config, load_config, to_toml
-from alphazero.cores import lasting
 from alphazero.errors import UserError
-from alphazero.files import atomic_write, sweep_temporaries
+from alphazero.files import atomic_write, durable_path, sweep_temporaries
 from alphazero.settings import settings
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+log = logging.getLogger(__name__)
 
 README = """\
-A training run of {game}, begun {date}. Commands are given from this folder.
+A training run of {game}, begun {date}. Run the commands below from this folder.
 
-config.toml    every setting
-records/       every finished game, in checksummed shards: the truth, from which all else follows
+config.toml    all settings
+records/       every finished game, in checksummed shards: all else can be derived from them
 checkpoints/   the newest states of the learner, each with the network's weights (safetensors)
-metrics.jsonl  what was measured, a JSON object per line
+metrics.jsonl  metrics, one JSON object per line
 tensorboard/   the same as curves: tensorboard --logdir tensorboard
-log.txt        what was said in words, with the time
-workers.json   who plays, and how much, as of the last report
-games/         sample games as text, by the number of the game
-result.json    there when the run has reached its limits
-lock           holds the number of the process that trains here, and is empty when none does
-identity       there with run.shared_folder, to tell this run's volunteers from those of others
+log.txt        messages, with the time
+workers.json   workers and their games, as of the last report
+games/         sample games as text, by the id of the game
+result.json    exists once the run has reached its limits
+lock           the process that trains here; empty when none does
+identity       with run.shared_folder: tells this run's contributors from those of others
 
-How is it doing?      python -m alphazero status . --watch
-Stop it               Ctrl-C or SIGTERM: it saves a checkpoint and ends with exit code 0
-Go on with it         python -m alphazero train --resume .
+Status                python -m alphazero status . --watch
+Stop                  Ctrl-C or SIGTERM: saves a checkpoint and ends with exit code 0
+Resume                python -m alphazero train --resume .
 Play against it       python -m alphazero play --game {game} --network .
-Read a game           python -m alphazero show records --game-id 0 --top 3
-Move it elsewhere     copy this whole folder while nobody trains in it, and go on with it there,
-                      with as many workers and on whatever device that machine has:
+Show a game           python -m alphazero show records --game-id 0 --top 3
+Move                  copy this folder while no process trains in it, and resume there, with any
+                      number of workers and any device:
                       python -m alphazero train --resume . --workers 8 run.device=cuda
 """
 
-# These may change from one start to the next: they do not change what is learned from a game.
-FREE_SETTINGS = re.compile(
-    r"evaluation\..*|learner\.devices|run\.(directory|workers|gpus_per_worker|minutes|games"
-    r"|shared_folder|max_version_lag|device|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
+# These may change from one start to the next without any effect on what is learned.
+UNRESTRICTED = re.compile(
+    r"evaluation\..*|run\.(directory|minutes|games|prove|shared_folder|max_version_lag|gpus_per_worker"
+    r"|keep_checkpoints|checkpoint_steps|checkpoint_seconds|report_seconds)"
+)
+# These belong to the machine and may change too, but then other games are played than before.
+MACHINE = re.compile(
+    r"run\.(workers|device)|learner\.devices|search\.nn_cache_size"
+    r"|self_play\.(threads|parallel_games|games_per_work_item)"
 )
 
 
 class RunDirectory:
-    """Paths below the folder of one run."""
+    """Paths in the folder of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -71,10 +75,11 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
+        """Whether the run has reached its limits."""
         return self.result.exists()
 
     def create(self, config: Config) -> None:
-        """Write down what this run is; in a folder that has a run already, the new limits."""
+        """Write the settings; in a folder with a run, replace them and the result."""
         sweep_temporaries(self.path)
         if not self.config.exists():
             text = README.format(game=config.game, date=time.strftime("%Y-%m-%d %H:%M"))
@@ -83,69 +88,113 @@ class RunDirectory:
         self.result.unlink(missing_ok=True)
 
     def identify(self) -> str:
-        """What tells this run from all others, wherever it is copied to."""
+        """Return the run's unique id, which stays the same wherever the folder is copied."""
         if not self.identity.exists():
             atomic_write(self.identity, secrets.token_hex(8).encode())
         return self.identity.read_text().strip()
 
     def finish(self, result: dict[str, Any]) -> None:
+        """Write the result."""
         atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def choose_directory(
     config: Config, base: Path, directory: Path | str | None = None, *, fresh: bool = False
 ) -> RunDirectory:
-    """The folder to train in: the one that was named, or <base>-<date>-<number>.
+    """Choose the folder to train in: the named one, or <base>-<date>-<number>.
 
-    Without a name an unfinished run with the same settings is gone on with, unless `fresh`.
-    Raises UserError when the named folder holds a run with other settings, or any with `fresh`.
+    Without a name, an unfinished run with the same settings is resumed, unless `fresh`; runs whose
+    settings cannot be read are skipped with a warning. Raises UserError when the named folder holds
+    a run with other settings, or any run if `fresh`.
     """
-    base, named = lasting(base), directory or config.run.directory
+    base, named = durable_path(base), directory or config.run.directory
     if named:
-        run = RunDirectory(lasting(Path(named)))
+        run = RunDirectory(durable_path(Path(named)))
         if fresh and run.config.exists():
             raise UserError(f"{run.path} holds a run already: name another folder for a fresh one")
         check_settings(run, config)
         return run
     numbered = re.compile(re.escape(base.name) + r"-\d{4}-\d\d-\d\d-(\d+)")
     runs = [path for path in base.parent.glob("*") if numbered.fullmatch(path.name)]
-    if not fresh:
-        for path in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
-            run = RunDirectory(path)
-            if run.config.exists() and not run.is_finished and not differences(run, config):
-                return run
+    if not fresh and (found := find_unfinished(runs, config)) is not None:
+        return found
     today = f"{base.name}-{time.strftime('%Y-%m-%d')}-"
     taken = [int(path.name.removeprefix(today)) for path in runs if path.name.startswith(today)]
     return RunDirectory(base.with_name(f"{today}{max(taken, default=0) + 1:02d}"))
 
 
+def find_unfinished(paths: list[Path], config: Config) -> RunDirectory | None:
+    """Return the newest unfinished run with the same settings; None without one."""
+    unreadable: list[tuple[Path, UserError]] = []
+    found = None
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+        run = RunDirectory(path)
+        if not run.config.exists() or run.is_finished:
+            continue
+        try:
+            if not any(change.is_frozen for change in changes(run, config)):
+                found = run
+                break
+        except UserError as error:
+            unreadable.append((path, error))
+    if unreadable:
+        path, error = unreadable[0]
+        others = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+        log.warning("skipped the run %s%s, whose settings are unreadable: %s", path, others, error)
+    return found
+
+
 def check_settings(run: RunDirectory, config: Config) -> None:
-    """Raise UserError when the folder holds a run that was begun with other settings."""
+    """Raise UserError when the folder holds a run with other settings."""
     if not run.config.exists():
         if (run.path / "records").exists():
             raise UserError(f"{run.path} holds games but no config.toml: name another folder")
         return
-    if different := differences(run, config):
-        path, before, now = different[0]
+    if different := [change for change in changes(run, config) if change.is_frozen]:
+        change = different[0]
         others = f" (and {len(different) - 1} more settings)" if len(different) > 1 else ""
         raise UserError(
-            f"{run.path} holds a run with {path} = {before}, not {now}{others}:"
-            " go on with its own settings, or name another folder"
+            f"{run.path} holds a run with {change.path} = {change.before}, not"
+            f" {change.now}{others}: resume it with its own settings, or name another folder"
         )
 
 
-def differences(run: RunDirectory, config: Config) -> list[tuple[str, Any, Any]]:
-    """(setting, its value in the folder, its value now) of all that must be equal and are not."""
+class Change(NamedTuple):
+    """A setting that differs between a run's folder and now."""
+
+    path: str
+    before: Any
+    now: Any
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the setting may not change during a run."""
+        return not MACHINE.fullmatch(self.path)
+
+
+def changes(run: RunDirectory, config: Config) -> list[Change]:
+    """List the settings that differ and matter. Raises UserError for unreadable settings."""
     before = load_config(run.config)
-    return [
-        (entry.path, value_at(before, entry.path), value_at(config, entry.path))
+    found = [
+        Change(entry.path, value_at(before, entry.path), value_at(config, entry.path))
         for entry in settings(Config)
-        if not FREE_SETTINGS.fullmatch(entry.path)
-        and value_at(before, entry.path) != value_at(config, entry.path)
+        if not UNRESTRICTED.fullmatch(entry.path)
     ]
+    return [change for change in found if change.before != change.now]
+
+
+def changed_machine(run: RunDirectory, config: Config) -> list[str]:
+    """Warn, in at most one line, of changed settings of the machine in a run to be resumed."""
+    if not run.config.exists():
+        return []
+    told = [f"{c.path} = {c.before} -> {c.now}" for c in changes(run, config) if not c.is_frozen]
+    if not told:
+        return []
+    return [f"changed since the run began, so other games will be played: {', '.join(told)}"]
 
 
 def value_at(config: Config, path: str) -> Any:
+    """Return the value of a setting by its full name."""
     value: Any = config
     for name in path.split("."):
         value = getattr(value, name)
@@ -154,26 +203,24 @@ def value_at(config: Config, path: str) -> Any:
 
 @contextlib.contextmanager
 def locked(run: RunDirectory) -> Iterator[None]:
-    """Hold the folder, so that no second process trains in it.
+    """Lock the folder, so that no second process trains in it.
 
-    The operating system lets go of it when this process ends, in whatever way: a killed run leaves
-    a file that locks nothing. Raises UserError when another process holds it.
+    The operating system releases the lock when this process ends, however it ends. The file `lock`
+    names the holder; `.lock` beside it carries the lock itself. Raises UserError when another
+    process holds it.
     """
+    lock = filelock.FileLock(run.path / ".lock")
     try:
         run.path.mkdir(parents=True, exist_ok=True)
-        file = run.lock.open("a+")
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        holder = run.lock.read_text().strip() if run.lock.exists() else ""
+        raise UserError(f"{run.path} is in use by {holder or 'another process'}") from error
     except OSError as error:
         raise UserError(f"cannot write in {run.path}: {error.strerror}") from error
-    with file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise UserError(f"{run.path} is in use by {holder}") from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()}\n")
-        file.flush()
+    try:
+        run.lock.write_text(f"process {os.getpid()}\n")
         yield
-        file.truncate(0)
+    finally:
+        run.lock.write_text("")
+        lock.release()

@@ -1,6 +1,6 @@
-"""How a run is doing, told from its files alone: by any process, on any machine that sees them.
+"""The status of a run, read from its files alone: by any process, on any machine that sees them.
 
-Nothing is asked of the run itself and nothing is locked, so looking never disturbs it.
+Nothing is locked and the training process is not contacted, so reading never disturbs it.
 """
 
 import contextlib
@@ -22,43 +22,45 @@ from alphazero.errors import UserError
 from alphazero.run.metrics.events import show
 from alphazero.run.run_directory import RunDirectory
 
-SILENT_SECONDS = 60.0  # without a report, on top of three times the time between two
+SILENT_SECONDS = 60.0  # beyond three report intervals, after which a run counts as silent
 WORKERS_SHOWN = 12
 
 
 @dataclass
 class Status:
-    """A run at one moment; times are in seconds since 1970."""
+    """The status of a run at one moment; times are in seconds since 1970."""
 
     path: Path
     game: str
     state: str  # "running (process 12 on host)", "stopped", "finished", …
     now: float
-    reported: float | None  # when the last report was written
-    metrics: dict[str, float]  # the newest value of everything ever reported
-    checkpoint: str | None  # name of the newest
+    reported: float | None  # time of the last report
+    metrics: dict[str, float]  # newest value of every metric
+    checkpoint: str | None  # name of the newest one
     checkpoint_age: float | None  # seconds
-    workers: list[dict[str, Any]] = field(default_factory=list)  # as `crew.Member`
-    sizes: dict[str, int] = field(default_factory=dict)  # bytes, by what they are taken for
-    free: int = 0  # bytes on the run's disk
+    workers: list[dict[str, Any]] = field(default_factory=list)  # as `WorkerEntry`
+    evaluation_failures: dict[str, str] = field(default_factory=dict)  # of the last evaluation
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes, by folder
+    free: int = 0  # free bytes on the run's disk
     shards: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {**vars(self), "path": str(self.path)}
 
 
 class Watcher:
-    """Looks at one run again and again, reading of its reports only what is new."""
+    """Reads the status of one run repeatedly, and only the new lines of its reports."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        """Raises UserError when there is no run in the folder."""
+        """Raises UserError if the folder holds no run."""
         self.run = RunDirectory(path)
         self.clock = clock
         if not self.run.config.exists():
             here = path.expanduser().absolute()
             others = sorted(here.parent.glob(f"{glob.escape(here.name)}-*/config.toml"))
             hint = f"; but there is {others[-1].parent}" if others else ""
-            raise UserError(f"there is no run in {path}: it has no config.toml{hint}")
+            raise UserError(f"there is no run in {path}: no config.toml{hint}")
         config = load_config(self.run.config)
         self.game = config.game
         self.patience = SILENT_SECONDS + 3 * config.run.report_seconds
@@ -67,8 +69,9 @@ class Watcher:
         self._reported: float | None = None
 
     def look(self) -> Status:
+        """Read the current status."""
         self._read_reports()
-        now, crew = self.clock(), read_json(self.run.workers)
+        now, workers = self.clock(), read_json(self.run.workers)
         checkpoints = [path for path in self.run.checkpoints.glob("step-*") if path.is_dir()]
         newest = max(checkpoints, key=lambda path: path.name, default=None)
         sizes = {name: size_of(self.run.path / name) for name in ("records", "checkpoints")}
@@ -76,22 +79,23 @@ class Watcher:
         return Status(
             path=self.run.path,
             game=self.game,
-            state=self._state(now, crew),
+            state=self._state(now, workers),
             now=now,
             reported=self._reported,
             metrics=dict(self._metrics),
             checkpoint=newest.name if newest else None,
             checkpoint_age=now - modified(newest) if newest else None,
-            workers=crew.get("workers", []),
+            workers=workers.get("workers", []),
+            evaluation_failures=workers.get("evaluation_failures", {}),
             sizes=sizes,
             free=shutil.disk_usage(self.run.path).free,
             shards=len(read_index(self.run.records / "index.jsonl")),
         )
 
     def _read_reports(self) -> None:
-        """Take in the lines of metrics.jsonl that were written since the last look."""
+        """Read the lines of metrics.jsonl that were written since the last time."""
         with contextlib.suppress(FileNotFoundError), self.run.metrics.open("rb") as file:
-            if self._offset > file.seek(0, os.SEEK_END):  # it was cut: the run was resumed
+            if self._offset > file.seek(0, os.SEEK_END):  # it was truncated: the run was resumed
                 self._offset = 0
             file.seek(self._offset)
             for line in file:
@@ -104,24 +108,24 @@ class Watcher:
                     self._metrics.update(found)
                     self._reported = report["time"]
 
-    def _state(self, now: float, crew: dict[str, Any]) -> str:
-        """A process that ends in whatever way but a kill empties the lock."""
+    def _state(self, now: float, workers: dict[str, Any]) -> str:
+        """Describe the state in words. A process that was not killed empties its lock file."""
         if self.run.is_finished:
             return "finished"
         if not self.run.lock.exists():
             return "not begun"
         if not (holder := self.run.lock.read_text().strip()):
             return "stopped"
-        host = crew.get("host", socket.gethostname())
+        host = workers.get("host", socket.gethostname())
         number = re.fullmatch(r"process (\d+)", holder)
         if host == socket.gethostname() and number and not is_alive(int(number[1])):
-            return "killed: the same command goes on with it"
+            return "interrupted; rerun the same command to resume"
         if self._reported is not None and now - self._reported > self.patience:
             return f"silent for {show(now - self._reported, 'time')} ({holder} on {host})"
         return f"running ({holder} on {host})"
 
 
-# What is told of a report: its label, then names of metrics, how they are shown, and a word.
+# Label of a row -> its cells: (metric, format, word after it).
 ROWS = [
     ("time", [("run/seconds", "time", "trained"), ("run/seconds_left", "time", "left")]),
     (
@@ -162,7 +166,7 @@ ROWS = [
 
 
 def to_text(status: Status) -> str:
-    """A status as people read it."""
+    """Format a status for people."""
     metrics = status.metrics
     title = f"{status.game}  {status.state}   {status.path}\n"
     rows: list[tuple[str, str]] = []
@@ -187,13 +191,17 @@ def to_text(status: Status) -> str:
         rows.append(
             ("Elo", "   ".join(f"{show(v, 'elo')} against {name}" for name, v in elo.items()))
         )
+    rows += [
+        ("warning", f"the last evaluation {title} failed: {reason}")
+        for title, reason in status.evaluation_failures.items()
+    ]
     if status.checkpoint is not None and status.checkpoint_age is not None:
         age = show(status.checkpoint_age, "time")
         rows.append(("checkpoint", f"{status.checkpoint}   {age} old"))
     add(
         "machine",
         ("system/cpu", "share", "of the cores busy"),
-        ("system/memory", "share", "of the memory taken"),
+        ("system/memory", "share", "of the memory in use"),
     )
     disk = "   ".join(f"{name} {show_bytes(size)}" for name, size in status.sizes.items())
     rows.append(("disk", f"{disk}   {status.shards} shards   {show_bytes(status.free)} free"))
@@ -205,30 +213,30 @@ def to_text(status: Status) -> str:
 
 
 def worker_rows(status: Status) -> list[tuple[str, str]]:
-    """A line for all workers and one for each, those that were not heard of the longest first."""
+    """Return a row for all workers and one for each, the longest silent first."""
     metrics = status.metrics
     wanted = metrics.get("run/workers", 0)
     replaced = metrics.get("run/workers_replaced", 0)
     text = f"{wanted:.0f}, {len(status.workers)} have sent games, {replaced:.0f} were replaced"
     rows = [("workers", text)]
-    members = sorted(status.workers, key=lambda member: member["last"])
-    for member in members[:WORKERS_SHOWN]:
-        seconds = max(member["last"] - member["first"], 1e-9)
+    entries = sorted(status.workers, key=lambda entry: entry["last"])
+    for entry in entries[:WORKERS_SHOWN]:
+        seconds = max(entry["last"] - entry["first"], 1e-9)
         rows.append(
             (
                 "",
-                f"{member['name']:<28}{show(member['games'], 'count'):>9} games"
-                f"{show(member['games'] / seconds, 'rate'):>9}   version {member['version']}"
-                f"   last heard from {show(max(status.now - member['last'], 0), 'time')} ago",
+                f"{entry['name']:<28}{show(entry['games'], 'count'):>9} games"
+                f"{show(entry['games'] / seconds, 'rate'):>9}   version {entry['version']}"
+                f"   last games {show(max(status.now - entry['last'], 0), 'time')} ago",
             )
         )
-    if len(members) > WORKERS_SHOWN:
-        rows.append(("", f"and {len(members) - WORKERS_SHOWN} more"))
+    if len(entries) > WORKERS_SHOWN:
+        rows.append(("", f"and {len(entries) - WORKERS_SHOWN} more"))
     return rows
 
 
 def show_bytes(count: float) -> str:
-    """1.5 MB"""
+    """Format a number of bytes, as in 1.5 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -237,7 +245,7 @@ def show_bytes(count: float) -> str:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of all files below a folder; what vanishes meanwhile is not counted."""
+    """Return the bytes of all files below a folder; files that vanish meanwhile are not counted."""
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:
@@ -247,25 +255,26 @@ def size_of(path: Path) -> int:
 
 
 def modified(path: Path) -> float:
+    """Return the time of the last modification."""
     try:
         return path.stat().st_mtime
-    except OSError:  # it was replaced by a newer one meanwhile
+    except OSError:  # it was replaced meanwhile
         return time.time()
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine exists."""
+    """Return whether a process of this machine exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it belongs to somebody else
+    except OSError:  # it belongs to another user
         return True
     return True
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a small file holds; nothing when it is not there or was not written by us."""
+    """Read a JSON object; empty if the file is missing or not an object."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,10 +1,11 @@
-"""Self-play: a search over many games at once that turns into finished `GameRecord`s.
+"""Self-play: one search over many games at once, which yields finished `GameRecord`s.
 
-A game's moves depend on its own random streams, made from the run's seed and the game's number, and
-not on the games played beside it.
+A game's moves depend on its own random streams, which come from the run's seed and the game's id,
+and not on the games played beside it.
 """
 
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alphazero.config import SearchConfig, SelfPlayConfig
-from alphazero.cores import cores
 from alphazero.data.record import GameRecord
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, State
@@ -20,20 +20,27 @@ from alphazero.network.evaluator import CachedEvaluator, Evaluator, cached
 from alphazero.search.search import Search, SearchResult
 
 
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass
 class SelfPlayStats:
-    """Counters since the worker began."""
+    """Counters since the worker started."""
 
     games: int = 0
-    plies: int = 0  # searched, random opening plies are not counted
+    plies: int = 0  # searched ones; random opening plies are not counted
     simulations: int = 0
-    evaluations: int = 0  # rows that the evaluator was asked for
+    evaluations: int = 0  # rows requested from the evaluator
     batches: int = 0
     cache_hits: int = 0
     seconds: float = 0.0
 
     def since(self, before: "SelfPlayStats") -> "SelfPlayStats":
-        """What was added after a copy `before` was taken."""
+        """Return the difference to an earlier copy."""
         return SelfPlayStats(
             **{name: value - getattr(before, name) for name, value in vars(self).items()}
         )
@@ -41,25 +48,25 @@ class SelfPlayStats:
 
 @dataclass
 class _Game:
-    """A game under way."""
+    """A game in progress."""
 
     game_id: int
     seed: int
     position: Position
     rng: np.random.Generator
-    start: bytes | None  # the state it began from, if that is not the game's own
+    start: bytes | None  # the start state; None: the game's own
     version: int  # of the weights when it began
-    full: bool = True  # whether the search under way trains the policy
+    full: bool = True  # whether the current search trains the policy
     values: list[float] = field(default_factory=list)
     policies: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
-    surprises: list[float] = field(default_factory=list)  # of the policies; NaN: not asked for
+    surprises: list[float] = field(default_factory=list)  # of the policies; NaN: none
 
 
 NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
 
 
 class SelfPlay:
-    """Plays games of one game against itself with one evaluator, `parallel_games` at once."""
+    """Plays games against itself with one evaluator, `parallel_games` at once."""
 
     def __init__(
         self,
@@ -70,9 +77,9 @@ class SelfPlay:
         *,
         threads: int | None = None,
     ) -> None:
-        """`threads` search; None: as the settings say, "auto" being the cores of this process.
+        """`threads` search; None: as the settings say, "auto" being all cores of this process.
 
-        Raises UserError when the settings ask for what the game does not have.
+        Raises UserError for varied starts of a game that has only one.
         """
         if self_play.random_start_probability > 0 and game.vary is None:
             raise UserError(
@@ -90,9 +97,9 @@ class SelfPlay:
         self._search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
 
     def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
-        """Play the games numbered first_id, first_id + 1, ... to their end; returned in that order.
+        """Play the games first_id, first_id + 1, ... and return them in that order.
 
-        `version` says which weights the evaluator has, for the records.
+        `version` of the evaluator's weights is noted in the records.
         """
         self.weights_changed(version)
         parts = self.stream(range(first_id, first_id + games), seed=seed)
@@ -101,9 +108,9 @@ class SelfPlay:
     def stream(
         self, ids: Sequence[int], *, seed: int, seconds: float = math.inf
     ) -> Iterator[list[GameRecord]]:
-        """Play the games with these numbers. What is finished, in the order of the numbers, is
-        handed over whenever so many seconds have passed, and at the end; in between the evaluator
-        may get other weights (see `weights_changed`)."""
+        """Play the games with these ids and yield the finished ones, sorted by id, every `seconds`
+        and at the end; between two yields the evaluator may get other weights, announced by
+        `weights_changed`."""
         search, stats = self._search, self.stats
         began = time.perf_counter()
         rows, batches = search.rows_evaluated, search.batches
@@ -139,8 +146,8 @@ class SelfPlay:
             rows, batches = search.rows_evaluated, search.batches
 
     def weights_changed(self, version: int) -> None:
-        """The evaluator has other weights now: forget what those before said. Games that begin from
-        now on are of this version."""
+        """Clear the cache after a change of the evaluator's weights; games that begin from now on
+        are of this version."""
         if isinstance(self.evaluator, CachedEvaluator) and version != self.version:
             self.evaluator.clear()
         self.version = version
@@ -161,7 +168,7 @@ class SelfPlay:
         return game
 
     def _choose_start(self, rng: np.random.Generator) -> State | None:
-        """The state that a game begins from; None for the game's own start."""
+        """Draw the start state of a game; None for the game's own."""
         share = self.config.random_start_probability
         if share == 0 or rng.random() >= share:
             return None
@@ -171,23 +178,20 @@ class SelfPlay:
         return state
 
     def _choose_budget(self, game: _Game) -> int:
-        """Playout-cap randomisation (Wu 2019): a share of the moves is searched in full, explores
-        and trains the policy; the others are played fast to get on with the game, and train it only
-        where they prove a win."""
+        """Draw the number of simulations: playout-cap randomisation (Wu 2019). A share of the moves
+        is searched in full, with noise, and trains the policy; the others are searched fast and
+        train it only where they prove a win."""
         share = self.config.playout_cap_full_probability
         game.full = share >= 1.0 or game.rng.random() < share
-        return (
-            self.search_config.simulations
-            if game.full
-            else self.config.playout_cap_fast_simulations
-        )
+        full, fast = self.search_config.simulations, self.config.playout_cap_fast_simulations
+        return full if game.full else fast
 
     def _move(self, tree: int, game: _Game, result: SearchResult) -> None:
-        """Record what the search found, make the move, and search on unless the game is over."""
+        """Record a search's result, play the move, and begin the next search if there is one."""
         self.stats.plies += 1
         self.stats.simulations += result.simulations
         game.values.append(result.value)
-        # A win that is proven leaves nothing to search for: a fast search knows the policy as well.
+        # A fast search that proves a win knows the policy as well as a full one.
         trains = game.full or result.proven == 1
         game.policies.append(sparse_policy(result) if trains else NO_POLICY)
         weighs = trains and self.config.policy_surprise_weight > 0
@@ -220,28 +224,27 @@ class SelfPlay:
         )
 
 
-SMALLEST_SHARE = 1e-4  # a policy target's entries below this are left out of the record
+SMALLEST_SHARE = 1e-4  # smaller entries of a policy target are not recorded
 
 
 def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
-    """A search's policy target as actions uint16 and weights float32, without the tiniest."""
+    """Return a search's policy target as (actions uint16, weights float32), tiny ones dropped."""
     keep = result.policy > SMALLEST_SHARE
     weights = result.policy[keep]
     return result.actions[keep].astype(np.uint16), weights / weights.sum()
 
 
 def surprise(result: SearchResult) -> float:
-    """What the network did not know: by how much its prior differs from the search's policy, as a
-    Kullback-Leibler divergence in nats."""
+    """Return the Kullback-Leibler divergence of the search's policy from the prior, in nats."""
     found = result.policy > 0
     policy, prior = result.policy[found], result.prior[found]
     return float(np.sum(policy * np.log(policy / np.maximum(prior, SMALLEST_SHARE**2))))
 
 
 def sample_weights(surprises: Sequence[float], share: float) -> np.ndarray:
-    """What the plies of one game count in training, float32 [N]: the policy surprise weighting of
-    KataGo (KataGoMethods.md), by which `share` of the weight of the plies with a policy target is
-    given out among them in proportion to their surprise. The others, with NaN as surprise, count 1.
+    """Return the training weights of the plies of one game, float32 [N]: KataGo's policy surprise
+    weighting (KataGoMethods.md). `share` of the weight of the plies with a policy target is divided
+    among them in proportion to their surprise; plies without one (NaN) have weight 1.
     """
     values = np.maximum(surprises, 0.0)  # keeps NaN; rounding may make it negative
     mean = np.nanmean(values) if np.any(np.isfinite(values)) else 0.0
@@ -254,8 +257,8 @@ def sample_weights(surprises: Sequence[float], share: float) -> np.ndarray:
 def random_opening(
     game: Game, plies: int, rng: np.random.Generator, start: State | None = None
 ) -> Position:
-    """A position after so many random legal moves from a start (None: the game's own) that is not
-    over."""
+    """Return an unfinished position after this many random legal moves from a start (None: the
+    game's own)."""
     while True:
         position = Position(game, start)
         while len(position.moves) < plies and not position.is_over:

@@ -11,7 +11,8 @@ from alphazero.arena.player import HumanPlayer, Player, RandomPlayer
 from alphazero.arena.players import make_player
 from alphazero.arena.rating import Sprt, elo_difference, elo_difference_of_counts
 from alphazero.arena.result import Tally
-from alphazero.data.record import GameRecord, read_shard
+from alphazero.data.record import read_shard
+from alphazero.data.record_text import read_text
 from alphazero.errors import UserError
 from alphazero.game import load
 from tests.helpers.toy_games import RANDOM
@@ -304,7 +305,7 @@ def test_a_saved_match_reads_back(tmp_path):
     assert saved.name == "mcts_5-vs-random-seed2" and files[".npz"].stem == saved.name
     assert read_shard(files[".npz"]) == result.records
     sheets = files[".txt"].read_text().split("game tic-tac-toe\n")[1:]
-    read = [GameRecord.from_text("game tic-tac-toe\n" + sheet, TICTACTOE) for sheet in sheets]
+    read = [read_text("game tic-tac-toe\n" + sheet, TICTACTOE) for sheet in sheets]
     assert read == result.records
     summary = json.loads(files[".json"].read_text())
     assert summary["score"] == result.score and summary["pairs"] == list(result.pairs)

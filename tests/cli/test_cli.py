@@ -19,6 +19,7 @@ from alphazero.cli import main as cli
 from alphazero.cli.match import PLAYER_OPTIONS
 from alphazero.config import load_config
 from alphazero.data.record import GameRecord
+from alphazero.data.record_text import read_text
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.files import writable
@@ -303,7 +304,7 @@ def test_selfplay_writes_records_that_show_prints(tmp_path):
     run(*arguments, "--games", "2", "--seed", "9")  # goes on with the numbers
     assert len(list(Store(out_dir))) == 8
     text = run("show", str(out_dir), "--game-id", "5")
-    assert GameRecord.from_text(text) == records[5]
+    assert read_text(text, load("tic-tac-toe")) == records[5]
     assert run("show", str(out_dir)).count("\nid ") == 8
     short = run("show", str(out_dir), "--game-id", "5", "--top", "1")
     assert len(short) < len(text) and "..." in short

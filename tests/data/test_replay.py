@@ -494,7 +494,7 @@ def test_training_never_sees_a_held_out_game():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"game": "connect4:rows=6,cols=7"}, "it is a game of connect4:rows=6,cols=7"),
+        ({"game": "connect4:rows=6,cols=7"}, "the record is of connect4:rows=6,cols=7"),
         ({"moves": [4, 9]}, "action 9 is not below 9"),
         ({"policy_actions": [4, 9]}, "action 9 is not below 9"),
         ({"moves": [4, 4]}, "the move of ply 2 is illegal"),

@@ -37,8 +37,8 @@ def filled(directory: Path, shards: int = 3, games: int = 2) -> Store:
 def test_store_keeps_games_in_the_order_they_came(tmp_path):
     store = Store(tmp_path / "new" / "games")
     store.append(random_records(TICTACTOE, 2, first_id=20))
-    path = store.append(random_records(TICTACTOE, 2, first_id=0))
-    assert path is not None and path.name == "shard-000000000000-main-000001.npz"
+    assert ids(store.append(random_records(TICTACTOE, 2, first_id=0))) == [0, 1]
+    assert "shard-000000000000-main-000001.npz" in names(store.directory)
     for opened in (store, Store(store.directory)):
         assert ids(opened) == [20, 21, 0, 1]
         assert list(opened)[2] == random_record(TICTACTOE, 0)
@@ -58,7 +58,7 @@ def test_store_goes_on_where_it_stopped(tmp_path):
 def test_a_game_is_kept_once(tmp_path):
     store = filled(tmp_path)
     before = names(tmp_path)
-    assert store.append(random_records(TICTACTOE, 2, first_id=2)) is None
+    assert store.append(random_records(TICTACTOE, 2, first_id=2)) == []
     assert names(tmp_path) == before
     store.append(
         random_records(TICTACTOE, 3, first_id=5) + random_records(TICTACTOE, 1, first_id=6)
@@ -93,6 +93,22 @@ def test_records_reads_only_the_shards_it_needs(tmp_path, monkeypatch):
     assert opened == ["shard-000000000002-main-000001.npz"]
     assert len(Store(tmp_path)) == 6  # from the index alone
     assert len(opened) == 1
+
+
+class Unscanned(list):
+    """A list that may be indexed and appended to, but not scanned."""
+
+    def __iter__(self):
+        raise AssertionError("all shards were scanned")
+
+
+def test_append_and_length_take_constant_time(tmp_path):
+    store = filled(tmp_path, shards=5)
+    store.shards = Unscanned(store.shards)
+    store._starts = Unscanned(store._starts)
+    store.append(random_records(TICTACTOE, 2, first_id=10))
+    assert len(store) == 12 and 11 in store
+    assert ids(store.records(11)) == [11]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +322,7 @@ def test_a_line_of_the_index_that_makes_no_sense_is_not_believed(tmp_path, caplo
     assert old in text
     index.write_text(text.replace(old, new, 1))
     store = Store(tmp_path)
-    assert "has a line that cannot be read" in caplog.text
+    assert "unreadable line" in caplog.text
     assert store.shards == original.shards
     assert index.read_text() == text
 

@@ -24,8 +24,7 @@ from alphazero.errors import UserError
 from alphazero.learning import checkpoint
 from alphazero.run.run_directory import RunDirectory
 from alphazero.selfplay.workers import ray as cluster
-from alphazero.selfplay.workers import ray_resources as allotment
-from alphazero.selfplay.workers.ray_resources import allot
+from alphazero.selfplay.workers.ray import divide_resources
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "configs" / "cluster").glob("*.yaml"))
@@ -179,9 +178,9 @@ def test_train_py_is_the_command(tmp_path):
 )
 def test_workers_and_their_share_of_the_gpus(workers, cpus, gpus, asked, expected):
     machines = [{"CPU": cpus, "GPU": gpus}]
-    assert allot(machines, workers, asked) == (*expected, 1)
+    assert divide_resources(machines, workers, asked) == (*expected, 1)
     machines = [{"CPU": cpus / 2, "GPU": gpus / 2 + 1}, {"CPU": cpus / 2, "GPU": gpus / 2}, {}]
-    assert allot(machines, workers, asked, taken=1) == (*expected, 1)
+    assert divide_resources(machines, workers, asked, taken=1) == (*expected, 1)
 
 
 @pytest.mark.parametrize(
@@ -200,15 +199,15 @@ def test_workers_and_their_share_of_the_gpus(workers, cpus, gpus, asked, expecte
 )
 def test_workers_and_their_cores(machines, workers, threads, expected):
     machines = [{"CPU": cpus, "GPU": gpus} for cpus, gpus in machines]
-    assert allot(machines, workers, threads=threads) == expected
+    assert divide_resources(machines, workers, threads=threads) == expected
 
 
 def test_a_ray_of_this_machine_has_what_its_workers_reserve(monkeypatch):
-    monkeypatch.setattr(allotment, "cores", lambda: 16)
+    monkeypatch.setattr(cluster, "cores", lambda: 16)
     wanted = {(0, 1): 16, (2, 1): 2, (40, 1): 40, (0, 4): 16, (2, 4): 16, (5, 4): 20}
     wanted |= {(0, 0): 16, (2, 0): 16, (40, 0): 40}
     for (workers, threads), cpus in wanted.items():
-        assert allotment.cores_wanted(workers, threads) == cpus
+        assert cluster.cores_wanted(workers, threads) == cpus
 
 
 # -- a job -----------------------------------------------------------------------------------------

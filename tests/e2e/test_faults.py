@@ -57,9 +57,9 @@ def acknowledged(monkeypatch) -> list[int]:
     append = Store.append
 
     def told(store, records):
-        path = append(store, records)
-        found.extend(record.game_id for record in records)
-        return path
+        new = append(store, records)
+        found.extend(record.game_id for record in new)
+        return new
 
     monkeypatch.setattr(Store, "append", told)
     return found
@@ -277,6 +277,6 @@ def test_a_cluster_that_loses_actors_and_machines_loses_no_game(tmp_path, settin
     saved = checkpoint.load(newest)
     assert saved.counters["games"] == len(ids) and saved.step == summary.progress.steps > 0
     # As many samples as the games allow, and no more: none was learned from twice.
-    replay, pace = saved.state["replay"], saved.state["pace"]
+    replay, pace = saved.state["replay"], saved.state["replay_ratio"]
     earned = 2 * replay["training_positions"]
     assert 64 * saved.step + pace["samples"] + pace["skipped"] == pytest.approx(earned)

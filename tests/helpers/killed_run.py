@@ -31,12 +31,12 @@ evaluation = {every_games = 50, games = 2, opponents = ["random"], simulations =
 MOMENTS = {
     "game file not yet renamed": ("os", "replace", "before"),
     "games stored, not in the index": ("alphazero.data.store", "write_shard", "after"),
-    "games stored, not counted": ("alphazero.run.trainer:Trainer", "_count", "before"),
-    "games counted, nothing learned": ("alphazero.run.trainer:Trainer", "_count", "after"),
+    "games stored, not counted": ("alphazero.run.state:TrainingState", "add", "before"),
+    "games counted, nothing learned": ("alphazero.run.state:TrainingState", "add", "after"),
     "between two steps": ("alphazero.learning.learner:Learner", "step", "after"),
     "checkpoint half written": ("alphazero.learning.checkpoint", "write_durably", "after"),
     "checkpoint renamed, old ones there": ("alphazero.learning.checkpoint", "prune", "before"),
-    "during an examination": ("alphazero.run.evaluation:Examiner", "strength", "after"),
+    "during an evaluation": ("alphazero.run.evaluation:Evaluation", "evaluate", "after"),
 }
 
 

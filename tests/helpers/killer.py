@@ -22,8 +22,9 @@ from pathlib import Path
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.learning import checkpoint
-from alphazero.run import trainer
-from alphazero.run.loop import train, warm_up
+from alphazero.run import state
+from alphazero.run.loop import train
+from alphazero.selfplay.workers.factory import warm_up
 from tests.helpers import killed_run
 
 GAMES = 120
@@ -40,11 +41,11 @@ def child(directory: Path, pipe: int) -> None:
         return path
 
     def told_append(store, records):
-        path = append(store, records)
-        os.write(pipe, f"stored {' '.join(str(record.game_id) for record in records)}\n".encode())
-        return path
+        new = append(store, records)
+        os.write(pipe, f"stored {' '.join(str(record.game_id) for record in new)}\n".encode())
+        return new
 
-    trainer.checkpoint.save, Store.append = told_save, told_append
+    state.checkpoint.save, Store.append = told_save, told_append
     summary = train(killed_run.settings(directory), directory=directory, stream=io.StringIO())
     os.write(pipe, b"finished\n" if summary.finished else b"stopped\n")
 

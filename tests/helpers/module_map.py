@@ -20,7 +20,7 @@ BEGIN, END = "<!-- modules: generated -->", "<!-- modules: end -->"
 
 ROOMS = [
     ["errors"],
-    ["files", "settings", "cores", "shipped", "command_line"],
+    ["files", "settings", "shipped", "command_line"],
     ["storage", "config"],
     ["game"],
     ["picture"],

@@ -1,4 +1,4 @@
-"""A learner that plays nothing and two volunteers on one folder, killed over and over.
+"""A learner that plays nothing and two contributors on one folder, killed again and again.
 
 python share_killer.py DIRECTORY KILLS SEED
 
@@ -27,10 +27,11 @@ from alphazero.config import Config, load_config
 from alphazero.data.record import unpack_shard
 from alphazero.data.store import Store
 from alphazero.errors import UserError
-from alphazero.run import contribute as join
-from alphazero.run import loop
-from alphazero.selfplay.workers import contribute as volunteers
-from alphazero.selfplay.workers.shared_folder import Share
+from alphazero.run import contribute, loop
+from alphazero.run.interrupt import Interrupt
+from alphazero.selfplay.workers import shared_folder
+from alphazero.selfplay.workers.factory import warm_up
+from alphazero.selfplay.workers.shared_folder import SharedFolder
 
 SETTINGS = """
 game = "tic-tac-toe"
@@ -52,7 +53,7 @@ class Crowd:
         path = folder / "settings.toml"
         path.write_text(SETTINGS)
         self.run = folder / "run"
-        self.share = Share(str(folder / "share"))
+        self.share = SharedFolder(str(folder / "share"))
         self.config = load_config(path, [f"run.shared_folder={folder / 'share'}", "run.device=cpu"])
         self.chance = random.Random(seed)
         self.children: dict[str, int] = {}
@@ -79,7 +80,9 @@ class Crowd:
             if name == "learner":
                 learn(self.config, self.run, deadly)
             else:
-                join.Volunteer(self.share.location, device="cpu", say=lambda text: None).play()
+                contribute.Contributor(
+                    self.share.location, device="cpu", say=lambda text: None
+                ).play()
         except BaseException:
             os.write(2, traceback.format_exc().encode())
             os._exit(1)
@@ -139,24 +142,24 @@ class Crowd:
 
     def spoil(self) -> None:
         """Put a file there that holds no games, and a copy of one that has been there before."""
-        self.share.folder.write(f"games/bad-{self.counts['bad files']:06d}.npz", b"no games")
+        self.share.files.write(f"games/bad-{self.counts['bad files']:06d}.npz", b"no games")
         self.counts["bad files"] += 1
         if self.contents:
             copy = self.chance.choice(self.contents[-20:])
-            self.share.folder.write(f"games/c0de-{self.counts['copies']:06d}.npz", copy)
+            self.share.files.write(f"games/c0de-{self.counts['copies']:06d}.npz", copy)
             self.counts["copies"] += 1
 
 
 def tell_when_listening(pipe: int) -> None:
     """Say so when signals ask to stop, and no longer end the process."""
-    enter = loop.Interrupt.__enter__
+    enter = Interrupt.__enter__
 
     def told(interrupt):
         entered = enter(interrupt)
         os.write(pipe, b"!")
         return entered
 
-    loop.Interrupt.__enter__ = told
+    Interrupt.__enter__ = told
 
 
 def learn(config: Config, directory: Path, deadly: int) -> None:
@@ -165,11 +168,11 @@ def learn(config: Config, directory: Path, deadly: int) -> None:
 
     def deadly_append(store, records):
         nonlocal written
-        path = append(store, records)
+        new = append(store, records)
         written += 1
         if written == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
-        return path
+        return new
 
     Store.append = deadly_append
     loop.train(config, directory=directory, stream=io.StringIO())
@@ -177,15 +180,15 @@ def learn(config: Config, directory: Path, deadly: int) -> None:
 
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    join.CONTACT_SECONDS, join.HAND_IN_SECONDS, join.GAMES_PER_FILE = 0.1, 0.2, 8
-    join.MOST_WAITING = 4  # or they play so much that the learner never gets to start
-    volunteers.LOOK_SECONDS, volunteers.WAIT_SECONDS = 0.05, 0.02
-    volunteers.PUBLISH_SECONDS = 0.2
+    contribute.CONTACT_SECONDS, contribute.UPLOAD_SECONDS, contribute.GAMES_PER_FILE = 0.1, 0.2, 8
+    contribute.MOST_WAITING = 4  # or they play so much that the learner never gets to start
+    shared_folder.LOOK_SECONDS, shared_folder.WAIT_SECONDS = 0.05, 0.02
+    shared_folder.PUBLISH_SECONDS = 0.2
     crowd = Crowd(folder, seed)
-    loop.warm_up(crowd.config)
+    warm_up(crowd.config)
     with contextlib.suppress(ImportError):
-        importlib.import_module("tensorboard.summary.writer.event_file_writer")
-    names = ["learner", "volunteer 1", "volunteer 2"]
+        importlib.import_module("torch.utils.tensorboard")
+    names = ["learner", "contributor 1", "contributor 2"]
     for name in names:
         crowd.start(name)
     for number in range(kills):
@@ -211,7 +214,7 @@ def main() -> None:
             "lost": len(everything - set(stored)),
             "twice": len(stored) - len(set(stored)),
             "corrupt": (crowd.run / "records" / "quarantine").exists(),
-            "refused": len(crowd.share.folder.names("refused")) // 2,
+            "refused": len(crowd.share.files.names("refused")) // 2,
             "versions": len({record.version for record in Store(crowd.run / "records")}),
         }
     )

@@ -141,9 +141,9 @@ def change_meta(path: Path, **change: Any) -> None:
 
 def test_one_of_a_newer_program_is_not_passed_over(tmp_path: Path) -> None:
     save_step(tmp_path, 1)
-    change_meta(save_step(tmp_path, 2), version=2)
+    change_meta(save_step(tmp_path, 2), version=9)
     for read in (latest, lambda directory: load(directory / "step-00000002")):
-        with pytest.raises(UserError, match="step-00000002 has format 2, of a newer program"):
+        with pytest.raises(UserError, match=r"step-00000002 has format 9.*newer"):
             read(tmp_path)
 
 
@@ -191,11 +191,11 @@ def test_a_state_that_needs_code_is_refused_before_anything_is_written(
     assert names(tmp_path) == []
 
 
-def test_the_last_few_are_kept_and_the_first_of_every_so_many_steps(tmp_path: Path) -> None:
+def test_the_last_few_are_kept(tmp_path: Path) -> None:
     for step in range(0, 100, 7):
-        save_step(tmp_path, step, keep=2, keep_every=30)
+        save_step(tmp_path, step, keep=2)
     kept = [int(name.removeprefix("step-")) for name in names(tmp_path)]
-    assert kept == [0, 35, 63, 91, 98]
+    assert kept == [91, 98]
     for step in (105, 112):
         save_step(tmp_path, step, keep=1)
     assert names(tmp_path) == ["step-00000112"]

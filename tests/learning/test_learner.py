@@ -59,7 +59,7 @@ def test_losses_are_what_numpy_says() -> None:
         learner.step(random_batch(GAME, 16, seed))
     batch = random_batch(GAME, 16, 9)
     with torch.no_grad():
-        output = learner.player()(torch.from_numpy(batch.planes).float())
+        output = learner.averaged_network()(torch.from_numpy(batch.planes).float())
     logits = np.where(batch.legal, output.policy.numpy(), -np.inf).astype(np.float64)
     logs = np.where(batch.legal, log_softmax(logits), 0)
     weight = batch.weight.astype(np.float64)
@@ -347,7 +347,7 @@ def test_the_player_has_the_averaged_weights() -> None:
     learner = make_learner(averaging="ema")
     for seed in range(3):
         learner.step(random_batch(GAME, 16, seed))
-    player = learner.player()
+    player = learner.averaged_network()
     assert same(weights_of(player), learner.weights())
     assert not player.training
     learner.step(random_batch(GAME, 16))

@@ -10,8 +10,13 @@ from alphazero.config import load_config
 from alphazero.data.replay import Batch, Replay
 from alphazero.errors import UserError
 from alphazero.game import load
-from alphazero.learning.collective import SharedNorm, share_norms
-from alphazero.learning.distributed import ParallelLearner, make_learner, shares
+from alphazero.learning.distributed import (
+    ParallelLearner,
+    SharedNorm,
+    make_learner,
+    share_norms,
+    shares,
+)
 from alphazero.learning.learner import Learner
 from alphazero.network.architectures.resnet import build
 from tests.helpers.random_records import random_records

@@ -12,7 +12,7 @@ import pytest
 
 from alphazero.errors import UserError
 from alphazero.run.metrics.events import (
-    EXHIBITS,
+    ARTIFACTS,
     LINES,
     METRICS,
     Console,
@@ -100,7 +100,7 @@ class Screen(io.StringIO):
 
 
 def test_every_name_is_explained_and_every_shown_one_known():
-    for name, meaning in {**METRICS, **EXHIBITS}.items():
+    for name, meaning in {**METRICS, **ARTIFACTS}.items():
         assert re.fullmatch(r"[a-z]+/[a-z_]+(/<[a-z]+>)?", name), name
         assert meaning
     assert {name for cells in LINES.values() for name, _, _ in cells} <= METRICS.keys()
@@ -111,16 +111,16 @@ def test_every_name_is_explained_and_every_shown_one_known():
 )
 def test_an_unknown_metric_is_an_error(name):
     sink = Recorder()
-    with pytest.raises(ValueError, match=f"'{name}' is none of the names run/seconds, "):
+    with pytest.raises(ValueError, match=f"'{name}'; choices: run/seconds"):
         Reporter([sink]).report(1, {"selfplay/games": 1, name: 1})
     assert sink.calls == []
 
 
-def test_an_unknown_exhibit_is_an_error():
+def test_an_unknown_artifact_is_an_error():
     reporter = Reporter([])
-    with pytest.raises(ValueError, match="is none of the names run/config"):
+    with pytest.raises(ValueError, match="choices: run/config"):
         reporter.text(1, "games/samples", "")
-    with pytest.raises(ValueError, match="is none of the names run/config"):
+    with pytest.raises(ValueError, match="choices: run/config"):
         reporter.picture(1, "selfplay/games", np.zeros((1, 1, 3), np.uint8))
 
 
@@ -379,10 +379,10 @@ def test_tensorboard_reads_numbers_texts_and_pictures(tmp_path):
     (picture,) = events.Images("games/board")
     assert (picture.step, picture.width, picture.height) == (9, 4, 5)
     assert picture.encoded_image_string.startswith(b"\x89PNG")
-    (text,) = events.Tensors("games/sample")
+    (text,) = events.Tensors("games/sample/text_summary")
     assert text.step == 8
     assert text.tensor_proto.string_val[0].decode() == "    1 b2\n      # é"
-    assert events.SummaryMetadata("games/sample").plugin_data.plugin_name == "text"
+    assert events.SummaryMetadata("games/sample/text_summary").plugin_data.plugin_name == "text"
 
 
 def test_tensorboard_forgets_what_came_after_the_step_it_resumes_from(tmp_path):
@@ -408,7 +408,7 @@ def test_without_tensorboard_one_line_says_so(tmp_path, monkeypatch, caplog):
     real_import = builtins.__import__
 
     def no_tensorboard(name, *args, **kwargs):
-        if name.startswith("tensorboard"):
+        if "tensorboard" in name:
             raise ImportError(name)
         return real_import(name, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""The loop and its parts: what is counted when, how much is learned, who may train where."""
+"""The training loop and its parts: counting, replay ratio, evaluation, folders, resuming."""
 
 import dataclasses
 import io
@@ -17,20 +17,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alphazero.arena.match import play_match
 from alphazero.config import Config, load_config
-from alphazero.data.replay_ratio import Pace
+from alphazero.data.replay_ratio import ReplayRatio
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.learning import checkpoint
-from alphazero.run import trainer
-from alphazero.run.evaluation import elo_for_curve
-from alphazero.run.loop import Interrupt, train
+from alphazero.run.evaluation import Evaluation, finite_elo
+from alphazero.run.interrupt import Interrupt
+from alphazero.run.loop import check_run, train
 from alphazero.run.metrics.events import METRICS, require_known
-from alphazero.run.metrics.meter import Meter, search_quality
+from alphazero.run.metrics.training import LEARNER, TrainingMetrics, search_quality
 from alphazero.run.run_directory import RunDirectory, choose_directory, locked
-from alphazero.run.trainer import Trainer
-from alphazero.selfplay.workers.inline import Call, Chunk, InlineExecutor, SelfPlayWorker, calls
+from alphazero.run.source import GameSource
+from alphazero.run.state import TrainingState, pack, unpack
+from alphazero.run.status import Watcher, to_text
+from alphazero.selfplay.workers.executor import GameBatch, WorkItem, work_items
+from alphazero.selfplay.workers.inline import InlineExecutor, SelfPlayWorker
 
 SETTINGS = """
 game = "tic-tac-toe"
@@ -60,7 +64,7 @@ def quietly(config: Config, **options):
     return train(config, stream=io.StringIO(), **options)
 
 
-# -- pace ------------------------------------------------------------------------------------------
+# -- replay ratio ----------------------------------------------------------------------------------
 
 
 @given(
@@ -71,26 +75,26 @@ def quietly(config: Config, **options):
 def test_never_more_samples_than_earned_and_never_more_waiting_than_the_bucket_holds(
     events, per_position, batch_size
 ):
-    pace = Pace(per_position, most=1000.0)
+    ratio = ReplayRatio(per_position, most=1000.0)
     earned = spent = 0.0
     for event in events:
         if event == "step":
-            if pace.allows(batch_size):
-                pace.spend(batch_size)
+            if ratio.allows(batch_size):
+                ratio.spend(batch_size)
                 spent += batch_size
         else:
-            pace.earn(event)
+            ratio.earn(event)
             earned += per_position * event
-        assert 0 <= pace.samples <= 1000
-        assert earned == pytest.approx(spent + pace.samples + pace.skipped)
+        assert 0 <= ratio.samples <= 1000
+        assert earned == pytest.approx(spent + ratio.samples + ratio.skipped)
 
 
 def test_a_step_needs_a_whole_batch_of_samples():
-    pace = Pace(4.0, most=1000)
-    pace.earn(7)
-    assert pace.allows(28) and not pace.allows(29)
-    pace.spend(28)
-    assert not pace.allows(1)
+    ratio = ReplayRatio(4.0, most=1000)
+    ratio.earn(7)
+    assert ratio.allows(28) and not ratio.allows(29)
+    ratio.spend(28)
+    assert not ratio.allows(1)
 
 
 # -- executors -------------------------------------------------------------------------------------
@@ -103,32 +107,32 @@ class StandIn:
     def load(self, version, weights):
         self.loaded.append(version)
 
-    def play(self, call):
-        return Chunk(call, self.loaded[-1], [], {})
+    def play(self, item):
+        return GameBatch(item, self.loaded[-1], [], {})
 
 
 def test_inline_executor_plays_only_when_the_learner_waits_and_with_the_newest_weights():
-    executor = InlineExecutor(StandIn, calls(16, 8))
+    executor = InlineExecutor(StandIn, work_items(16, 8))
     executor.start(3, {})
     assert executor.collect(wait=False) is None
-    assert executor.collect(wait=True) == Chunk(Call(16, 8), 3, [], {})
+    assert executor.collect(wait=True) == GameBatch(WorkItem(16, 8), 3, [], {})
     executor.publish(4, {})
-    assert executor.collect(wait=True) == Chunk(Call(24, 8), 4, [], {})
+    assert executor.collect(wait=True) == GameBatch(WorkItem(24, 8), 4, [], {})
 
 
-def test_a_chunk_is_played_again_the_same_by_another_worker(config):
+def test_a_batch_is_played_again_the_same_by_another_worker(config):
     weights = _weights(config)
-    chunks = []
-    for earlier_calls in ([], [Call(0, 8), Call(40, 8)]):
+    batches = []
+    for earlier in ([], [WorkItem(0, 8), WorkItem(40, 8)]):
         worker = SelfPlayWorker(config, "cpu")
         worker.load(1, weights)
-        for call in earlier_calls:
-            worker.play(call)
-        chunks.append(worker.play(Call(16, 8)))
-    assert chunks[0].records == chunks[1].records
-    assert [record.game_id for record in chunks[0].records] == list(range(16, 24))
-    assert {record.version for record in chunks[0].records} == {1}
-    assert chunks[0].stats["games"] == chunks[1].stats["games"] == 8, "stats are of this call"
+        for item in earlier:
+            worker.play(item)
+        batches.append(worker.play(WorkItem(16, 8)))
+    assert batches[0].records == batches[1].records
+    assert [record.game_id for record in batches[0].records] == list(range(16, 24))
+    assert {record.version for record in batches[0].records} == {1}
+    assert batches[0].stats["games"] == batches[1].stats["games"] == 8, "stats are of this item"
 
 
 def _weights(config):
@@ -153,7 +157,7 @@ def test_a_run_plays_learns_measures_and_leaves_everything_behind(config, tmp_pa
     assert load_config(run.config) == dataclasses.replace(config, game="tic-tac-toe")
     assert json.loads(run.result.read_text())["games"] == 48
     assert "train --resume ." in (run.path / "README.txt").read_text()
-    assert len(list(run.games.glob("game-*.txt"))) == 2, "one sample game per examination"
+    assert len(list(run.games.glob("game-*.txt"))) == 2, "one sample game per evaluation"
     assert list((run.path / "tensorboard").iterdir())
 
     reports = [json.loads(line) for line in (run.path / "metrics.jsonl").open()]
@@ -219,9 +223,9 @@ def test_games_that_cannot_be_stored_do_not_count(config, tmp_path, monkeypatch)
 
     monkeypatch.setattr(Store, "append", full_disk)
     counted = []
-    count = Trainer._count
+    add = TrainingState.add
     monkeypatch.setattr(
-        Trainer, "_count", lambda self, records: (count(self, records), counted.extend(records))
+        TrainingState, "add", lambda self, records: (add(self, records), counted.extend(records))
     )
     with pytest.raises(UserError, match="No space left"):
         quietly(config, directory="here")
@@ -236,22 +240,16 @@ def test_games_that_cannot_be_stored_do_not_count(config, tmp_path, monkeypatch)
 def test_games_that_come_twice_count_once(config, tmp_path):
     run = RunDirectory(tmp_path / "here")
     run.create(config)
-    game = load(config.game)
-    state = Trainer(game, config, run)
-    state.start(_NoReporter())
-    worker = SelfPlayWorker(config, "cpu")
-    worker.load(0, state.players)
-
+    state = TrainingState(load(config.game), config, run)
+    executor = InlineExecutor(lambda: SelfPlayWorker(config, "cpu"), iter([WorkItem(8, 8)] * 3))
+    executor.start(0, state.published)
+    seen = []
+    source = iter(GameSource(state, executor, Interrupt(), on_batch=seen.append))
+    next(source)  # there is nothing on the disk
     for _ in range(3):
-        state.collect(lambda wait: worker.play(Call(8, 8)))
-    assert state.replay.games == len(state.store) == 8
+        state.add(next(source))
+    assert state.replay.games == len(state.store) == 8 and len(seen) == 1
     assert state.next_game == 16
-
-
-class _NoReporter:
-    def report(self, step, values): ...
-    def text(self, step, name, text): ...
-    def picture(self, step, name, pixels): ...
 
 
 def test_a_finished_run_goes_on_with_a_higher_limit(config, tmp_path):
@@ -305,7 +303,7 @@ def test_a_damaged_shard_costs_its_own_games_only(config, tmp_path, caplog):
 # -- the folder ------------------------------------------------------------------------------------
 
 
-def test_folders_are_numbered_and_an_unfinished_run_is_gone_on_with(config, tmp_path):
+def test_folders_are_numbered_and_an_unfinished_run_is_resumed(config, tmp_path):
     base = config.directory
 
     def choose(settings, **options):
@@ -383,12 +381,127 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(config, tmp_path):
         quietly(config, directory=tmp_path / "file" / "run")
 
 
+def test_an_unreadable_old_run_is_skipped_with_one_warning(config, tmp_path, caplog):
+    base = config.directory
+    for number in (1, 2):
+        old = RunDirectory(tmp_path / "runs" / f"tic-tac-toe-2020-01-01-0{number}")
+        old.create(config)
+        old.config.write_text("[search]\nold_setting = 1\n")
+    chosen = choose_directory(config, base)
+    assert not chosen.config.exists()
+    (line,) = caplog.messages
+    assert "skipped" in line and "and 1 more" in line and "old_setting" in line
+    with pytest.raises(UserError, match="old_setting"):
+        choose_directory(config, base, old.path)
+
+
+MACHINE = [
+    ("self_play", {"threads": 2}),
+    ("self_play", {"parallel_games": 3}),
+    ("self_play", {"games_per_work_item": 3}),
+    ("search", {"nn_cache_size": 64}),
+    ("learner", {"devices": 2}),
+    ("run", {"device": "cpu"}),
+    ("run", {"workers": 2}),
+]
+
+
+@pytest.mark.parametrize(("section", "values"), MACHINE)
+def test_settings_of_the_machine_may_change_with_a_warning(config, tmp_path, section, values):
+    run = RunDirectory(tmp_path / "here")
+    run.create(config)
+    other = changed(config, section, **values)
+    chosen, warnings = check_run(other, load(config.game), run.path)
+    assert chosen.path == run.path
+    ((name, _),) = values.items()
+    assert len(warnings) == 1 and f"{section}.{name} = " in warnings[0]
+
+
+def test_settings_without_effect_on_learning_may_change_silently(config, tmp_path):
+    run = RunDirectory(tmp_path / "here")
+    run.create(config)
+    other = changed(config, "run", prove=True, report_seconds=9.0, keep_checkpoints=7)
+    assert check_run(other, load(config.game), run.path)[1] == []
+
+
+def test_a_run_resumes_on_another_machine_and_says_so(config, tmp_path):
+    quietly(changed(config, "run", games=16), directory="here")
+    stream = io.StringIO()
+    other = changed(
+        changed(config, "self_play", parallel_games=4, threads=2), "search", nn_cache_size=32
+    )
+    summary = train(other, directory="here", stream=stream)
+    assert summary.finished and summary.progress.games == 48
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith("warning")]
+    assert "self_play.parallel_games = 8 -> 4" in line and "search.nn_cache_size = 0 -> 32" in line
+
+
+def test_the_lock_is_released_and_its_text_removed_after_an_error(tmp_path):
+    run = RunDirectory(tmp_path / "here")
+    with pytest.raises(ZeroDivisionError), locked(run):
+        assert run.lock.read_text() == f"process {os.getpid()}\n"
+        raise ZeroDivisionError
+    assert run.lock.read_text() == ""
+    with locked(run):
+        pass
+
+
+# -- evaluation ------------------------------------------------------------------------------------
+
+
+def test_an_opponent_that_fails_is_a_warning_and_not_the_end_of_the_run(config, tmp_path):
+    bad = "gtp:nosuchprogram"
+    config = changed(config, "evaluation", opponents=(bad, "random"))
+    stream = io.StringIO()
+    summary = train(config, directory="here", stream=stream)
+    assert summary.finished and summary.progress.games == 48
+    assert bad in stream.getvalue() and "failed" in stream.getvalue()
+    assert bad in (tmp_path / "here" / "log.txt").read_text()
+    status = Watcher(tmp_path / "here").look()
+    assert status.state == "finished" and "strength/elo/random" in status.metrics
+    assert list(status.evaluation_failures) == [f"against {bad}"]
+    assert "warning" in to_text(status) and "nosuchprogram" in to_text(status)
+    assert train(changed(config, "run", games=56), directory="here", stream=stream).finished
+
+
+def test_an_opponent_that_fails_once_is_tried_again(config, monkeypatch, caplog):
+    evaluation = Evaluation(load(config.game), config)
+    weights = _weights(config)
+    attempts = []
+
+    def flaky(game, a, b, *arguments, **options):
+        attempts.append(b)
+        if len(attempts) == 1:
+            raise RuntimeError("the program crashed")
+        return play_match(game, a, b, *arguments, **options)
+
+    monkeypatch.setattr("alphazero.run.evaluation.play_match", flaky)
+    assert evaluation.evaluate(weights) == {}
+    assert "the program crashed" in caplog.text and evaluation.failures
+    assert "strength/score/random" in evaluation.evaluate(weights)
+    assert not evaluation.failures and attempts[0] is not attempts[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"games": 3}, "evaluation.games"),
+        ({"opening_plies": 9}, "evaluation.opening_plies"),
+        ({"opponents": ("nobody",)}, "nobody"),
+    ],
+)
+def test_evaluation_settings_that_cannot_work_are_refused_at_once(config, tmp_path, values, name):
+    with pytest.raises(UserError, match=name):
+        quietly(changed(config, "evaluation", **values), directory="here")
+    assert not (tmp_path / "here").exists()
+
+
 # -- small parts -----------------------------------------------------------------------------------
 
 
 def test_the_first_signal_asks_and_the_second_kills():
     script = (
-        "import os, signal; from alphazero.run.loop import Interrupt\n"
+        "import os, signal; from alphazero.run.interrupt import Interrupt\n"
         "with Interrupt() as interrupt:\n"
         "    assert not interrupt.requested\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -406,18 +519,18 @@ def test_the_first_signal_asks_and_the_second_kills():
 def test_a_signal_ends_the_playing_of_games_but_nothing_else():
     before = signal.getsignal(signal.SIGTERM)
     with Interrupt() as interrupt:
-        chunk = Chunk(Call(0, 8), 0, [], {})
-        assert interrupt.giving_up(lambda wait: chunk)(True) is chunk
+        batch = GameBatch(WorkItem(0, 8), 0, [], {})
+        assert interrupt.run_abortable(lambda: batch) is batch
 
-        def play_for_ever(wait):
+        def play_for_ever():
             os.kill(os.getpid(), signal.SIGTERM)
             while True:
                 time.sleep(0.01)
 
-        assert interrupt.giving_up(play_for_ever)(True) is None
+        assert interrupt.run_abortable(play_for_ever) is None
         assert interrupt.requested
     with Interrupt() as interrupt:
-        interrupt.giving_up(lambda wait: None)(True)
+        interrupt.run_abortable(lambda: None)
         os.kill(os.getpid(), signal.SIGTERM)  # what is not the playing of games goes on
         assert interrupt.requested
     assert signal.getsignal(signal.SIGTERM) == before
@@ -430,48 +543,44 @@ def test_handlers_of_signals_are_put_back():
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_the_meter_reports_rates_of_the_time_since_the_last_report(config):
+def test_training_metrics_report_rates_of_the_time_since_the_last_report(config):
     now = [100.0]
     game = load(config.game)
-    meter = Meter(game, config, clock=lambda: now[0])
+    metrics = TrainingMetrics(game, config, clock=lambda: now[0])
     worker = SelfPlayWorker(config, "cpu")
     worker.load(2, _weights(config))
-    chunk = worker.play(Call(0, 8))
-    meter.add_chunk(chunk, 5)
+    batch = worker.play(WorkItem(0, 8))
+    metrics.add_batch(batch, 5)
     for loss in (1.0, 3.0):
-        meter.add_step(dict.fromkeys(trainer_metrics(), loss))
+        metrics.add_step(dict.fromkeys(LEARNER, loss))
     now[0] = 104.0
-    report = meter.report()
+    report = metrics.report()
     assert report["selfplay/games_per_second"] == 2.0
-    assert report["selfplay/positions_per_second"] == chunk.stats["plies"] / 4
-    assert report["selfplay/simulations_per_second"] == chunk.stats["simulations"] / 4
-    results = [record.result for record in chunk.records]
+    assert report["selfplay/positions_per_second"] == batch.stats["plies"] / 4
+    assert report["selfplay/simulations_per_second"] == batch.stats["simulations"] / 4
+    results = [record.result for record in batch.records]
     assert report["selfplay/first_wins"] == results.count(1.0) / 8
     assert report["selfplay/second_wins"] == results.count(-1.0) / 8
     assert report["selfplay/draws"] == results.count(0.0) / 8
     assert report["selfplay/version_lag"] == 3
     assert 0 < report["selfplay/batch_fill"] <= 1
-    assert report["selfplay/plies"] == np.mean([len(record.moves) for record in chunk.records])
+    assert report["selfplay/plies"] == np.mean([len(record.moves) for record in batch.records])
     assert report["learner/loss"] == 2.0
     assert report["learner/samples_per_second"] == 2 * 32 / 4
     now[0] = 106.0
-    assert meter.report() == {}, "the next report begins anew"
-    meter.add_chunk(chunk, 5)
+    assert metrics.report() == {}, "the next report begins anew"
+    metrics.add_batch(batch, 5)
     now[0] = 108.0
-    assert meter.report()["selfplay/games_per_second"] == 2.0, "games took all of the four seconds"
-
-
-def trainer_metrics():
-    from alphazero.run.metrics.meter import LEARNER
-
-    return list(LEARNER)
+    assert metrics.report()["selfplay/games_per_second"] == 2.0, (
+        "games took all of the four seconds"
+    )
 
 
 def test_search_quality_against_sums_by_hand(config):
     game = load(config.game)
     worker = SelfPlayWorker(config, "cpu")
     worker.load(0, _weights(config))
-    records = worker.play(Call(0, 8)).records
+    records = worker.play(WorkItem(0, 8)).records
     entropies, errors = [], []
     for record in records:
         for ply, value in enumerate(record.root_values):
@@ -487,12 +596,12 @@ def test_search_quality_against_sums_by_hand(config):
 def test_elo_of_a_clean_sweep_is_its_sure_end():
     from alphazero.arena.rating import elo_difference
 
-    assert elo_for_curve(elo_difference(10, 0, 10)) == 0
-    assert 0 < elo_for_curve(elo_difference(40, 0, 0)) < 1000
-    assert -1000 < elo_for_curve(elo_difference(0, 0, 40)) < 0
+    assert finite_elo(elo_difference(10, 0, 10)) == 0
+    assert 0 < finite_elo(elo_difference(40, 0, 0)) < 1000
+    assert -1000 < finite_elo(elo_difference(0, 0, 40)) < 0
 
 
 def test_packed_weights_come_back_equal():
     for array in (np.arange(6, dtype=np.float32).reshape(2, 3), np.float32(2.5).reshape(())):
-        back = trainer.unpack(trainer.pack(array))
+        back = unpack(pack(array))
         assert back.shape == array.shape and np.array_equal(back, array)

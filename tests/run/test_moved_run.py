@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from alphazero.config import load_config
-from alphazero.cores import lasting
 from alphazero.data.store import Store
+from alphazero.files import durable_path
 from alphazero.learning import checkpoint
 from alphazero.run.run_directory import RunDirectory
 
@@ -34,10 +34,10 @@ def test_a_run_of_a_job_is_not_written_where_the_job_lives(monkeypatch, tmp_path
     job = tmp_path / "session" / "runtime_resources" / "working_dir_files" / "_ray_pkg_12ab"
     job.mkdir(parents=True)
     monkeypatch.chdir(job)
-    assert lasting(Path("runs/x")) == tmp_path / "runs/x"
-    assert lasting(tmp_path / "there") == tmp_path / "there"
+    assert durable_path(Path("runs/x")) == tmp_path / "runs/x"
+    assert durable_path(tmp_path / "there") == tmp_path / "there"
     monkeypatch.chdir(tmp_path)
-    assert lasting(Path("runs/x")) == tmp_path / "runs/x"
+    assert durable_path(Path("runs/x")) == tmp_path / "runs/x"
 
 
 @pytest.mark.slow

@@ -21,14 +21,16 @@ from alphazero.game import Position, load
 from alphazero.learning.checkpoint import latest
 from alphazero.network.weights import read_file, weights_file
 from alphazero.run.pretrain import (
+    GAMES_PER_BATCH,
+    RecordedGames,
     find_in_pgn,
     find_in_sgf,
     list_files,
     pretrain,
     read_games,
+    record_of,
     winner,
 )
-from alphazero.selfplay.workers.recorded import GAMES_PER_CHUNK, Library, record_of
 
 CHESS, GO = "chess:history=1", "go:size=5,komi=0.5"
 SETTINGS = [
@@ -136,9 +138,9 @@ def test_a_broken_game_is_left_out_and_said_to_be(
     assert "games.pgn, game 2: line 7: 1... Ke4" in caplog.text
     assert "games.pgn, game 3" in caplog.text
     path.write_text('[Result "1-0"]\n\n1. e4 Ke4 1-0\n')
-    with pytest.raises(UserError, match="none of these games can be learned from"):
+    with pytest.raises(UserError, match="none of these games"):
         list(read_games(load(CHESS), find_in_pgn(path), first=0))
-    assert list(read_games(load(CHESS), find_in_pgn(path), first=1)) == [], "of a run gone on with"
+    assert list(read_games(load(CHESS), find_in_pgn(path), first=1)) == [], "of a resumed run"
 
 
 @pytest.mark.parametrize(
@@ -157,15 +159,15 @@ def test_results_of_sgf(text: str, value: float | None) -> None:
     assert winner(text) == value
 
 
-def test_a_library_gives_its_games_in_order_and_says_when_there_are_no_more(tmp_path: Path) -> None:
+def test_recorded_games_give_their_games_in_order_and_are_exhausted_then(tmp_path: Path) -> None:
     records = list(read_games(load(CHESS), find_in_pgn(pgn_file(tmp_path, 70)), first=0))
-    library = Library(iter(records))
-    assert library.collect(False) is None and not library.is_exhausted
-    first, second = library.collect(True), library.collect(True)
+    source = RecordedGames(iter(records))
+    assert source.collect(False) is None and not source.is_exhausted
+    first, second = source.collect(True), source.collect(True)
     assert first is not None and second is not None
-    assert first.records == records[:GAMES_PER_CHUNK]
-    assert second.records == records[GAMES_PER_CHUNK:]
-    assert library.collect(True) is None and library.is_exhausted
+    assert first.records == records[:GAMES_PER_BATCH]
+    assert second.records == records[GAMES_PER_BATCH:]
+    assert source.collect(True) is None and source.is_exhausted
 
 
 # -- runs ------------------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     path = sgf_file(tmp_path, 100)
     whole = pretrain(config, [path], "sgf", directory=tmp_path / "whole")
     assert whole.finished and whole.progress.games >= 90
-    short = replace(config, run=replace(config.run, games=GAMES_PER_CHUNK - 10))
+    short = replace(config, run=replace(config.run, games=GAMES_PER_BATCH - 10))
     pretrain(short, [path], "sgf", directory=tmp_path / "parts")
     resumed = pretrain(config, [path], "sgf", directory=tmp_path / "parts")
     assert resumed.progress.games == whole.progress.games
@@ -221,5 +223,5 @@ def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
         list_files([tmp_path], "sgf")
     path = pgn_file(tmp_path, 1)
     config = load_config(None, ["game=connect4"])
-    with pytest.raises(UserError, match="PGN files hold no games of connect4"):
+    with pytest.raises(UserError, match="connect4"):
         pretrain(config, [path], "pgn", directory=tmp_path / "run")

@@ -10,12 +10,13 @@ import pytest
 
 from alphazero.__main__ import main
 from alphazero.config import load_config
-from alphazero.run.log_throttle import PERIOD, SHOWN, Journal, LogFile
+from alphazero.run.log_throttle import PERIOD, SHOWN, LogThrottle
 from alphazero.run.loop import train
-from alphazero.run.metrics.host import System
-from alphazero.run.metrics.workers import FORGET_SECONDS, Crew
+from alphazero.run.metrics.events import LogFile
+from alphazero.run.metrics.host import HostMetrics
+from alphazero.run.metrics.training import FORGET_SECONDS, WorkerStatistics
 from alphazero.run.status import Watcher, is_alive, show_bytes, to_text
-from alphazero.selfplay.workers.inline import Call, Chunk
+from alphazero.selfplay.workers.executor import GameBatch, WorkItem
 
 SETTINGS = [
     "network.size=b1c16",
@@ -79,7 +80,7 @@ def test_a_process_that_is_gone_or_silent_is_told(run: Path) -> None:
     assert watcher.look().state.startswith("silent for 1:00:00")
     watcher.run.lock.write_text("process 4194305\n")  # above Linux's largest
     assert not is_alive(4194305)
-    assert watcher.look().state.startswith("killed")
+    assert watcher.look().state.startswith("interrupted")
 
 
 def test_only_new_lines_are_read_and_half_of_one_waits(run: Path) -> None:
@@ -129,17 +130,17 @@ def test_sizes_in_words() -> None:
 
 def test_workers_are_counted_and_forgotten_after_an_hour() -> None:
     now = 0.0
-    crew = Crew(lambda: now)
-    crew.saw(Chunk(Call(0, 2), 3, [], worker="a"))
+    workers = WorkerStatistics(lambda: now)
+    workers.add(GameBatch(WorkItem(0, 2), 3, [], worker="a"))
     now = FORGET_SECONDS - 1
-    crew.saw(Chunk(Call(2, 2), 5, [], worker="b"))
-    assert [member["name"] for member in json.loads(crew.to_json())["workers"]] == ["a", "b"]
+    workers.add(GameBatch(WorkItem(2, 2), 5, [], worker="b"))
+    assert [entry["name"] for entry in json.loads(workers.to_json())["workers"]] == ["a", "b"]
     now = FORGET_SECONDS + 1
-    assert [member["version"] for member in json.loads(crew.to_json())["workers"]] == [5]
+    assert [entry["version"] for entry in json.loads(workers.to_json())["workers"]] == [5]
 
 
 def test_the_machine_is_measured(tmp_path: Path) -> None:
-    found = System(tmp_path).measure()
+    found = HostMetrics(tmp_path).measure()
     assert found["system/process_cpu"] >= 0
     assert found["system/disk_free"] > 0
     assert 0 <= found.get("system/memory", 0) <= 1
@@ -151,7 +152,7 @@ def test_the_machine_is_measured(tmp_path: Path) -> None:
 def test_lines_of_one_kind_are_shown_three_times_and_then_counted() -> None:
     now, said = 0.0, []
     log = logging.getLogger("alphazero.test")
-    with Journal(said.append, lambda: now):
+    with LogThrottle(said.append, lambda: now):
         for number in range(10):
             log.warning("worker %d died", number)
         log.warning("another kind")

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from alphazero.cores import cores
 from alphazero.errors import UserError
+from alphazero.selfplay.play import cores
 from alphazero.selfplay.workers import ray as cluster
-from alphazero.selfplay.workers.inline import Call, Chunk, calls
+from alphazero.selfplay.workers.executor import GameBatch, WorkItem, work_items
 from alphazero.selfplay.workers.ray import RayExecutor
 
-GAMES = 4  # per call
+GAMES = 4  # per work item
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _stand_ins_can_be_imported_by_workers(monkeypatch):
 
 
 class StandIn:
-    """Plays nothing; its chunks say who played what, with which weights, after how many loads."""
+    """Plays nothing; its batches say who played what, with which weights, after how many loads."""
 
     def __init__(self, folder: Path, failing_game: int = -1, threads: int = 1):
         self.folder = folder
@@ -43,18 +43,18 @@ class StandIn:
         self.version = version
         self.weight = float(weights["w"][0])
 
-    def stream(self, call):
-        if self.failing_game in call.ids:
+    def stream(self, item):
+        if self.failing_game in item.ids:
             raise ZeroDivisionError(f"game {self.failing_game} cannot be played")
         with (self.folder / f"started-{os.getpid()}").open("a") as file:
-            file.write(f"{call.first_id}\n")
+            file.write(f"{item.first_id}\n")
         time.sleep(0.05)
         while (self.folder / "hold").exists():
             time.sleep(0.01)
         facts = {"pid": os.getpid(), "loads": self.loads, "weight": self.weight}
         facts["threads"] = self.threads
-        games = [SimpleNamespace(game_id=number) for number in call.ids]
-        yield Chunk(call, self.version, games, facts)
+        games = [SimpleNamespace(game_id=number) for number in item.ids]
+        yield GameBatch(item, self.version, games, facts)
 
 
 def weights(value):
@@ -63,17 +63,22 @@ def weights(value):
 
 def executor(folder, workers=2, threads=None, **settings):
     make_worker = functools.partial(StandIn, folder, **settings)
-    return RayExecutor(make_worker, calls(0, GAMES), workers=workers, threads=threads)
+    return RayExecutor(make_worker, work_items(0, GAMES), workers=workers, threads=threads)
 
 
-def collect(ray_executor, chunks, *, seconds=300.0):
-    """The next so many chunks."""
+def pids(players):
+    """Process ids of the workers."""
+    return players.ray.get([actor.pid.remote() for actor in players.actors])
+
+
+def collect(ray_executor, batches, *, seconds=300.0):
+    """The next so many batches."""
     collected, deadline = [], time.monotonic() + seconds
-    while len(collected) < chunks and time.monotonic() < deadline:
-        chunk = ray_executor.collect(wait=True)
-        if chunk is not None:
-            collected.append(chunk)
-    assert len(collected) == chunks, "the workers stopped playing"
+    while len(collected) < batches and time.monotonic() < deadline:
+        batch = ray_executor.collect(wait=True)
+        if batch is not None:
+            collected.append(batch)
+    assert len(collected) == batches, "the workers stopped playing"
     return collected
 
 
@@ -85,22 +90,22 @@ def test_actors_play_on_with_new_weights_after_one_of_them_is_killed(tmp_path, c
     try:
         players.start(1, weights(1.0))
         assert len(compiled.read_text().splitlines()) == 1, "one machine is warmed up once"
-        before = set(players.pids())
+        before = set(pids(players))
         assert len(before) == 2 and os.getpid() not in before
 
         first = collect(players, 6)
-        assert {chunk.version for chunk in first} == {1}
-        assert {chunk.stats["weight"] for chunk in first} == {1.0}
-        assert {chunk.stats["threads"] for chunk in first} == {2}
+        assert {batch.version for batch in first} == {1}
+        assert {batch.stats["weight"] for batch in first} == {1.0}
+        assert {batch.stats["threads"] for batch in first} == {2}
         assert players.ray.available_resources().get("CPU", 0) == max(4, cores()) - 4
 
         players.publish(2, weights(2.0))
         # At most two calls per actor were under way with the old weights.
         second = collect(players, 12)
-        assert [chunk.version for chunk in second].count(1) <= 4
-        for chunk in second:
-            assert chunk.stats["weight"] == chunk.version
-            assert chunk.stats["loads"] == chunk.version, "weights are loaded once per version"
+        assert [batch.version for batch in second].count(1) <= 4
+        for batch in second:
+            assert batch.stats["weight"] == batch.version
+            assert batch.stats["loads"] == batch.version, "weights are loaded once per version"
 
         # Kill one that is in the middle of a call, with another call waiting for it.
         (tmp_path / "hold").touch()
@@ -111,15 +116,15 @@ def test_actors_play_on_with_new_weights_after_one_of_them_is_killed(tmp_path, c
         third = collect(players, 12)
         assert players.replaced == 1
         assert "another one takes its games" in caplog.text
-        after = set(players.pids())
+        after = set(pids(players))
         assert len(after) == 2 and victim not in after and len(after & before) == 1
-        assert {chunk.stats["weight"] for chunk in third} == {2.0}
+        assert {batch.stats["weight"] for batch in third} == {2.0}
 
         # Every game exactly once: those of the dead actor's calls were played by others.
         rest = collect(players, 4)
-        played = [game.game_id for chunk in first + second + third + rest for game in chunk.records]
+        played = [game.game_id for batch in first + second + third + rest for game in batch.records]
         assert len(played) == len(set(played))
-        oldest = min(pending.call.first_id for pending in players.pending.values())
+        oldest = min(pending.item.first_id for pending in players.pending.values())
         assert set(range(oldest)) <= set(played)
         # Two calls per actor, no more: nothing piles up while the driver does something else.
         assert len(players.pending) == 4
@@ -147,7 +152,7 @@ def test_an_ordinary_exception_in_a_worker_ends_the_run_with_its_traceback(tmp_p
 
 @pytest.mark.slow
 def test_a_worker_that_cannot_be_made_ends_the_start(tmp_path):
-    players = RayExecutor(functools.partial(_bad_worker), calls(0, GAMES), workers=1)
+    players = RayExecutor(functools.partial(_bad_worker), work_items(0, GAMES), workers=1)
     try:
         with pytest.raises(UserError, match=r"^no such network$"):
             players.start(1, weights(1.0))
@@ -171,7 +176,7 @@ def test_a_cluster_is_joined_warmed_up_per_machine_and_left_alone_afterwards(tmp
             players.start(1, weights(1.0))
             assert players.workers == 3, "one for every core of the cluster"
             assert len((tmp_path / "compiled").read_text().splitlines()) == 2, "once per machine"
-            assert len({chunk.stats["pid"] for chunk in collect(players, 12)}) > 1
+            assert len({batch.stats["pid"] for batch in collect(players, 12)}) > 1
         finally:
             players.close()
         ray.init(machines.address, logging_level="ERROR", log_to_driver=False)
@@ -184,11 +189,11 @@ def test_a_cluster_is_joined_warmed_up_per_machine_and_left_alone_afterwards(tmp
 def test_missing_ray_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'ray\[default\]'.*--local"):
-        RayExecutor(lambda: None, calls(0, GAMES), workers=1).start(0, {})
+        RayExecutor(lambda: None, work_items(0, GAMES), workers=1).start(0, {})
 
 
 def test_a_cluster_that_is_not_there_is_one_clear_line():
-    players = RayExecutor(lambda: None, calls(0, GAMES), workers=1, address="127.0.0.1:1")
+    players = RayExecutor(lambda: None, work_items(0, GAMES), workers=1, address="127.0.0.1:1")
     try:
         with pytest.raises(UserError, match=r'cannot join the Ray cluster "127.0.0.1:1".*refused'):
             players.start(0, {})
@@ -198,7 +203,7 @@ def test_a_cluster_that_is_not_there_is_one_clear_line():
 
 def test_address_joins_a_cluster_only_when_somebody_says_so(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    make = functools.partial(RayExecutor, lambda: None, calls(0, GAMES))
+    make = functools.partial(RayExecutor, lambda: None, work_items(0, GAMES))
     assert make().address == "local"
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert make().address == "10.0.0.1:6379"
@@ -226,9 +231,9 @@ def test_environment_for_ray_is_set_and_yields_to_the_persons(monkeypatch, tmp_p
     assert environment["RAY_worker_niceness"] == "3"
 
 
-def test_calls_number_the_games_without_gaps():
-    work = calls(7, 3)
-    assert [next(work) for _ in range(3)] == [Call(7, 3), Call(10, 3), Call(13, 3)]
+def test_work_items_number_the_games_without_gaps():
+    work = work_items(7, 3)
+    assert [next(work) for _ in range(3)] == [WorkItem(7, 3), WorkItem(10, 3), WorkItem(13, 3)]
 
 
 def _append_line(path):
@@ -249,7 +254,7 @@ def _unfinished(folder, pid, players):
     streams = [
         stream
         for stream, pending in players.pending.items()
-        if pending.call.first_id == last and not pending.call.done
+        if pending.item.first_id == last and not pending.item.done
     ]
     return bool(streams) and not players.ray.wait(streams, timeout=0)[0]
 

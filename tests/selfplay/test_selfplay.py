@@ -8,6 +8,7 @@ import pytest
 
 from alphazero.config import ReplayConfig, SearchConfig, SelfPlayConfig
 from alphazero.data.record import GameRecord, read_shard, start_states, write_shard
+from alphazero.data.record_text import read_text, write_text
 from alphazero.data.replay import Replay
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, State, load
@@ -124,7 +125,7 @@ def best_result(position: Position) -> float:
 
 def test_a_start_survives_text_shard_and_window(tmp_path) -> None:
     records = play(20, random_start_probability=0.5)
-    assert [GameRecord.from_text(record.to_text(GAME), GAME) for record in records] == records
+    assert [read_text(write_text(record, GAME), GAME) for record in records] == records
     write_shard(tmp_path / "games.npz", records)
     assert read_shard(tmp_path / "games.npz") == records
     replay = Replay(GAME, ReplayConfig(min_positions=1, window=1000, holdout=0))

@@ -1,4 +1,4 @@
-"""A run's volunteers, who see nothing of it but a folder: every acknowledged game counts once."""
+"""Contributors by a shared folder: every acknowledged game counts once."""
 
 import itertools
 import json
@@ -20,15 +20,15 @@ from alphazero.data.record import pack_shard
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.learning.learner import Learner
-from alphazero.run import contribute as joining
-from alphazero.run.contribute import Joined, Outbox, Volunteer, volunteered_calls
-from alphazero.selfplay.workers import contribute as volunteering
-from alphazero.selfplay.workers.contribute import Together, Volunteers
-from alphazero.selfplay.workers.inline import Call, Chunk
+from alphazero.run import contribute
+from alphazero.run.contribute import Contribution, Contributor, Outbox, contributed_items
+from alphazero.selfplay.workers import shared_folder
+from alphazero.selfplay.workers.executor import CombinedExecutor, GameBatch, WorkItem
 from alphazero.selfplay.workers.shared_folder import (
-    FIRST_VOLUNTEERED,
+    FIRST_CONTRIBUTED,
     Invitation,
-    Share,
+    SharedFolder,
+    SharedFolderExecutor,
     version_of,
 )
 from alphazero.storage import Unreachable, open_folder
@@ -62,9 +62,9 @@ def location(request, tmp_path) -> str:
 @pytest.fixture
 def quick(monkeypatch):
     """No waiting."""
-    monkeypatch.setattr(volunteering, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(volunteering, "WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(joining, "CONTACT_SECONDS", 0.05)
+    monkeypatch.setattr(shared_folder, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(shared_folder, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(contribute, "CONTACT_SECONDS", 0.05)
 
 
 def settings(tmp_path, *changes: str) -> Config:
@@ -74,8 +74,8 @@ def settings(tmp_path, *changes: str) -> Config:
 
 
 def records(count: int, first: int = 0, version: int = 4):
-    """Games as a volunteer plays them."""
-    made = (random_record(TICTACTOE, FIRST_VOLUNTEERED + first + i) for i in range(count))
+    """Games as a contributor plays them."""
+    made = (random_record(TICTACTOE, FIRST_CONTRIBUTED + first + i) for i in range(count))
     return [made_with(record, version=version) for record in made]
 
 
@@ -87,9 +87,9 @@ def weights(config: Config) -> dict[str, np.ndarray]:
     return Learner(TICTACTOE, config.network, config.learner, "cpu").weights()
 
 
-def ids(chunk: Chunk | None) -> list[int]:
-    assert chunk is not None
-    return [record.game_id - FIRST_VOLUNTEERED for record in chunk.records]
+def ids(batch: GameBatch | None) -> list[int]:
+    assert batch is not None
+    return [record.game_id - FIRST_CONTRIBUTED for record in batch.records]
 
 
 # -- the folder ------------------------------------------------------------------------------------
@@ -139,48 +139,50 @@ def test_locations_that_cannot_be_used_are_one_clear_line(monkeypatch):
 
 
 def test_an_invitation_comes_back_and_a_newer_ones_format_is_refused(location):
-    share = Share(location)
+    share = SharedFolder(location)
     assert share.invitation() is None
     invitation = Invitation("abc", "tic-tac-toe", 'game = "tic-tac-toe"\n')
     share.invite(invitation)
-    assert Share(location).invitation() == invitation
-    share.folder.write("run.json", share.folder.read("run.json").replace(b"1", b"9", 1))
+    assert SharedFolder(location).invitation() == invitation
+    share.files.write("run.json", share.files.read("run.json").replace(b"1", b"9", 1))
     with pytest.raises(UserError, match="has format 9, this program reads 1"):
         share.invitation()
-    share.folder.write("run.json", b"{}")
+    share.files.write("run.json", b"{}")
     with pytest.raises(UserError, match=r"run.json is not of a run"):
         share.invitation()
 
 
 def test_the_newest_weights_are_those_written_last_even_after_a_crash_went_back(location):
-    share = Share(location)
+    share = SharedFolder(location)
     assert share.newest_weights() is None
     for version in (1, 2, 3):
         share.publish(version, b"weights %d" % version)
-    kept = share.folder.names("weights")
+    kept = share.files.names("weights")
     assert [version_of(name) for name in kept] == [2, 3], "somebody may be reading the one before"
     share.publish(2, b"other weights")  # the learner went on from a checkpoint of version 1
     newest = share.newest_weights()
     assert newest is not None and version_of(newest) == 2 and newest not in kept
     assert share.read_weights(newest) == b"other weights"
-    assert share.folder.names("weights") == [newest]
+    assert share.files.names("weights") == [newest]
 
 
 # -- the learner's side ----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def players(tmp_path, quick) -> Volunteers:
+def players(tmp_path, quick) -> SharedFolderExecutor:
     config = settings(tmp_path, "run.max_version_lag=3")
-    made = Volunteers(TICTACTOE, config, Share(config.run.shared_folder), "this-run")
+    made = SharedFolderExecutor(
+        TICTACTOE, config, SharedFolder(config.run.shared_folder), "this-run"
+    )
     made.start(5, weights(config))
     return made
 
 
 def test_a_file_is_handed_out_once_and_gone_when_its_games_are_stored(players):
-    share = players.share
-    share.hand_in("aa-000000.npz", records(2), FACTS)
-    share.hand_in("bb-000000.npz", records(3, first=2, version=5), FACTS)
+    share = players.folder
+    share.upload("aa-000000.npz", records(2), FACTS)
+    share.upload("bb-000000.npz", records(3, first=2, version=5), FACTS)
     assert players.workers == 0
     one, two = players.collect(False), players.collect(False)
     assert ids(one) == [0, 1] and ids(two) == [2, 3, 4]
@@ -188,27 +190,27 @@ def test_a_file_is_handed_out_once_and_gone_when_its_games_are_stored(players):
     assert (one.version, two.version, players.workers) == (4, 5, 1)
     assert players.collect(False) is None, "they are in hand"
     assert len(share.games()) == 2, "not acknowledged before they are on the disk"
-    two.stored()
+    two.acknowledge()
     assert share.games() == ["aa-000000.npz"]
-    one.stored()
+    one.acknowledge()
     assert share.games() == [] and players.collect(False) is None
 
 
 def test_a_learner_killed_before_it_acknowledged_finds_the_file_again(tmp_path, players):
-    players.share.hand_in("aa-000000.npz", records(2), FACTS)
+    players.folder.upload("aa-000000.npz", records(2), FACTS)
     players.collect(False)
-    after = Volunteers(TICTACTOE, players.config, players.share, "this-run")
+    after = SharedFolderExecutor(TICTACTOE, players.config, players.folder, "this-run")
     after.start(5, weights(players.config))
     assert ids(after.collect(False)) == [0, 1]
 
 
 BAD = {
     "damaged": lambda: pack_shard(records(1), FACTS)[:-50],
-    "of another run": lambda: pack_shard(records(1), {**FACTS, "run": "other"}),
-    "are none": lambda: pack_shard([], FACTS),
-    "a number or a seed": lambda: pack_shard([random_record(TICTACTOE, 5)], FACTS),
+    "to another run": lambda: pack_shard(records(1), {**FACTS, "run": "other"}),
+    "holds no games": lambda: pack_shard([], FACTS),
+    "an id or a seed": lambda: pack_shard([random_record(TICTACTOE, 5)], FACTS),
     "seed of another run": lambda: pack_shard([made_with(records(1)[0], seed=1)], FACTS),
-    "game of connect4": lambda: pack_shard([made_with(records(1)[0], game="connect4")], FACTS),
+    "is of connect4": lambda: pack_shard([made_with(records(1)[0], game="connect4")], FACTS),
     "illegal": lambda: (
         pack_shard([made_with(records(1)[0], moves=[0] * 9)], FACTS)
         if len(records(1)[0].moves) == 9
@@ -223,36 +225,36 @@ BAD = {
 @pytest.mark.parametrize("reason", BAD)
 def test_a_bad_file_is_reported_once_and_set_aside_with_the_reason(players, caplog, reason):
     content = BAD[reason]()
-    players.share.folder.write("games/aa-000000.npz", content)
-    players.share.hand_in("bb-000000.npz", records(1, first=9, version=5), FACTS)
+    players.folder.files.write("games/aa-000000.npz", content)
+    players.folder.upload("bb-000000.npz", records(1, first=9, version=5), FACTS)
     assert ids(players.collect(False)) == [9], "the one after it is not held up"
     (line,) = caplog.messages
-    assert re.search(reason, line) and "set aside" in line
-    assert players.share.games() == ["bb-000000.npz"]
-    assert players.share.folder.read("refused/aa-000000.npz") == content
-    (found,) = players.share.refusals(["aa-000000.npz", "cc-000000.npz"]).values()
+    assert re.search(reason, line) and "refused" in line
+    assert players.folder.games() == ["bb-000000.npz"]
+    assert players.folder.files.read("refused/aa-000000.npz") == content
+    (found,) = players.folder.refusals(["aa-000000.npz", "cc-000000.npz"]).values()
     assert re.search(reason, found)
     assert players.collect(False) is None and len(caplog.messages) == 1
 
 
 def test_games_of_weights_that_a_crash_has_undone_are_taken(players):
-    players.share.hand_in("aa-000000.npz", records(1, version=8), FACTS)
+    players.folder.upload("aa-000000.npz", records(1, version=8), FACTS)
     assert ids(players.collect(False)) == [0]
 
 
 def test_a_share_that_cannot_be_reached_is_tried_again(players, monkeypatch, caplog):
-    players.share.hand_in("aa-000000.npz", records(2, version=5), FACTS)
+    players.folder.upload("aa-000000.npz", records(2, version=5), FACTS)
     with monkeypatch.context() as patch:
-        patch.setattr(players.share, "games", unreachable)
+        patch.setattr(players.folder, "games", unreachable)
         assert players.collect(True) is None
-    chunk = players.collect(False)
+    batch = players.collect(False)
     with monkeypatch.context() as patch:
-        patch.setattr(players.share, "acknowledge", unreachable)
-        chunk.stored()
+        patch.setattr(players.folder, "acknowledge", unreachable)
+        batch.acknowledge()
         assert players.collect(False) is None, "it is not read again"
-    assert players.share.games() == ["aa-000000.npz"]
+    assert players.folder.games() == ["aa-000000.npz"]
     assert players.collect(False) is None
-    assert players.share.games() == [], "acknowledged at the next look"
+    assert players.folder.games() == [], "acknowledged at the next look"
     assert "the network is down" in caplog.text
 
 
@@ -261,49 +263,49 @@ def unreachable(*_):
 
 
 def test_a_folder_serves_one_run(tmp_path, players):
-    other = Volunteers(TICTACTOE, players.config, players.share, "another-run")
-    with pytest.raises(UserError, match=r"is of another run, of tic-tac-toe: name an empty folder"):
+    other = SharedFolderExecutor(TICTACTOE, players.config, players.folder, "another-run")
+    with pytest.raises(UserError, match=r"belongs to another run, of tic-tac-toe"):
         other.start(0, weights(players.config))
 
 
 def test_weights_are_written_now_and_then_and_at_the_end(players, monkeypatch):
-    first = players.share.newest_weights()
+    first = players.folder.newest_weights()
     assert first is not None and version_of(first) == 5
     players.publish(6, weights(players.config))
     players.publish(7, weights(players.config))
     players.collect(False)
-    assert players.share.newest_weights() == first
-    monkeypatch.setattr(volunteering, "PUBLISH_SECONDS", 0.0)
+    assert players.folder.newest_weights() == first
+    monkeypatch.setattr(shared_folder, "PUBLISH_SECONDS", 0.0)
     players.collect(False)
-    assert version_of(players.share.newest_weights()) == 7
+    assert version_of(players.folder.newest_weights()) == 7
     players.publish(8, weights(players.config))
-    players.close(for_good=True)
-    assert version_of(players.share.newest_weights()) == 8
-    invitation = players.share.invitation()
+    players.close(finished=True)
+    assert version_of(players.folder.newest_weights()) == 8
+    invitation = players.folder.invitation()
     assert invitation is not None and invitation.finished
-    players.share.hand_in("aa-000000.npz", records(1), FACTS)
+    players.folder.upload("aa-000000.npz", records(1), FACTS)
     assert players.collect(False) is None, "closed"
 
 
-def test_workers_and_volunteers_take_turns(players):
+def test_workers_and_contributors_take_turns(players):
     class Own:
-        workers, replaced, plays_in_collect = 2, 1, False
+        workers, replaced, interruptible = 2, 1, False
 
         def __init__(self):
             self.asked = []
 
         def collect(self, wait):
             self.asked.append(wait)
-            return Chunk(Call(0, 1), 5, [random_record(TICTACTOE, 0)])
+            return GameBatch(WorkItem(0, 1), 5, [random_record(TICTACTOE, 0)])
 
-        def close(self):
+        def close(self, finished=False):
             self.asked.append(True)
 
     own = Own()
-    both = Together(own, players)
-    assert (both.workers, both.replaced, both.plays_in_collect) == (2, 1, False)
+    both = CombinedExecutor(own, players)
+    assert (both.workers, both.replaced, both.interruptible) == (2, 1, False)
     for number in range(3):
-        players.share.hand_in(f"aa-00000{number}.npz", records(1, number, version=5), FACTS)
+        players.folder.upload(f"aa-00000{number}.npz", records(1, number, version=5), FACTS)
     workers = [both.collect(True).worker for _ in range(8)]
     assert workers.count("host:1 (share)") == 3 and both.workers == 3
     assert workers[:6:2] == ["this process"] * 3, "neither holds up the other"
@@ -311,78 +313,78 @@ def test_workers_and_volunteers_take_turns(players):
     assert both.collect(True) is None and own.asked[-1], "waiting is the workers'"
 
 
-# -- the volunteer's side --------------------------------------------------------------------------
+# -- the contributor's side ------------------------------------------------------------------------
 
 
-def test_games_of_volunteers_have_numbers_that_no_worker_and_no_other_has():
-    calls = list(itertools.islice(volunteered_calls(16), 1000))
-    numbers = {number for call in calls for number in call.ids}
+def test_games_of_contributors_have_numbers_that_no_worker_and_no_other_has():
+    items = list(itertools.islice(contributed_items(16), 1000))
+    numbers = {number for item in items for number in item.ids}
     assert len(numbers) == 16_000
-    assert min(numbers) >= FIRST_VOLUNTEERED and max(numbers) < 2**63
+    assert min(numbers) >= FIRST_CONTRIBUTED and max(numbers) < 2**63
 
 
 def test_an_outbox_hands_in_what_is_due_and_counts_what_was_taken(tmp_path, monkeypatch, caplog):
     now = itertools.count()
-    share, joined = Share(str(tmp_path)), Joined()
-    outbox = Outbox(share, "this-run", joined, clock=lambda: next(now))
-    monkeypatch.setattr(joining, "HAND_IN_SECONDS", 3)
-    monkeypatch.setattr(joining, "MOST_WAITING", 2)
-    outbox.add(Chunk(Call(0, 2), 0, records(2), {"plies": 9.0}))
+    share, result = SharedFolder(str(tmp_path)), Contribution()
+    outbox = Outbox(share, "this-run", result, clock=lambda: next(now))
+    monkeypatch.setattr(contribute, "UPLOAD_SECONDS", 3)
+    monkeypatch.setattr(contribute, "MOST_WAITING", 2)
+    outbox.add(GameBatch(WorkItem(0, 2), 0, records(2), {"plies": 9.0}))
     assert not outbox.is_due and not outbox.is_due and outbox.is_due, "by the third second"
     with monkeypatch.context() as patch:
-        patch.setattr(share, "hand_in", unreachable)
+        patch.setattr(share, "upload", unreachable)
         with pytest.raises(Unreachable):
-            outbox.hand_in()
-    outbox.add(Chunk(Call(0, 1), 0, records(1, first=2), {"plies": 4.0}))
-    outbox.hand_in()
-    outbox.hand_in()
-    outbox.add(Chunk(Call(0, 1), 0, records(1, first=3)))
-    outbox.hand_in()
+            outbox.upload()
+    outbox.add(GameBatch(WorkItem(0, 1), 0, records(1, first=2), {"plies": 4.0}))
+    outbox.upload()
+    outbox.upload()
+    outbox.add(GameBatch(WorkItem(0, 1), 0, records(1, first=3)))
+    outbox.upload()
     assert outbox.is_full
     one, two = share.games()
     share.refuse(two, b"", "it is stale")
     share.acknowledge(one)
     outbox.settle()
     assert not outbox.is_full
-    assert joined == Joined(games=4, handed_in=4, accepted=3, refused=1)
+    assert result == Contribution(games=4, uploaded=4, accepted=3, refused=1)
     assert f"{two} was refused: it is stale" in caplog.text
 
 
-def test_a_volunteer_waits_for_a_run_and_refuses_another_game(tmp_path, quick, players):
+def test_a_contributor_waits_for_a_run_and_refuses_another_game(tmp_path, quick, players):
     said: list[str] = []
-    volunteer = Volunteer(str(tmp_path / "share"), game="connect4", say=said.append)
+    contributor = Contributor(str(tmp_path / "share"), game="connect4", say=said.append)
     with pytest.raises(UserError, match=r"the run plays tic-tac-toe, not connect4"):
-        volunteer.play()
-    players.share.invite(Invitation("this-run", "x.py", 'game = "/nowhere/x.py"'))
+        contributor.play()
+    players.folder.invite(Invitation("this-run", "x.py", 'game = "/nowhere/x.py"'))
     with pytest.raises(UserError, match=r"--game says where it is"):
-        Volunteer(str(tmp_path / "share"), say=said.append).play()
+        Contributor(str(tmp_path / "share"), say=said.append).play()
 
 
 def test_join_plays_with_the_newest_weights_until_the_run_is_over(tmp_path, quick, players, capsys):
-    share = players.share
-    monitor = Volunteer(str(tmp_path / "share"), device="cpu", say=lambda text: None)
+    share = players.folder
+    monitor = Contributor(str(tmp_path / "share"), device="cpu", say=lambda text: None)
     seen = []
-    hand_in = monitor.share.hand_in
+    upload = monitor.folder.upload
 
     def told(name, games, extra):
         seen.append((players.version, {record.version for record in games}))
-        hand_in(name, games, extra)
+        upload(name, games, extra)
         if len(seen) == 1:
             players.publish(9, weights(players.config))
             players._publish()
         elif len(seen) > 3 and 9 in seen[-1][1]:
-            players.close(for_good=True)
+            players.close(finished=True)
 
-    monitor.share.hand_in = told
-    joined = monitor.play()
-    assert joined.ended == "the run is finished" and joined.version == 9
+    monitor.folder.upload = told
+    result = monitor.play()
+    assert result.ended == "the run is finished" and result.version == 9
     assert seen[0] == (5, {5}) and 9 in seen[-1][1]
     files = [share.read_games(name) for name in share.games()]
-    assert len(files) == len(seen) and joined.handed_in <= joined.games
+    assert len(files) == len(seen) and result.uploaded <= result.games
     share.invite(Invitation("this-run", "tic-tac-toe", share.invitation().settings))
     assert cli.main(["join", str(tmp_path / "share"), "--games", "20", "--device", "cpu"]) == 0
     out, err = capsys.readouterr()
-    assert re.fullmatch(r"stopped: 32 games, 32 handed in, 0 accepted so far\n", out)
+    assert re.fullmatch(r"stopped: 32 games, 32 uploaded, 0 accepted so far\n", out)
     assert "playing tic-tac-toe for the run this-run" in err
     assert len(share.games()) > len(files)
 
@@ -404,21 +406,29 @@ def test_killed_on_either_side_every_acknowledged_game_is_counted_once(tmp_path)
     print(counts)
     for name in ("lost", "twice", "corrupt"):
         assert counts[name] == 0, counts
-    assert counts["kills of learners"] + counts["kills of volunteers"] == kills
-    assert counts["kills of learners"] > 0 and counts["kills of volunteers"] > 0
+    assert counts["kills of learners"] + counts["kills of contributors"] == kills
+    assert counts["kills of learners"] > 0 and counts["kills of contributors"] > 0
     assert counts["refused"] == counts["bad files"] > 0 and counts["copies"] > 0
     assert counts["games"] > 100 and counts["versions"] > 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_volunteer_well(tmp_path, players, number):
-    command = [sys.executable, "-m", "alphazero", "join", players.share.location, "--device", "cpu"]
+def test_a_signal_ends_a_contributor_well(tmp_path, players, number):
+    command = [
+        sys.executable,
+        "-m",
+        "alphazero",
+        "join",
+        players.folder.location,
+        "--device",
+        "cpu",
+    ]
     process = subprocess.Popen(
         command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 900
-    while not players.share.games():
+    while not players.folder.games():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(number)

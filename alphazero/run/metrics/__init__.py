@@ -1,1 +1,1 @@
-"""Metrics of a run: console, JSON lines, TensorBoard, Prometheus, the host."""
+"""Metrics of a run and their sinks: console, JSON lines, TensorBoard, Prometheus."""

@@ -1,6 +1,6 @@
-"""What a run reports, and where it goes: the terminal, a JSON file, TensorBoard.
+"""Reports of a run and their sinks: the terminal, a JSON file, TensorBoard, a log file.
 
-The loop hands numbers with stable names (`METRICS`), texts and pictures (`EXHIBITS`) to a
+The loop gives numbers with stable names (`METRICS`), texts and pictures (`ARTIFACTS`) to a
 `Reporter`, which passes them to its sinks. Only the loop's process reports: workers return their
 counts with their games.
 """
@@ -12,15 +12,14 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
-from alphazero.picture import png
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ METRICS = {
     "selfplay/positions_per_second": "positions searched per second",
     "selfplay/simulations_per_second": "simulations per second, all workers together",
     "selfplay/evaluations_per_second": "positions the network evaluated per second",
-    "selfplay/batch_fill": "share of the evaluator's batches that was used",
+    "selfplay/batch_fill": "used share of the evaluator's batches",
     "selfplay/cache_hits": "share of evaluations answered from the cache",
     "selfplay/plies": "mean length of a game, in plies",
     "selfplay/first_wins": "share of games the first player won",
@@ -44,7 +43,7 @@ METRICS = {
     "selfplay/second_wins": "share of games the second player won",
     "selfplay/policy_entropy": "mean entropy of the policy targets, in nats",
     "selfplay/value_error": "mean squared difference of the search's value and the result",
-    "selfplay/version_lag": "weights published since a game's own, median",
+    "selfplay/version_lag": "age of a game's weights in published versions, median",
     "replay/games": "games ever added to the replay window",
     "replay/positions": "training positions in the replay window",
     "replay/holdout_positions": "held-out positions in the replay window",
@@ -57,49 +56,57 @@ METRICS = {
     "learner/value_loss": "cross-entropy of win, draw and loss, in nats",
     "learner/auxiliary_loss/<target>": "loss of one of the game's auxiliary targets",
     "learner/policy_entropy": "mean entropy of the network's policy, in nats",
-    "learner/policy_accuracy": "share of positions whose best move the policy puts first",
+    "learner/policy_accuracy": "share of positions whose best move the policy ranks first",
     "learner/gradient_norm": "norm of the gradient before it is clipped",
     "learner/version": "weights published so far",
     "validation/loss": "weighted sum of the losses on held-out games",
     "validation/policy_loss": "cross-entropy of the policy on held-out games, in nats",
     "validation/value_loss": "cross-entropy of win, draw and loss on held-out games, in nats",
-    "validation/policy_accuracy": "share of held-out positions whose best move it puts first",
-    "validation/value_accuracy": "share of held-out positions whose result it thinks most likely",
+    "validation/policy_accuracy": "share of held-out positions whose best move it ranks first",
+    "validation/value_accuracy": "share of held-out positions whose result it predicts",
     "validation/value_calibration": "mean distance of predicted and actual results, in ten bins",
     "strength/elo/<opponent>": "Elo difference to a fixed opponent, draws counting half",
     "strength/score/<opponent>": "share of points against a fixed opponent",
     "strength/lost_lines": "lines of play in which the trained player loses",
-    "system/cpu": "share of the machine's cores that is busy, with whatever",
-    "system/process_cpu": "cores that the learner's process keeps busy",
-    "system/memory": "share of the machine's memory that is taken",
+    "system/cpu": "CPU load of the whole machine, as a share of its cores",
+    "system/process_cpu": "CPU load of the learner's process, in cores",
+    "system/memory": "share of the machine's memory in use",
     "system/process_memory": "memory of the learner's process, in bytes",
-    "system/device_memory": "memory that the learner takes on its device, in bytes",
+    "system/device_memory": "memory of the learner on its device, in bytes",
     "system/disk_free": "free space where the run is written, in bytes",
 }
-EXHIBITS = {
+ARTIFACTS = {
     "run/config": "the resolved settings (text)",
     "games/sample": "a finished game as a score sheet (text)",
     "games/board": "its last position (picture)",
 }
 
 
-class Sink(Protocol):
-    """Where reports go. `step` never falls; `now` is in seconds since 1970."""
+class Sink:
+    """A destination of reports, which ignores what it does not override.
 
-    def numbers(self, now: float, step: int, values: Mapping[str, float]) -> None: ...
+    `step` never decreases; `now` is in seconds since 1970.
+    """
 
-    def text(self, now: float, step: int, name: str, text: str) -> None: ...
+    def numbers(self, now: float, step: int, values: Mapping[str, float]) -> None:
+        """Take numbers by the names of `METRICS`."""
 
-    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None: ...
+    def text(self, now: float, step: int, name: str, text: str) -> None:
+        """Take a text by a name of `ARTIFACTS`."""
 
-    def message(self, text: str) -> None: ...
+    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
+        """Take a picture, uint8 [H, W, 3], by a name of `ARTIFACTS`."""
 
-    def close(self) -> None: ...
+    def message(self, text: str) -> None:
+        """Take a line for people."""
+
+    def close(self) -> None:
+        """Flush and release."""
 
 
 class Reporter:
-    """Passes everything to all sinks. One that cannot write (a full disk) is dropped with a
-    warning: a run does not end for its metrics."""
+    """Passes reports to all sinks. A sink that cannot write (a full disk) is dropped with a
+    warning: a run does not end because of its metrics."""
 
     def __init__(self, sinks: Iterable[Sink], clock: Callable[[], float] = time.time) -> None:
         self.sinks = list(sinks)
@@ -113,17 +120,17 @@ class Reporter:
         self._all(lambda sink: sink.numbers(self.clock(), step, numbers))
 
     def text(self, step: int, name: str, text: str) -> None:
-        """Report a text by a name of `EXHIBITS`."""
-        require_known(name, EXHIBITS)
+        """Report a text by a name of `ARTIFACTS`."""
+        require_known(name, ARTIFACTS)
         self._all(lambda sink: sink.text(self.clock(), step, name, text))
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """Report a picture, uint8 [H, W, 3], by a name of `EXHIBITS`."""
-        require_known(name, EXHIBITS)
+        """Report a picture, uint8 [H, W, 3], by a name of `ARTIFACTS`."""
+        require_known(name, ARTIFACTS)
         self._all(lambda sink: sink.picture(self.clock(), step, name, pixels))
 
     def message(self, text: str) -> None:
-        """Say something once, in words."""
+        """Report a line for people."""
         self._all(lambda sink: sink.message(text))
 
     def close(self) -> None:
@@ -139,24 +146,25 @@ class Reporter:
 
 
 def require_known(name: str, table: Mapping[str, str]) -> None:
-    """Raise ValueError for a name that a table does not have, brackets standing for any text."""
+    """Raise ValueError for a name that is not in a table; brackets stand for any text."""
     for known in table:
         prefix = known.partition("<")[0]
         if name == known or (prefix != known and name.startswith(prefix) and name != prefix):
             return
-    raise ValueError(f"{name!r} is none of the names {', '.join(table)}")
+    raise ValueError(f"unknown name {name!r}; choices: {', '.join(table)}")
 
 
 def make_reporter(
     directory: Path, stream: TextIO, title: str, resume_step: int | None = None
 ) -> Reporter:
-    """The usual sinks: the terminal, `metrics.jsonl` and TensorBoard event files in a directory.
+    """Make the usual sinks: the terminal, `metrics.jsonl`, `log.txt` and TensorBoard event files.
 
-    With `resume_step`, what an earlier session reported for later steps is taken back.
+    With `resume_step`, what an earlier session reported for later steps is removed.
     """
     sinks: list[Sink] = [
         Console(stream, title),
         JsonLines(directory / "metrics.jsonl", resume_step),
+        LogFile(directory / "log.txt"),
     ]
     try:
         sinks.append(TensorBoard(directory / "tensorboard", resume_step))
@@ -167,7 +175,7 @@ def make_reporter(
 
 # -- the terminal ----------------------------------------------------------------------------------
 
-# Label of a line -> what it shows: a metric, how, and after what word.
+# Label of a line -> its cells: (metric, format, word after it).
 LINES: dict[str, list[tuple[str, str, str]]] = {
     "games": [
         ("selfplay/games", "count", ""),
@@ -194,7 +202,7 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
 
 
 def show(value: float, kind: str) -> str:
-    """A number as people read it."""
+    """Format a number for people; `kind` is time, share, elo, count, rate or number."""
     if not math.isfinite(value):
         return "?"
     if kind == "time":
@@ -215,8 +223,8 @@ def show(value: float, kind: str) -> str:
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
-class Console:
-    """A table that is redrawn in place on a terminal; elsewhere a line now and then."""
+class Console(Sink):
+    """A table that is redrawn in place on a terminal; elsewhere a line every few seconds."""
 
     def __init__(
         self,
@@ -244,12 +252,6 @@ class Console:
             self.printed = now
             self._print_line()
 
-    def text(self, now: float, step: int, name: str, text: str) -> None:
-        """Too long for a table."""
-
-    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
-        """No place for a picture."""
-
     def message(self, text: str) -> None:
         """Print a line above the table."""
         self._write(f"{text}\n")
@@ -257,13 +259,13 @@ class Console:
             self._redraw()
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
+        """Leave the last values on the screen."""
         if not self.live and self.pending:
             self._print_line()
         self.height = 0
 
     def rows(self) -> list[tuple[str, str]]:
-        """(label, what is known) of every line that has something to show."""
+        """Return (label, cells) of every line that has values."""
         rows = []
         for label, cells in LINES.items():
             found = []
@@ -279,7 +281,7 @@ class Console:
         return rows
 
     def _redraw(self) -> None:
-        width = max(20, shutil.get_terminal_size().columns - 1)  # a wrapped line would be two
+        width = max(20, shutil.get_terminal_size().columns - 1)  # a wrapped line would count twice
         lines = [self._style("1", self.title[:width])]
         for label, cells in self.rows():
             lines.append(self._style("36", f"  {label:<12}") + cells[: width - 14])
@@ -291,7 +293,7 @@ class Console:
         self._write(f"{self.title}: {'; '.join(cells)}\n")
 
     def _write(self, text: str, height: int = 0) -> None:
-        """Write in place of the table, which then has `height` lines."""
+        """Write over the table; the new one has `height` lines."""
         clear = f"\x1b[{self.height}F\x1b[J" if self.height else ""
         self.stream.write(clear + text)
         self.stream.flush()
@@ -304,11 +306,11 @@ class Console:
 # -- files -----------------------------------------------------------------------------------------
 
 
-class JsonLines:
+class JsonLines(Sink):
     """One object per report: {"time": seconds since 1970, "step": 12, "values": {...}}."""
 
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
-        """Append to a file, whose lines after `resume_step` are removed first.
+        """Append to a file after removing its lines beyond `resume_step`.
 
         Raises UserError when the file cannot be written.
         """
@@ -326,15 +328,6 @@ class JsonLines:
         self.file.write(line + "\n")
         self.file.flush()
 
-    def text(self, now: float, step: int, name: str, text: str) -> None:
-        """Not a number."""
-
-    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
-        """Not a number."""
-
-    def message(self, text: str) -> None:
-        """Not a number."""
-
     def close(self) -> None:
         with contextlib.closing(self.file):
             self.file.flush()
@@ -342,7 +335,7 @@ class JsonLines:
 
 
 def read_reports(path: Path, last_step: float) -> list[str]:
-    """The whole lines of a report file up to a step; a torn one, of a killed run, is left out."""
+    """Read the lines of a report file up to a step, without one torn by a kill."""
     kept = []
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     for line in lines:
@@ -352,56 +345,43 @@ def read_reports(path: Path, last_step: float) -> list[str]:
     return kept
 
 
-class TensorBoard:
-    """Event files for `tensorboard --logdir`. Raises ImportError when it is not installed."""
+class LogFile(Sink):
+    """The messages of a run, each with the time."""
 
-    def __init__(self, directory: Path, resume_step: int | None = None) -> None:
-        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        # Generated modules, whose contents no type checker sees.
-        self.events: Any = event_pb2
-        self.summaries: Any = summary_pb2
-        self.tensors: Any = tensor_pb2
-        self.string_type: Any = vars(types_pb2)["DT_STRING"]
-        self.writer = EventFileWriter(str(directory))
-        if resume_step is not None:  # readers forget what earlier files say from this step on
-            log_event = self.events.SessionLog(status=self.events.SessionLog.START)
-            start = self.events.Event(
-                wall_time=time.time(), step=resume_step + 1, session_log=log_event
-            )
-            self.writer.add_event(start)
-
-    def numbers(self, now: float, step: int, values: Mapping[str, float]) -> None:
-        make = self.summaries.Summary.Value
-        self._add(now, step, [make(tag=tag, simple_value=v) for tag, v in values.items()])
-
-    def text(self, now: float, step: int, name: str, text: str) -> None:
-        kind = self.summaries.SummaryMetadata.PluginData(plugin_name="text")
-        code = "\n".join(f"    {line}" for line in text.splitlines())  # Markdown for "as it is"
-        value = self.summaries.Summary.Value(
-            tag=name,
-            metadata=self.summaries.SummaryMetadata(plugin_data=kind),
-            tensor=self.tensors.TensorProto(dtype=self.string_type, string_val=[code.encode()]),
-        )
-        self._add(now, step, [value])
-
-    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
-        image = self.summaries.Summary.Image(
-            height=pixels.shape[0],
-            width=pixels.shape[1],
-            colorspace=3,  # RGB
-            encoded_image_string=png(pixels),
-        )
-        self._add(now, step, [self.summaries.Summary.Value(tag=name, image=image)])
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("a", encoding="utf-8")
 
     def message(self, text: str) -> None:
-        """Not about a step."""
+        self.file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class TensorBoard(Sink):
+    """Event files for `tensorboard --logdir`. Raises ImportError if it is not installed."""
+
+    def __init__(self, directory: Path, resume_step: int | None = None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # Readers discard what earlier files say from the purge step on.
+        purge = None if resume_step is None else resume_step + 1
+        self.writer = SummaryWriter(str(directory), purge_step=purge)
+
+    def numbers(self, now: float, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step, walltime=now)
+        self.writer.flush()
+
+    def text(self, now: float, step: int, name: str, text: str) -> None:
+        verbatim = "\n".join(f"    {line}" for line in text.splitlines())  # as Markdown
+        self.writer.add_text(name, verbatim, step, walltime=now)
+        self.writer.flush()
+
+    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
+        self.writer.add_image(name, pixels, step, walltime=now, dataformats="HWC")
+        self.writer.flush()
 
     def close(self) -> None:
         self.writer.close()
-
-    def _add(self, now: float, step: int, values: Sequence[Any]) -> None:
-        summary = self.summaries.Summary(value=values)
-        self.writer.add_event(self.events.Event(wall_time=now, step=step, summary=summary))
-        self.writer.flush()

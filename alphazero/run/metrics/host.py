@@ -1,5 +1,4 @@
-"""What a run takes of its machine, read from the operating system; what cannot be read is left
-out."""
+"""Host metrics: processor, memory and disk; what the system does not tell is left out."""
 
 import contextlib
 import os
@@ -11,16 +10,17 @@ from pathlib import Path
 PROC = Path("/proc")  # Linux only
 
 
-class System:
-    """Shares and amounts since the last `measure`, named as in `METRICS`."""
+class HostMetrics:
+    """Load since the last `measure`, and amounts, named as in `METRICS`."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """`folder` is on the disk that counts."""
+        """`folder` is on the disk to measure."""
         self.folder = folder
         self.clock = clock
         self._seen = self._counters()
 
     def measure(self) -> dict[str, float]:
+        """Return the metrics."""
         before, self._seen = self._seen, self._counters()
         (then, process, busy, total), now = before, self._seen
         found = {"system/process_cpu": (now[1] - process) / max(now[0] - then, 1e-9)}
@@ -36,7 +36,7 @@ class System:
         return found
 
     def _counters(self) -> tuple[float, float, float, float]:
-        """(time, CPU seconds of this process, busy and all ticks of the machine's cores)."""
+        """Read (time, CPU seconds of this process, busy ticks and all ticks of all cores)."""
         busy = total = 0.0
         with contextlib.suppress(OSError, ValueError, IndexError):
             line = (PROC / "stat").read_text().partition("\n")[0]
@@ -46,6 +46,6 @@ class System:
 
 
 def meminfo() -> dict[str, int]:
-    """The machine's memory, in kB by the name that Linux has for it."""
+    """Read the machine's memory, in kB by Linux's names."""
     lines = (PROC / "meminfo").read_text().splitlines()
     return {line.partition(":")[0]: int(line.split()[1]) for line in lines}

@@ -1,7 +1,7 @@
-"""What a run reports, as gauges for Prometheus.
+"""A sink of reports that sets Prometheus gauges.
 
-Ray serves them on every machine's metrics port, with its own: `alphazero_selfplay_games` there is
-called `ray_alphazero_selfplay_games`. Nothing of this is needed by a run.
+Ray serves them on every machine's metrics port beside its own: `alphazero_selfplay_games` is
+`ray_alphazero_selfplay_games` there.
 """
 
 import math
@@ -9,13 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import numpy as np
-
-from alphazero.run.metrics.events import METRICS
+from alphazero.run.metrics.events import METRICS, Sink
 
 
 class Gauge(Protocol):
-    """As `ray.util.metrics.Gauge`."""
+    """The interface of `ray.util.metrics.Gauge`."""
 
     def set(self, value: float, tags: dict[str, str]) -> None: ...
 
@@ -23,15 +21,15 @@ class Gauge(Protocol):
 MakeGauge = Callable[[str, str, tuple[str, ...]], Gauge]  # (name, description, tags)
 
 
-class Gauges:
-    """A sink of reports that keeps the newest number of each name in a gauge.
+class Gauges(Sink):
+    """Keeps the newest value of each metric in a gauge.
 
-    What stands in <angle brackets> in `METRICS` becomes a tag: `strength/elo/random` is
+    The part in <angle brackets> of a name in `METRICS` becomes a tag: `strength/elo/random` is
     `alphazero_strength_elo{opponent="random"}`.
     """
 
     def __init__(self, make: MakeGauge, tags: Mapping[str, str]) -> None:
-        """`tags` of all of them tell runs apart."""
+        """`tags` are common to all gauges and tell runs apart."""
         self.make, self.tags = make, dict(tags)
         self.gauges: dict[str, Gauge] = {}
         self.is_closed = False
@@ -47,26 +45,17 @@ class Gauges:
                 self.gauges[known] = self.make(words, METRICS[known], keys)
             self.gauges[known].set(value, self.tags | ({tag: text} if tag else {}))
 
-    def text(self, now: float, step: int, name: str, text: str) -> None:
-        """Not a number."""
-
-    def picture(self, now: float, step: int, name: str, pixels: np.ndarray) -> None:
-        """Not a number."""
-
-    def message(self, text: str) -> None:
-        """Not a number."""
-
     def close(self) -> None:
-        """Ray is gone, and its gauges with it."""
+        """Set no more gauges: Ray has been shut down."""
         self.is_closed = True
 
 
 def find_known(name: str) -> tuple[str, str, str]:
-    """(entry of `METRICS`, its tag, what stands for the tag), the latter two empty without one."""
+    """Return (entry of `METRICS`, its tag, the tag's value), the latter two empty without a tag."""
     if name in METRICS:
         return name, "", ""
     for known in METRICS:
         prefix, bracket, tag = known.partition("<")
         if bracket and name.startswith(prefix):
             return known, tag.rstrip(">"), name.removeprefix(prefix)
-    raise ValueError(f"{name!r} is no metric")
+    raise ValueError(f"{name!r} is not a metric")

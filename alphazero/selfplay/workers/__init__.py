@@ -1,1 +1,1 @@
-"""Who plays games for a run: this process, Ray actors, a shared folder, recorded games."""
+"""Executors that play a run's games: this process, Ray actors, a shared folder."""

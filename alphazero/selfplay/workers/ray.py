@@ -1,82 +1,205 @@
-"""Self-play on Ray actors, on this machine or on a cluster: the only module that imports ray.
+"""Self-play on Ray actors, on this machine or on a cluster; the only module that imports ray.
 
     driver (the loop, the learner)                    actor 1 … actor N (one Worker each)
     ──────────────────────────────                    ───────────────────────────────────
     ray.put(weights), once per version  ──────────►   renew: fetched between two batches of games
-    play(call, version, [weights])      ──────────►   two calls in flight: one played, one queued
-    ray.wait                            ◄──────────   Chunks of finished records, every few seconds
+    play(item, version, [weights])      ──────────►   two items in flight: one played, one queued
+    ray.wait                            ◄──────────   GameBatches, every few seconds
 
-Work is finite calls whose results are streamed. An actor stops when two chunks wait for the driver
-(backpressure), so that what is in transit is bounded by the number of actors. A lost actor costs
+Work items are finite and their results are streamed. An actor stops when two batches wait for the
+driver (backpressure), so the data in transit is bounded by the number of actors. A dead actor costs
 only its unfinished games: the driver starts another one and submits them again. An ordinary
 exception in a worker is a bug and ends the run with the worker's traceback.
 
-Ray's habits that this module deals with (Ray 2.60):
+Behaviour of Ray 2.60 that this module deals with:
 * since 2.59 a local cluster turns token authentication on for the next clusters of this user as
-  well; both sides must say so (`RAY_AUTH_MODE`), before ray is imported;
+  well; both sides must set `RAY_AUTH_MODE` before ray is imported;
 * `ray.init()` joins any cluster it finds on the machine; `address="local"` does not;
-* workers run at nice 15: `NICENESS`;
-* it replaces the handlers of signals: install others after `start`;
+* workers run at nice 15: see `NICENESS`;
+* it replaces signal handlers: install others after `start`;
 * an exception in an actor's `__init__` looks like a dead actor: the first call makes the worker.
 """
 
 import functools
 import logging
+import math
 import os
+import shutil
 import socket
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alphazero.cores import object_store_bytes
 from alphazero.errors import UserError
-from alphazero.selfplay.workers.inline import Call, Chunk, Weights, Worker
-from alphazero.selfplay.workers.ray_actor import Actor, Reservation
-from alphazero.selfplay.workers.ray_resources import Allotment, allot, cores_wanted
+from alphazero.selfplay.play import cores
+from alphazero.selfplay.workers.executor import GameBatch, Weights, Worker, WorkItem
 
 log = logging.getLogger(__name__)
 
-# Below the learner, which the actors wait for, and below what a person does on the same machine. At
-# Ray's own 15 an actor gets 3 % of a core that one ordinary process uses as well; at 5 it is 25 %.
+# Below the learner, which the actors wait for, and below interactive work on the same machine. At
+# Ray's default of 15 an actor gets 3 % of a core shared with one ordinary process; at 5, 25 %.
 NICENESS = "5"
-CALLS_IN_FLIGHT = 2  # per actor: the next one is there when one is finished
-POLL_SECONDS = 0.5  # how long collect waits at most, so that a signal is noticed
-DEATHS_PER_WORKER = 3  # without a finished call in between: something is wrong with all of them
-CONNECT_SECONDS = 10.0  # how long a cluster may take to answer
+ITEMS_IN_FLIGHT = 2  # per actor: the next item is there when one is finished
+POLL_SECONDS = 0.5  # longest wait of collect, so that signals are noticed
+DEATHS_PER_WORKER = 3  # in a row, without a finished item: all workers are broken
+CONNECT_SECONDS = 10.0  # longest wait for a cluster to answer
 START_SECONDS = 180.0  # a cluster that cannot place one worker in this time is too busy
-CHUNKS_IN_TRANSIT = 2  # per call: more are not played before the driver has taken one
-GROW_SECONDS = 15.0  # how often a cluster is asked for machines that have joined it
-CONTROL = "control"  # what an actor does while it plays
+BATCHES_IN_TRANSIT = 2  # per item: an actor stops there until the driver takes one
+GROW_SECONDS = 15.0  # between two checks for machines that joined the cluster
+CONTROL = "control"  # concurrency group of the calls that an actor serves while it plays
+OBJECT_STORE_BYTES = 512 << 20  # batches and weights in transit; Ray's default is 30 % of memory
+SMALLEST_OBJECT_STORE = 80 << 20  # Ray refuses less than 75 MiB
+
+
+# -- the actors ------------------------------------------------------------------------------------
+
+
+class Actor:
+    """The worker process: `play` runs in one thread, `renew` in another."""
+
+    def __init__(self, make_worker: Callable[[], Worker]):
+        self.make_worker = make_worker
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.worker: Worker | None = None
+        self.version = -1  # of the worker's weights
+        self.newest: tuple[int, list[Any]] = (-1, [])  # newest version published
+
+    def ready(self, version: int, weights: list[Any]) -> None:
+        """Make the worker if need be, and load these weights unless it has newer ones."""
+        if self.worker is None:
+            self.worker = self.make_worker()
+        self.renew(version, weights)
+        self._load()
+
+    def renew(self, version: int, weights: list[Any]) -> None:
+        """Announce weights, which are fetched between two batches of games."""
+        if version > self.newest[0]:
+            self.newest = version, weights
+
+    def play(self, item: WorkItem, version: int, weights: list[Any]) -> Iterator[GameBatch]:
+        """Play an item and yield its finished games every few seconds."""
+        self.ready(version, weights)
+        assert self.worker is not None
+        for batch in self.worker.stream(item):
+            yield replace(batch, worker=self.name)
+            self._load()
+
+    def _load(self) -> None:
+        import ray
+
+        version, weights = self.newest
+        if version > self.version:
+            assert self.worker is not None
+            self.worker.load(version, ray.get(weights[0]))
+            self.version = version
+
+    def pid(self) -> int:
+        """Return the process id."""
+        return os.getpid()
+
+
+class Reservation:
+    """An actor that holds the GPUs which the learner uses in another process."""
+
+    def devices(self) -> list[int]:
+        import ray
+
+        return [int(number) for number in ray.get_gpu_ids()]
+
+
+# -- what each worker gets -------------------------------------------------------------------------
+
+Resources = Mapping[str, float]  # of one machine, as Ray counts them: "CPU", "GPU"
+
+
+class WorkerResources(NamedTuple):
+    """The number of workers and the resources of each. A fraction of a GPU is only Ray's
+    bookkeeping: it limits neither memory nor time."""
+
+    workers: int
+    gpus: float  # of each
+    cores: int  # of each, for as many threads
+
+
+def divide_resources(
+    machines: Sequence[Resources],
+    workers: int,
+    asked: float = 0.0,
+    *,
+    threads: int = 1,
+    taken: float = 0.0,
+) -> WorkerResources:
+    """Divide the machines' GPUs and cores among workers.
+
+    By default (`workers` and `asked` 0) there is one worker per GPU, or without GPUs one per core.
+    `asked` is the fraction of a GPU per worker, `taken` the number of GPUs not for workers.
+    `threads` is the number of cores per worker; 0 means one without a GPU, else the worker's share
+    of the cores per GPU, on the machine where they are fewest, so that the workers fit everywhere.
+    """
+    cpus = sum(machine.get("CPU", 0) for machine in machines)
+    gpus = sum(machine.get("GPU", 0) for machine in machines) - taken
+    if gpus <= 0:
+        return WorkerResources(workers or max(1, int(cpus // (threads or 1))), 0.0, threads or 1)
+    if asked:
+        workers, share = workers or max(1, int(gpus / asked)), asked
+    else:
+        workers = workers or max(1, int(gpus))
+        share = min(1.0, max(0.01, math.floor(100 * gpus / workers) / 100))
+    beside = min(
+        machine.get("CPU", 0) / machine["GPU"] for machine in machines if machine.get("GPU")
+    )
+    return WorkerResources(workers, share, threads or max(1, int(share * beside)))
+
+
+def cores_wanted(workers: int, threads: int) -> int:
+    """Return the number of cores to claim for Ray on this machine alone, which may exceed the real
+    number: for `workers` (0: one per core) with `threads` each (0: see `divide_resources`)."""
+    if threads == 1:
+        return workers or cores()
+    return max(workers * max(threads, 1), cores())
+
+
+def object_store_bytes() -> int:
+    """Return the shared memory to claim for Ray: less than usual if a container's /dev/shm is
+    small."""
+    shared_memory = Path("/dev/shm")
+    free = shutil.disk_usage(shared_memory).free if shared_memory.exists() else sys.maxsize
+    return max(SMALLEST_OBJECT_STORE, min(OBJECT_STORE_BYTES, free // 2))
+
+
+# -- the driver ------------------------------------------------------------------------------------
 
 
 class Pending(NamedTuple):
-    """A call in flight."""
+    """A work item in flight."""
 
-    call: Call
-    slot: int  # which of the N workers it was given to
+    item: WorkItem
+    slot: int  # index of the worker it was given to
     actor: Any  # the actor in that slot at the time
 
 
 class RayExecutor:
-    """Keeps `workers` actors busy with the calls of `work`; see `training.executor.Executor`.
+    """An `Executor` that keeps `workers` actors busy with the items of `work`.
 
-    `workers` 0 means one per GPU or, where there is none, one per core, also of machines that join
-    later. `address` joins a running cluster ("auto" or host:port); None takes RAY_ADDRESS and,
-    where that is unset, starts Ray on this machine alone.
+    `workers` 0 means one per GPU or, without GPUs, one per core, also of machines that join later.
+    `address` joins a running cluster ("auto" or host:port); None takes RAY_ADDRESS and, if that is
+    unset, starts Ray on this machine alone.
     `warm_up` runs once on every machine before workers start there (it compiles the game).
-    Workers get `gpus_per_worker` of a GPU (0: see `allot`) unless `gpus` is False; `learner_gpus`
-    of this machine are the caller's own. They take a core each, or, if `threads` is given, as many
-    as `allot` makes of it, which `make_worker` is then called with.
+    Workers get `gpus_per_worker` of a GPU (0: see `divide_resources`) unless `gpus` is False;
+    `learner_gpus` of this machine are reserved for the caller. Workers take one core each, or, if
+    `threads` is given, as many as `divide_resources` says, which is passed to `make_worker`.
     """
 
-    plays_in_collect, is_exhausted = False, False
+    interruptible, is_exhausted = False, False
 
     def __init__(
         self,
         make_worker: Callable[..., Worker],
-        work: Iterator[Call],
+        work: Iterator[WorkItem],
         *,
         workers: int = 0,
         address: str | None = None,
@@ -97,12 +220,13 @@ class RayExecutor:
         self.learner_gpus = learner_gpus
         self.threads = 1 if threads is None else threads
         self.says_threads = threads is not None
-        self.reserved: Any = None  # holds the learner's GPUs, if Ray might give them away
+        self.ray: Any = None  # the module, once it is imported with its environment
+        self.reserved: Any = None  # an actor that holds the learner's GPUs
         self.actors: list[Any] = []
         self.up: set[int] = set()  # slots whose actor has answered
         self.pending: dict[Any, Pending] = {}  # by the stream of its results
-        self.arrived: deque[Any] = deque()  # streams that have something for us
-        self.looked_at = 0.0  # when the cluster was asked last how large it is
+        self.arrived: deque[Any] = deque()  # streams with a batch ready
+        self.looked_at = 0.0  # time of the last check of the cluster's size
         self.version = -1
         self.weights: Any = None  # reference to the newest weights
         self.replaced = 0  # workers that died and were replaced
@@ -115,25 +239,25 @@ class RayExecutor:
         self.publish(version, weights)
         self.actors = [self._spawn() for _ in range(self.workers)]
         self._await_workers()
-        for slot in list(range(self.workers)) * CALLS_IN_FLIGHT:
+        for slot in list(range(self.workers)) * ITEMS_IN_FLIGHT:
             self._submit(next(self.work), slot)
 
     def publish(self, version: int, weights: Weights) -> None:
         self.version = version
-        self.weights = self.ray.put(weights)  # the old ones go when no call in flight needs them
-        for slot in self.up:  # for others the messages, each with its weights, would pile up
+        self.weights = self.ray.put(weights)  # old ones are freed when no item in flight needs them
+        for slot in self.up:  # messages to others would pile up, each with its weights
             renew = self.actors[slot].renew.options(concurrency_group=CONTROL)
             renew.remote(version, [self.weights])
 
-    def collect(self, wait: bool) -> Chunk | None:
+    def collect(self, wait: bool) -> GameBatch | None:
         self._grow()
         if not self.arrived:
-            self._look(wait)
+            self._poll(wait)
         while self.arrived:
             stream = self.arrived.popleft()
             pending = self.pending[stream]
             try:
-                chunk: Chunk = self.ray.get(next(stream))
+                batch: GameBatch = self.ray.get(next(stream))
             except StopIteration:
                 del self.pending[stream]
                 self._submit(next(self.work), pending.slot)
@@ -141,35 +265,35 @@ class RayExecutor:
             except self._losses() as error:
                 del self.pending[stream]
                 self._replace(pending.slot, pending.actor, error)
-                self._submit(pending.call, pending.slot)
+                self._submit(pending.item, pending.slot)
                 continue
             except self.ray.exceptions.RayTaskError as error:
                 raise (error.cause if isinstance(error.cause, UserError) else error) from None
             self.deaths_in_a_row = 0
             if self.actors[pending.slot] is pending.actor:
                 self.up.add(pending.slot)
-            done = pending.call.done.union(record_ids(chunk))
-            self.pending[stream] = pending._replace(call=pending.call._replace(done=done))
-            return chunk
+            done = pending.item.done.union(record.game_id for record in batch.records)
+            self.pending[stream] = pending._replace(item=pending.item._replace(done=done))
+            return batch
         return None
 
-    def _look(self, wait: bool) -> None:
-        """Find all streams that have something. One look at many streams is much cheaper than a
-        look for each of them."""
+    def drain(self) -> Iterator[GameBatch]:
+        while (batch := self.collect(False)) is not None:
+            yield batch
+
+    def _poll(self, wait: bool) -> None:
+        """Find all streams with a batch ready; one call for many streams is much cheaper than one
+        call each."""
         streams = list(self.pending)
         self.arrived.extend(self.ray.wait(streams, num_returns=len(streams), timeout=0)[0])
         if wait and not self.arrived:
             self.arrived.extend(self.ray.wait(streams, timeout=POLL_SECONDS)[0])
 
-    def close(self) -> None:
-        if hasattr(self, "ray"):
+    def close(self, finished: bool = False) -> None:
+        if self.ray is not None:
             self.ray.shutdown()
         self.actors, self.pending, self.weights, self.reserved = [], {}, None, None
         self.arrived.clear()
-
-    def pids(self) -> list[int]:
-        """Process numbers of the workers, each on its own machine."""
-        return self.ray.get([actor.pid.remote() for actor in self.actors])
 
     # -- starting ----------------------------------------------------------------------------------
 
@@ -182,9 +306,9 @@ class RayExecutor:
                 "object_store_memory": object_store_bytes(),
             }
         try:
-            knock(self.address)
+            check_reachable(self.address)
             self.ray.init(self.address, **options)
-        except Exception as error:  # Ray raises just that when the machine is too busy
+        except Exception as error:  # Ray raises a bare Exception when the machine is too busy
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             if self.address == "local":
                 raise UserError(
@@ -195,19 +319,21 @@ class RayExecutor:
                 " (a cluster is taken from --address or RAY_ADDRESS)"
             ) from error
         self._reserve()
-        self.workers, self.gpu_share, self.cores = self._allotment()
+        self.workers, self.gpu_share, self.cores = self._resources()
 
-    def _allotment(self) -> Allotment:
-        """What workers there are, and what each gets, of what the cluster has now."""
+    def _resources(self) -> WorkerResources:
+        """Divide what the cluster has now among the workers."""
         machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not self.gpus:
             machines = [{**machine, "GPU": 0} for machine in machines]
         workers, taken = 0 if self.grows else self.workers, self.learner_gpus * bool(self.reserved)
-        return allot(machines, workers, self.gpus_per_worker, threads=self.threads, taken=taken)
+        return divide_resources(
+            machines, workers, self.gpus_per_worker, threads=self.threads, taken=taken
+        )
 
     def _reserve(self) -> None:
-        """Keep the learner's GPUs from being given to workers, where there are others for them and
-        Ray does not know of the learner (as it does of a job with --entrypoint-num-gpus)."""
+        """Reserve the learner's GPUs, if there are others for the workers and Ray does not reserve
+        them already (as for a job with --entrypoint-num-gpus)."""
         here = self.ray.get_runtime_context().get_node_id()
         nodes = {node["NodeID"]: node["Resources"].get("GPU", 0) for node in self.ray.nodes()}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -225,11 +351,13 @@ class RayExecutor:
         try:
             got = self.ray.get(self.reserved.devices.remote(), timeout=CONNECT_SECONDS)
         except self.ray.exceptions.GetTimeoutError:
-            log.warning("the cluster has no GPU free for the learner, which shares one with others")
+            log.warning(
+                "the cluster has no free GPU for the learner, which shares one with workers"
+            )
             self.reserved = None
             return
         if sorted(got) != list(range(self.learner_gpus)):
-            log.warning("Ray keeps the GPUs %s for the learner, which uses the first ones", got)
+            log.warning("Ray reserved the GPUs %s for the learner, which uses the first ones", got)
 
     def _grow(self) -> None:
         """Start workers on machines that have joined the cluster."""
@@ -237,18 +365,17 @@ class RayExecutor:
         if not self.grows or self.address == "local" or now - self.looked_at < GROW_SECONDS:
             return
         self.looked_at = now
-        more = range(self.workers, self._allotment().workers)
+        more = range(self.workers, self._resources().workers)
         for slot in more:
             self.actors.append(self._spawn())
-            for _ in range(CALLS_IN_FLIGHT):
+            for _ in range(ITEMS_IN_FLIGHT):
                 self._submit(next(self.work), slot)
         if more:
             self.workers = more.stop
             log.warning("the cluster has grown: %d workers now", self.workers)
 
     def _warm_machines(self) -> None:
-        """Fill the cache of compiled kernels once per machine: N workers that start at once would
-        each compile the game."""
+        """Compile the game once per machine: N workers that start at once would each compile it."""
         if self.warm_up is None:
             return
         strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
@@ -262,14 +389,14 @@ class RayExecutor:
             for node in nodes
             if node != here
         ]
-        self.warm_up()  # on this machine in this process, which needs the game too
+        self.warm_up()  # this machine, in this process, which needs the game too
         self.ray.get(others)
 
     def _spawn(self) -> Any:
         options = {
             "num_cpus": self.cores,
             "num_gpus": self.gpu_share,
-            "max_restarts": 0,  # the driver replaces it: only the driver knows what was lost
+            "max_restarts": 0,  # the driver replaces it, since it knows which games were lost
             "scheduling_strategy": "SPREAD",
         }
         actor = self.ray.remote(concurrency_groups={CONTROL: 1})(Actor)
@@ -279,8 +406,8 @@ class RayExecutor:
         return actor.options(**options).remote(make)
 
     def _await_workers(self) -> None:
-        """Return when every worker is up, or when at least one is and time is over: the others
-        join when the cluster has room for them."""
+        """Return when every worker is up, or after START_SECONDS with at least one: the others join
+        when the cluster has room for them. Raises UserError when none is up by then."""
         starting = {self._ready(slot): slot for slot in range(self.workers)}
         while starting and (
             ready := self.ray.wait(list(starting), num_returns=1, timeout=START_SECONDS)[0]
@@ -312,24 +439,24 @@ class RayExecutor:
 
     # -- working -----------------------------------------------------------------------------------
 
-    def _submit(self, call: Call, slot: int) -> None:
-        if not call.ids:  # it died after its last game
-            call = next(self.work)
+    def _submit(self, item: WorkItem, slot: int) -> None:
+        if not item.ids:  # the actor died after its last game
+            item = next(self.work)
         actor = self.actors[slot]
         play = actor.play.options(
-            num_returns="streaming", _generator_backpressure_num_objects=CHUNKS_IN_TRANSIT
+            num_returns="streaming", _generator_backpressure_num_objects=BATCHES_IN_TRANSIT
         )
         # A list keeps Ray from fetching the weights before the actor asks for them.
-        stream = play.remote(call, self.version, [self.weights])
-        self.pending[stream] = Pending(call, slot, actor)
+        stream = play.remote(item, self.version, [self.weights])
+        self.pending[stream] = Pending(item, slot, actor)
 
     def _losses(self) -> tuple[type[Exception], ...]:
-        """What Ray raises when an actor, its machine or its result is gone."""
+        """Exceptions of Ray for a lost actor, machine or result."""
         errors = self.ray.exceptions
         return errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError
 
     def _replace(self, slot: int, actor: Any, error: Exception) -> None:
-        """Start another worker in the slot of a dead one, unless another call's loss did so."""
+        """Replace a dead worker, unless the loss of another item has done so already."""
         if self.actors[slot] is not actor:
             return
         if getattr(error, "actor_init_failed", False):  # it could not even unpickle its arguments
@@ -337,25 +464,21 @@ class RayExecutor:
         self.deaths_in_a_row += 1
         if self.deaths_in_a_row > DEATHS_PER_WORKER * self.workers:
             raise RuntimeError(
-                f"{self.deaths_in_a_row} workers died in a row without finishing a call"
+                f"{self.deaths_in_a_row} workers died in a row without finishing any games"
             ) from error
         reason = str(error).strip().splitlines()[0]
         log.warning("a self-play worker died (%s); another one takes its games", reason)
         self.up.discard(slot)
-        self.ray.kill(actor)  # it may be unreachable rather than dead, and go on
+        self.ray.kill(actor)  # it may be alive but unreachable
         self.actors[slot] = self._spawn()
         self.replaced += 1
 
 
 def make_gauge(name: str, description: str, tags: tuple[str, ...]) -> Any:
-    """A gauge that this machine's metrics port serves, once Ray is up."""
+    """Make a gauge served on this machine's metrics port; Ray must be running."""
     from ray.util import metrics
 
     return metrics.Gauge(name, description, tags)
-
-
-def record_ids(chunk: Chunk) -> list[int]:
-    return [record.game_id for record in chunk.records]
 
 
 def _call(function: Callable[[], None]) -> None:
@@ -363,7 +486,7 @@ def _call(function: Callable[[], None]) -> None:
 
 
 def import_ray(address: str) -> Any:
-    """Import ray with the environment it must find, for a cluster of our own or for joining one."""
+    """Import ray with the environment that `address` needs. Raises UserError if not installed."""
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     settings = {"RAY_USAGE_STATS_ENABLED": "0"}
     if address == "local" or token.exists() or "RAY_AUTH_TOKEN" in os.environ:
@@ -385,8 +508,8 @@ def import_ray(address: str) -> Any:
     return ray
 
 
-def knock(address: str) -> None:
-    """Raise OSError when nobody listens at host:port: Ray would try for many minutes."""
+def check_reachable(address: str) -> None:
+    """Raise OSError when nothing listens at host:port: Ray would retry for many minutes."""
     host, colon, port = address.rpartition("//")[2].rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()

@@ -1,18 +1,24 @@
-"""What happened since the last report, named as in `events.METRICS`."""
+"""Training metrics since the last report, named as in `events.METRICS`, and worker statistics."""
 
+import json
+import os
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from alphazero.config import Config
 from alphazero.data.record import GameRecord
-from alphazero.data.replay import expand
+from alphazero.data.replay import replay_record
 from alphazero.game import Game
-from alphazero.selfplay.workers.inline import Chunk
+from alphazero.selfplay.workers.executor import GameBatch
 
-# What the learner measures -> the name it is reported by, after "learner/" or "validation/".
+FORGET_SECONDS = 3600.0  # a worker silent for longer is left out
+
+# Name of the learner's metric -> its name in reports, after "learner/" or "validation/".
 LEARNER = {
     "loss/total": "loss",
     "loss/policy": "policy_loss",
@@ -32,8 +38,8 @@ VALIDATION = {
 }
 
 
-class Meter:
-    """Collects what a report says of the time since the one before."""
+class TrainingMetrics:
+    """Collects rates and means between two reports."""
 
     def __init__(
         self, game: Game, config: Config, clock: Callable[[], float] = time.monotonic
@@ -44,6 +50,7 @@ class Meter:
         self.restart()
 
     def restart(self) -> None:
+        """Begin anew."""
         self.began = self.clock()
         self.learned: dict[str, list[float]] = defaultdict(list)
         self._restart_games()
@@ -56,28 +63,29 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Since the last report."""
+        """Seconds since the last report."""
         return self.clock() - self.began
 
-    def add_chunk(self, chunk: Chunk, version: int) -> None:
-        """Count games that were played with an older version of the weights, or with this one."""
-        for name, count in chunk.stats.items():
+    def add_batch(self, batch: GameBatch, version: int) -> None:
+        """Count a batch of games; `version` of the weights is the newest one."""
+        for name, count in batch.stats.items():
             self.counts[name] += count
-        for record in chunk.records:
+        for record in batch.records:
             self.counts["moves"] += len(record.moves)
             self.counts["first_wins"] += record.result > 0
             self.counts["second_wins"] += record.result < 0
             self.lags.append(version - record.version)
-        self.newest = chunk.records or self.newest
+        self.newest = batch.records or self.newest
 
     def add_step(self, metrics: Mapping[str, float]) -> None:
+        """Count one optimiser step."""
         for name, value in metrics.items():
             self.learned[name].append(value)
 
     def report(self) -> dict[str, float]:
-        """Rates and means since the last report, and begin anew.
+        """Return rates and means since the last report, and begin anew.
 
-        Games arrive in chunks: their rates are of the time since the last report that had any.
+        Games arrive in batches: their rates cover the time since the last report that had any.
         """
         report = self._self_play() | self._learner()
         if self.counts["games"]:
@@ -122,19 +130,63 @@ class Meter:
 
 
 def validation(metrics: Mapping[str, float]) -> dict[str, float]:
-    """What the learner measured on held-out games, by the names of reports."""
+    """Rename the learner's metrics on held-out games to those of reports."""
     return {f"validation/{known}": metrics[name] for name, known in VALIDATION.items()}
 
 
 def search_quality(game: Game, records: list[GameRecord]) -> tuple[float, float]:
-    """(mean entropy of the policy targets in nats, mean squared difference of the searches' values
-    and the results), NaN where there are none."""
+    """Return (mean entropy of the policy targets in nats, mean squared difference of the searches'
+    values and the results); NaN without any."""
     weights = np.concatenate([record.policy_weights for record in records])
     targets = sum(np.count_nonzero(np.diff(record.policy_offsets)) for record in records)
     entropy = -float(np.sum(weights * np.log(np.maximum(weights, 1e-30))))
-    rows = np.concatenate([expand(game, record, False).rows for record in records])
+    rows = np.concatenate([replay_record(game, record).rows for record in records])
     errors = (rows["root_value"] - rows["value"]) ** 2
     return (
         entropy / targets if targets else np.nan,
         float(np.nanmean(errors)) if np.isfinite(errors).any() else np.nan,
     )
+
+
+@dataclass
+class WorkerEntry:
+    """Statistics of one worker; times are in seconds since 1970."""
+
+    name: str
+    games: int  # that arrived since `first`
+    version: int  # of the weights it had
+    first: float  # time of its first games
+    last: float  # time of its last games
+
+
+class WorkerStatistics:
+    """The workers that have sent games since this process started."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.entries: dict[str, WorkerEntry] = {}
+        self.began = clock()
+
+    def add(self, batch: GameBatch) -> None:
+        """Count a batch of games."""
+        now = self.clock()
+        entry = self.entries.setdefault(
+            batch.worker, WorkerEntry(batch.worker, 0, batch.version, self.began, now)
+        )
+        entry.games += len(batch.records)
+        entry.version, entry.last = max(entry.version, batch.version), now
+
+    def to_json(self, failures: Mapping[str, str] | None = None) -> str:
+        """Write this process, its workers and the failures of the last evaluation, for `status`."""
+        now = self.clock()
+        self.entries = {
+            name: entry for name, entry in self.entries.items() if now - entry.last < FORGET_SECONDS
+        }
+        content = {
+            "time": now,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "workers": [asdict(entry) for entry in self.entries.values()],
+            "evaluation_failures": dict(failures or {}),
+        }
+        return json.dumps(content) + "\n"
