@@ -148,7 +148,7 @@ def test_an_invitation_comes_back_and_a_newer_ones_format_is_refused(location):
     with pytest.raises(UserError, match="has format 9, this program reads 1"):
         share.invitation()
     share.files.write("run.json", b"{}")
-    with pytest.raises(UserError, match=r"run.json is not of a run"):
+    with pytest.raises(UserError, match=r"run.json is not"):
         share.invitation()
 
 
