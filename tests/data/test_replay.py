@@ -152,7 +152,11 @@ def test_types_and_shapes():
     replay = filled(CONNECT4, random_records(CONNECT4, 5))
     batch = replay.sample(7, np.random.default_rng(0))
     arrays = batch._replace(auxiliary={})._asdict().items()
-    found = {name: (array.dtype, array.shape) for name, array in arrays if name != "auxiliary"}
+    found = {
+        name: (array.dtype, array.shape)
+        for name, array in arrays
+        if name not in ("auxiliary", "globals")
+    }
     assert found == {
         "planes": (np.uint8, (7, 2, 6, 7)),
         "policy": (np.float32, (7, 7)),
