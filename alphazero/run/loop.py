@@ -79,6 +79,8 @@ def train(
     game = load(config.game)
     run, warnings = check_run(config, game, directory, fresh=fresh)
     config = replace(config, game=game.spec)
+    if not run.config.exists():
+        initial_network(config, game)  # which fails before anything is written
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(run))
         run.create(config)
@@ -132,16 +134,15 @@ def train(
 def check_run(
     config: Config, game: Game, directory: Path | str | None = None, *, fresh: bool = False
 ) -> tuple[RunDirectory, list[str]]:
-    """Choose the folder of a run and check the settings, before anything is written.
+    """Choose the folder of a run and check the settings; nothing is written.
 
-    Returns the folder and warnings. Raises UserError when the run could not begin or resume.
+    Returns the folder and warnings. Raises UserError when the run could not begin or resume with
+    these settings.
     """
     base, config = config.directory, replace(config, game=game.spec)
     run = choose_directory(config, base, directory, fresh=fresh)
     auxiliary_weights(game, config.learner)
     check_evaluation(config, game)
-    if not run.config.exists():
-        initial_network(config, game)
     return run, changed_machine(run, config)
 
 
