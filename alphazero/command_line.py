@@ -56,7 +56,7 @@ def natural(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """What random numbers begin from, for `type=`."""
+    """A seed of random numbers, for `type=`."""
     if not text.isdecimal() or int(text) >= SEEDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {SEEDS - 1}")
     return int(text)

@@ -73,7 +73,7 @@ def device(text: str) -> str:
 
 
 def engine_options(options: argparse.Namespace) -> EngineOptions:
-    """What the options of `add_engine_options` were given."""
+    """Collect the options of `add_engine_options`."""
     return EngineOptions(
         game=options.game or "go",
         network=options.network,

@@ -83,7 +83,7 @@ class SearchHandle(Generic[T]):
 
     @property
     def is_pondering(self) -> bool:
-        """Whether the position is only expected, so that no time runs yet."""
+        """True while the position is only expected, so that no time runs yet."""
         return self._ponder and not self.is_stopped
 
     def wait_for_stop(self) -> None:
@@ -212,7 +212,7 @@ class EngineHost:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a task is not done."""
+        """True while a task is not done."""
         return bool(self._pending)
 
     def stop(self) -> None:

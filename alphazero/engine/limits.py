@@ -1,4 +1,4 @@
-"""What one search may spend, what it is asked for, and when it has done enough.
+"""Limits of a search, requests for one, and the rules by which it ends.
 
 Imports nothing heavy: a request is made before a network is loaded.
 """
@@ -40,7 +40,7 @@ LEVELS = {
 
 
 class SearchLimits(NamedTuple):
-    """What a search may spend, and how its move is drawn.
+    """The limits of a search, and how its move is drawn.
 
     The search ends at whichever limit it reaches first. Without any of the first four it goes on
     until it is stopped.

@@ -77,7 +77,7 @@ class Streams:
                 leave(0)
 
     def is_abandoned(self) -> bool:
-        """Whether nobody reads the answers any more, as far as the system can tell."""
+        """True once nobody reads the answers any more, as far as the system can tell."""
         return has_no_reader(self._answers)
 
 

@@ -317,7 +317,7 @@ class Display:
 
     @property
     def can_progress(self) -> bool:
-        """Whether stderr can show a line that changes."""
+        """True if stderr can show a line that changes."""
         return self._err.isatty()
 
     def show_progress(self, analysis: Analysis) -> None:

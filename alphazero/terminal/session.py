@@ -80,7 +80,7 @@ class Session:
 
     @property
     def is_counting(self) -> bool:
-        """Whether two passes ended the game and its dead stones are not agreed on yet."""
+        """True while two passes have ended the game and its dead stones are not agreed on."""
         undecided = self._agrees_on_dead and self.resigned is None and self.dead is None
         return undecided and self.position.is_over and self.passes >= 2
 
