@@ -8,7 +8,7 @@
                a block that is full moves to a place twice as large
 
 An unvisited edge matters only through its prior, so selection looks at the visited edges and at the
-one best unvisited edge. Visits and values are kept once, in the child node. A node is 56 bytes
+one best unvisited edge. Visits and values are kept once, in the child node. A node is 64 bytes
 besides its state, an edge 4, and the links to a node 16 at most. A *slot* is the number of an edge
 in its node's block.
 Letters in shapes: T trees, N nodes and E edges allocated per tree, A actions.
@@ -30,6 +30,7 @@ LOSS, DRAW, WIN, UNKNOWN = -1, 0, 1, 2  # proven result for the player to move
 NODE = np.dtype(
     [
         ("value_sum", np.float64),  # of all visits, for the player to move
+        ("draw_sum", np.float64),  # of all visits: probabilities of a draw
         ("visits", np.int32),
         ("virtual", np.int32),  # simulations under way through this node
         ("first_edge", np.int64),
@@ -170,6 +171,7 @@ def add_root(trees, t, to_play):
 def clear_node(node, parent, action):
     """Make a node new: without visits, edges and children."""
     node.value_sum = 0.0
+    node.draw_sum = 0.0
     node.visits = 0
     node.virtual = 0
     node.num_edges = 0

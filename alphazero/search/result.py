@@ -11,7 +11,7 @@ from alphazero.search.layout import EXPANDED, NOTHING, ROOT, UNKNOWN
 # Stubs, in whose place `bind_policy` puts a policy's own kernels.
 from alphazero.search.policies import choose, improved_policy
 from alphazero.search.solver import ProvenLine
-from alphazero.search.stats import child_at, child_value, node_value
+from alphazero.search.stats import child_at, child_value, fill_wdl, node_draw, node_value
 
 LONGEST_LINE = 64  # moves of an expected continuation
 
@@ -24,9 +24,11 @@ class SearchResult:
     actions: np.ndarray  # int32 [M]
     visits: np.ndarray  # int32 [M]
     q: np.ndarray  # float32 [M], nan where unvisited
+    move_wdl: np.ndarray  # float32 [M, 3]: win, draw, loss after each move; nan where unvisited
     prior: np.ndarray  # float32 [M], the evaluator's, before noise
     policy: np.ndarray  # float32 [M], sums to 1: the training target
     value: float  # of the position, in [-1, 1]
+    wdl: np.ndarray  # float32 [3]: win, draw, loss of the position; win - loss is its value
     proven: int | None  # -1, 0 or 1 if the search has solved the position
     best: int  # the action to play
     pv: list[int]  # the line expected, beginning with `best`
@@ -59,12 +61,13 @@ class SearchResult:
 
 
 @borrows
-def read_root(trees, t, actions, visits, q, priors, policy):
+def read_root(trees, t, actions, visits, q, move_wdl, priors, policy, wdl):
     """Fill a row for every legal action of the root, which has been evaluated, in ascending order.
     Returns the root's value for its player to move, its result if proven, and the simulations done.
 
-    actions, visits int32 [M]; q float32 [M] is for the root's player to move, nan where unvisited;
-    priors float32 [M]; policy float64 [M] is the training target, the policy's own.
+    actions, visits int32 [M]; q float32 [M] and move_wdl float32 [M, 3] are for the root's player
+    to move, nan where unvisited; priors float32 [M]; policy float64 [M] is the training target, the
+    policy's own; wdl float32 [3] is the root's.
     """
     nodes, edges, rows = trees.nodes[t], trees.edges[t], trees.scratch
     root = nodes[ROOT]
@@ -76,15 +79,19 @@ def read_root(trees, t, actions, visits, q, priors, policy):
         actions[row] = action
         visits[row] = 0
         q[row] = np.nan
+        move_wdl[row] = np.nan
         priors[row] = math.exp(np.float64(trees.root_actions[t, action].logit))
         child = child_at(trees, t, ROOT, slot)
         if child != NOTHING:
             visits[row] = nodes[child].visits
-            q[row] = child_value(root, nodes[child], 0.0) + 0.0  # never -0.0
+            value = child_value(root, nodes[child], 0.0) + 0.0  # never -0.0
+            q[row] = value
+            fill_wdl(move_wdl[row], value, node_draw(nodes[child]))
     improved_policy(trees, t, rows, priors, policy)  # the policy's
     value = node_value(root)
     if root.proven != UNKNOWN:
         value = np.float64(root.proven)
+    fill_wdl(wdl, value, node_draw(root))
     return value, np.int64(root.proven), np.int64(trees.heads[t].done)
 
 

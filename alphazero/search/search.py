@@ -93,7 +93,7 @@ class Search:
         if config.symmetry and evaluator.uses_planes:
             self._symmetries = len(symmetries.points)
         self._inverse_actions = np.ascontiguousarray(symmetries.inverse_actions)
-        self._step_leaves = _step_leaves(game, encoder)
+        self._step_leaves = game.bind(step_leaves, encode=encoder.encode)
         self._no_answer = Evaluation(
             np.zeros((1, game.num_actions), np.float32), np.zeros((1, 3), np.float32)
         )
@@ -324,7 +324,7 @@ class Search:
             section.batch,
             section.leaves,
             answer.logits,
-            answer.value,
+            np.ascontiguousarray(answer.wdl),  # one layout, for which the kernel is compiled
             self._undecided if answer.known is None else answer.known,
             self._no_firsts if answer.firsts is None else answer.firsts,
             self._inverse_actions,
@@ -368,18 +368,21 @@ class Search:
         count = int(root["num_edges"])
         actions, visits = np.empty((2, count), np.int32)
         q, prior = np.empty((2, count), np.float32)
+        move_wdl, wdl = np.empty((count, 3), np.float32), np.empty(3, np.float32)
         policy = np.empty(count)
         value, proven, simulations = self._kernels.read_root(
-            self._trees, tree, actions, visits, q, prior, policy
+            self._trees, tree, actions, visits, q, move_wdl, prior, policy, wdl
         )
         line, _ = self.line(tree)
         return SearchResult(
             actions=actions,
             visits=visits,
             q=q,
+            move_wdl=move_wdl,
             prior=prior,
             policy=policy.astype(np.float32),
             value=value,
+            wdl=wdl,
             proven=None if proven == UNKNOWN else int(proven),
             best=line[0],
             pv=line,
@@ -425,12 +428,6 @@ class Search:
         edges = int(trees.heads["num_edges"].sum()) * trees.edges.itemsize
         links = int(trees.heads["num_links"].sum()) * trees.links.itemsize
         return (nodes + edges + links) / max(count, 1)
-
-
-@functools.cache
-def _step_leaves(game: Game, encoder: Encoder) -> Callable[..., int]:
-    """Compiled once for a game and an encoder, whatever the policy."""
-    return game.bind(step_leaves, encode=encoder.encode)
 
 
 class _Kernels(NamedTuple):

@@ -42,7 +42,7 @@ from alphazero.search.layout import (
 from alphazero.search.policies import USES_AMAF, bind_policy, prepare_root, select
 from alphazero.search.policies.rave import backup_amaf, clear_amaf, recall_playout
 from alphazero.search.solver import prove
-from alphazero.search.stats import child_at, encode_prior, value_for
+from alphazero.search.stats import child_at, encode_prior, result_draw, value_for
 
 LEAF = np.dtype(
     [
@@ -85,17 +85,17 @@ def allocate_batch(leaves: int, num_actions: int, encoder: Encoder) -> Batch:
 
 @borrows
 def backup_and_select(
-    trees, batch, leaves, logits, values, known, firsts, inverse_actions, first, end, finished
+    trees, batch, leaves, logits, wdl, known, firsts, inverse_actions, first, end, finished
 ):  # fmt: skip
     """Finish the `leaves` of the last step, then select new ones in trees [first, end).
 
-    logits float32 [rows, A], values float32 [rows], known int8 [rows] and, with RAVE, firsts int8
+    logits float32 [rows, A], wdl float32 [rows, 3], known int8 [rows] and, with RAVE, firsts int8
     [rows, A] are the evaluator's answer; inverse_actions int32 [S, A] undoes the symmetries.
     Returns the number of new leaves. Trees that have had their simulations become inactive, and are
     listed in `finished` int32 [T + 1], whose first entry is their number.
     """
     for leaf in range(leaves):
-        finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions)
+        finish_leaf(trees, batch, leaf, logits, wdl, known, firsts, inverse_actions)
     leaves = 0
     for t in range(first, end):
         head = trees.heads[t]
@@ -112,20 +112,23 @@ def backup_and_select(
 
 
 @borrows
-def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actions):
+def finish_leaf(trees, batch, leaf, logits, wdl, known, firsts, inverse_actions):
     """Expand one evaluated leaf, unless its result is certain, and back its value up."""
     found = batch.leaves[leaf]
     t, index, row = np.int64(found.tree), np.int64(found.node), np.int64(found.row)
     node = trees.nodes[t, index]
     value = np.float64(node.raw_value)  # of a finished game
+    draw = result_draw(value)
     if row != NOTHING and known[row] != UNKNOWN and index != ROOT:  # whose moves must be compared
         value = np.float64(known[row])
+        draw = result_draw(value)
         node.status, node.raw_value = KNOWN, value
         if trees.settings[0].solver:
             node.proven = known[row]
     elif row != NOTHING:
-        value = np.float64(values[row])
-        assert -1.001 < value < 1.001, "the evaluator's value is not in [-1, 1]"
+        value = np.float64(wdl[row, 0] - wdl[row, 2])
+        draw = np.float64(wdl[row, 1])
+        assert draw > -0.001 and abs(value) + draw < 1.001, "the evaluator's wdl is not in [0, 1]"
         actions = inverse_actions[found.symmetry]
         expand(trees, t, index, logits[row], batch.legal[leaf], actions, value)
         if USES_AMAF:
@@ -137,7 +140,7 @@ def finish_leaf(trees, batch, leaf, logits, values, known, firsts, inverse_actio
         if row != NOTHING:
             recall_playout(trees, node.to_play, firsts[row])
         backup_amaf(trees, t, index, value)
-    backup(trees, t, index, value)
+    backup(trees, t, index, value, draw)
     if index == ROOT:
         prepare_root(trees, t)  # the policy's; the root's own evaluation is not a simulation
     else:
@@ -193,7 +196,7 @@ def select_leaves(trees, t, batch, leaves):
             if USES_AMAF:
                 trees.scratch[:] = 0.0  # nothing is played after it
                 backup_amaf(trees, t, index, value)
-            backup(trees, t, index, value)
+            backup(trees, t, index, value, result_draw(value))
             count_simulation(trees, t)
     return leaves
 
@@ -292,9 +295,9 @@ def exponential(x: float) -> float:
 
 
 @borrowing
-def backup(trees, t, leaf, value):
-    """Add one simulation that ended at `leaf` with `value` (for the player to move there) to the
-    nodes on its path, and pass proven results up."""
+def backup(trees, t, leaf, value, draw):
+    """Add one simulation that ended at `leaf` with `value` (for the player to move there) and this
+    probability of a draw to the nodes on its path, and pass proven results up."""
     nodes, links = trees.nodes[t], trees.links[t]
     index = leaf
     player = nodes[leaf].to_play
@@ -307,7 +310,9 @@ def backup(trees, t, leaf, value):
         if child_proven:
             value = np.float64(node.proven)
             player = node.to_play
+            draw = result_draw(value)
         node.value_sum += value_for(player, node, value)
+        node.draw_sum += draw
         node.visits += 1
         node.virtual -= 1
         index = node.parent

@@ -63,6 +63,31 @@ def child_value(node, child, virtual_loss):
 
 
 @borrowing
+def result_draw(value):
+    """The probability of a draw that goes with the value of a certain result: 1 for 0. A result
+    between two whole ones counts as a draw by what it lacks to the nearer win or loss."""
+    return 1.0 - abs(value)
+
+
+@borrowing
+def node_draw(node):
+    """The mean probability of a draw over a node's visits; its proven result, if it has one. The
+    same for both players; 0 without visits."""
+    if node.proven != UNKNOWN:
+        return result_draw(np.float64(node.proven))
+    return node.draw_sum / max(node.visits, 1)
+
+
+@borrowing
+def fill_wdl(out, value, draw):
+    """Fill out float32 [3] with the probabilities of a win, a draw and a loss for the player that
+    `value`, the win less the loss, belongs to."""
+    out[0] = max(0.5 * (1.0 - draw + value), 0.0)
+    out[1] = draw
+    out[2] = max(0.5 * (1.0 - draw - value), 0.0)
+
+
+@borrowing
 def proven_for(node, child):
     """A child's proven result for the player to move at its parent `node`, or UNKNOWN."""
     if child.proven == UNKNOWN:

@@ -19,6 +19,7 @@ class Seen:
     visits: int
     virtual: int
     value_sum: float
+    draw_sum: float
     raw_value: float
     status: int
     proven: int | None
@@ -49,7 +50,15 @@ class Seen:
         ]
 
     def facts(self) -> tuple:
-        return self.visits, self.value_sum, self.raw_value, self.status, self.proven, self.state
+        return (
+            self.visits,
+            self.value_sum,
+            self.draw_sum,
+            self.raw_value,
+            self.status,
+            self.proven,
+            self.state,
+        )
 
 
 def run_to_the_end(search: Search) -> None:
@@ -79,6 +88,7 @@ def read_tree(search: Search, tree: int = 0) -> Seen:
             visits=int(node.visits),
             virtual=int(node.virtual),
             value_sum=float(node.value_sum),
+            draw_sum=float(node.draw_sum),
             raw_value=float(node.raw_value),
             status=int(node.status),
             proven=None if node.proven == UNKNOWN else int(node.proven),
@@ -119,7 +129,8 @@ def check_tree(search: Search, position: Position, tree: int = 0, *, fresh: bool
         assert node.state == plain(here.state)
         assert node.to_play == here.to_play
         assert node.virtual == 0, "no simulation is under way"
-        assert node.visits >= 1 and abs(node.value_sum) <= node.visits * (1 + 1e-12), "|Q| <= 1"
+        assert node.visits >= 1 and node.draw_sum > -1e-3
+        assert abs(node.value_sum) + node.draw_sum <= node.visits * (1 + 1e-5), "|Q| + draws <= 1"
         assert abs(node.raw_value) <= 1
         assert node.status != NEW
         if here.is_over:

@@ -45,6 +45,16 @@ class HashEvaluator(Evaluator):
         )
 
 
+class HashDraws(HashEvaluator):
+    """The same with arbitrary probabilities of a draw."""
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        answer = super().evaluate(leaves)
+        fewer = answer.wdl[:, 1] * (np.abs(answer.logits[:, 0]) % 1) / 2
+        wdl = answer.wdl + np.stack([fewer, -2 * fewer, fewer], axis=1)
+        return answer._replace(wdl=wdl)
+
+
 class Node:
     """A position in the tree; everything is for its player to move."""
 
@@ -57,7 +67,9 @@ class Node:
         self.children: dict[int, Node] = {}  # in the order of their creation
         self.visits = 0
         self.total = 0.0
+        self.draws = 0.0
         self.value = 0.0  # the evaluator's, or the game's
+        self.draw = 0.0  # the probability of a draw, likewise
         self.proven: int | None = None
 
     @property
@@ -89,6 +101,7 @@ class TextbookSearch:
         self.simulations = 0
         self.evaluate(self.root)
         self.root.visits, self.root.total = 1, self.root.value
+        self.root.draws = self.root.draw
         self.root.priors = noised or self.root.priors
         self.forcing = config.puct.forced_playouts if noised else 0.0
 
@@ -129,6 +142,7 @@ class TextbookSearch:
         position, game = node.position, self.game
         if position.is_over:
             node.value = position.value_to_move()
+            node.draw = 1 - abs(node.value)
             if self.config.solver and node.value in (WIN, DRAW, LOSS):
                 node.proven = int(node.value)
             return
@@ -136,7 +150,7 @@ class TextbookSearch:
         leaves = Leaves(planes, position.state_array.copy(), np.zeros(1, np.uint64))
         answer = self.evaluator.evaluate(leaves)
         logits = answer.logits
-        node.value = float(answer.value[0])
+        node.value, node.draw = float(answer.value[0]), float(answer.wdl[0, 1])
         legal = position.legal_actions()
         highest = max(float(logits[0, a]) for a in legal)
         weights = {a: math.exp(float(logits[0, a]) - highest) for a in legal}
@@ -145,15 +159,17 @@ class TextbookSearch:
         node.logits = {a: np.float32(math.log(weight / total)) for a, weight in weights.items()}
 
     def backup(self, leaf: Node) -> None:
-        value, player = leaf.value, leaf.player
+        value, draw, player = leaf.value, leaf.draw, leaf.player
         node: Node | None = leaf
         while node is not None:
             if self.config.solver and node.proven is None and node.priors:
                 node.proven = solve(node)
             if node.proven is not None:
                 value, player = float(node.proven), node.player
+                draw = 1 - abs(value)
             node.visits += 1
             node.total += node.seen_by(player, value)
+            node.draws += draw
             node = node.parent
 
     def choose(self, node: Node) -> int:
@@ -283,6 +299,19 @@ class TextbookSearch:
             self.root.children[a].visits if a in self.root.children else 0 for a in self.root.priors
         ]
 
+    def wdl(self) -> list[list[float]]:
+        """Win, draw, loss for the player to move: of the root, then of its visited actions in
+        ascending order."""
+        root = self.root
+        rows = []
+        for node in [root, *(root.children[a] for a in sorted(root.children))]:
+            value, draw = node.total / node.visits, node.draws / node.visits
+            if node.proven is not None:
+                value, draw = float(node.proven), float(node.proven == DRAW)
+            value = node.seen_by(root.player, value)
+            rows.append([(1 - draw + value) / 2, draw, (1 - draw - value) / 2])
+        return rows
+
     def best(self) -> int:
         """The most visited action that is not proven lost (a proven win before all others), then
         the one with the highest Q, then the lowest."""
@@ -302,21 +331,23 @@ class TextbookSearch:
         weights = {}
         top = max(float(root.logits[a]) + self.sigma(values[a], most) for a in root.priors)
         for action in root.priors:
-            weights[action] = float(root.children[action].visits if action in root.children else 0)
-            if self.config.policy == "gumbel":
-                logit = float(root.logits[action]) + self.sigma(values[action], most)
-                weights[action] = math.exp(logit - top)
-            elif self.forcing and action in root.children and action != self.best():
-                weights[action] = float(self.pruned(action, self.best()))
             child = root.children.get(action)
             wins = child is not None and child.proven is not None and (
                 child.seen_by(root.player, child.proven) == WIN
             )  # fmt: skip
             if root.proven == WIN and not wins:
-                weights[action] = 0.0
+                continue
             if root.proven != LOSS and self.is_losing(root, action):
-                weights[action] = 0.0
-        policy = np.array(list(weights.values()))
+                continue
+            weights[action] = float(child.visits if child else 0)
+            if self.config.policy == "gumbel":
+                logit = float(root.logits[action]) + self.sigma(values[action], most)
+                weights[action] = math.exp(logit - top)
+            elif self.forcing and child and action != self.best():
+                weights[action] = float(self.pruned(action, self.best()))
+        if not any(weights.values()):  # all visits went to moves that lose
+            weights = {action: math.exp(root.logits[action]) for action in weights}
+        policy = np.array([weights.get(action, 0.0) for action in root.priors])
         return policy / policy.sum()
 
 
@@ -366,6 +397,7 @@ def assert_same_tree(root: Seen, node: Node) -> None:
     """Both trees have the same nodes, with the same visits, values, priors and proven results."""
     assert root.visits == node.visits, root.path
     assert abs(root.value_sum - node.total) <= 1e-9 * node.visits, root.path
+    assert abs(root.draw_sum - node.draws) <= 1e-9 * node.visits, root.path
     assert root.proven == node.proven, root.path
     assert sorted(root.priors) == sorted(node.priors), root.path
     for action, prior in root.priors.items():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from alphazero.config import SearchConfig
 from alphazero.game import load
+from alphazero.game.game import MAX_ACTIONS, MAX_LEGAL
 from alphazero.network.evaluator import UniformEvaluator
 from alphazero.search.layout import (
     DRAW,
@@ -112,7 +113,7 @@ def test_the_exponential_at_its_ends() -> None:
 
 def test_sizes_in_memory() -> None:
     assert EDGE.itemsize == 4
-    assert NODE.itemsize == 56
+    assert NODE.itemsize == 64
 
 
 def test_the_picture_in_the_map_shows_the_arrays() -> None:
@@ -126,6 +127,15 @@ def test_the_picture_in_the_map_shows_the_arrays() -> None:
     nodes, edges, links = (re.findall(r"\w+", box) for box in boxes)
     assert edges == list(EDGE.names or ()) and links == ["child"]
     assert set(nodes) <= set(NODE.names or ())
+
+
+def test_the_widest_games_fit_the_fields() -> None:
+    """What `Game` refuses is what the arrays, and a record of a game, have no room for."""
+    assert NODE["action"].kind == EDGE["action"].kind == "u"
+    assert np.iinfo(NODE["action"]).max >= MAX_ACTIONS - 1
+    assert np.iinfo(EDGE["action"]).max >= MAX_ACTIONS - 1
+    assert np.iinfo(NODE["num_edges"]).max >= MAX_LEGAL
+    assert np.iinfo(NODE["num_children"]).max >= MAX_LEGAL
 
 
 # -- building --------------------------------------------------------------------------------------
@@ -240,12 +250,13 @@ def line(*players: int) -> Trees:
 
 def test_a_value_changes_sign_with_the_player_to_move() -> None:
     trees = line(0, 1, 1, 0)
-    backup(trees, 0, 3, 0.25)
+    backup(trees, 0, 3, 0.25, 0.75)
     assert trees.nodes["value_sum"][0, :4].tolist() == [0.25, -0.25, -0.25, 0.25]
+    assert trees.nodes["draw_sum"][0, :4].tolist() == [0.75] * 4, "a draw is one for both"
     assert trees.nodes["visits"][0, :4].tolist() == [1, 1, 1, 1]
     assert trees.nodes["virtual"][0, :4].tolist() == [0, 0, 0, 0]
     trees.nodes["virtual"][0, :2] = 1
-    backup(trees, 0, 1, 1.0)
+    backup(trees, 0, 1, 1.0, 0.0)
     assert trees.nodes["value_sum"][0, :4].tolist() == [-0.75, 0.75, -0.25, 0.25]
     assert trees.nodes["visits"][0, :4].tolist() == [2, 2, 1, 1]
     assert trees.nodes["proven"][0, :4].tolist() == [UNKNOWN] * 4
@@ -264,12 +275,12 @@ def test_a_proven_win_is_passed_up_as_far_as_it_decides() -> None:
     only once its other move is proven too."""
     trees = line(0, 1, 0, 1)
     trees.nodes[0, 3].proven = LOSS
-    backup(trees, 0, 3, -1.0)
+    backup(trees, 0, 3, -1.0, 0.0)
     assert trees.nodes["proven"][0, :4].tolist() == [UNKNOWN, UNKNOWN, WIN, LOSS]
     other = child(trees, 1, edges(trees, 1)[1], to_play=0)
     trees.nodes[0, other].proven = WIN
     trees.nodes["virtual"][0, [0, 1, other]] = 1
-    backup(trees, 0, other, 1.0)
+    backup(trees, 0, other, 1.0, 0.0)
     assert trees.nodes["proven"][0, :3].tolist() == [WIN, LOSS, WIN]
 
 
@@ -283,10 +294,11 @@ def test_from_a_proven_node_on_its_result_is_backed_up_and_not_the_leafs_value()
     trees.nodes[0, drawn].proven = DRAW
     trees.nodes["virtual"][0, [0, 1, drawn]] = 1
     before = trees.nodes["value_sum"][0].copy()
-    backup(trees, 0, drawn, 0.0)
+    backup(trees, 0, drawn, 0.0, 1.0)
     assert trees.nodes[0, 1].proven == WIN
     added = trees.nodes["value_sum"][0] - before
     assert added[[0, 1, drawn]].tolist() == [-1.0, 1.0, 0.0]
+    assert trees.nodes["draw_sum"][0, [0, 1, drawn]].tolist() == [0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def play(
     return worker.play(games, first_id=0, seed=5)
 
 
-@pytest.mark.parametrize("settings", [{}, {"leaves_per_tree": 3}, {"cache": 64}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"leaves_per_tree": 3}, {"nn_cache_size": 64}], ids=str)
 def test_games_are_the_same_with_two_halves_as_with_one(settings: dict[str, int]) -> None:
     game = load("connect4")
     expected = play(game, HashedPlanes(game), **settings)

@@ -107,7 +107,7 @@ def test_what_fails_in_a_thread_fails_the_step() -> None:
     search = Search(game, Failing(game), SearchConfig(simulations=8), 4, threads=2)
     for tree in range(4):
         search.begin(tree, game.position(), seed=tree)
-    with pytest.raises(AssertionError, match="the evaluator's value"):
+    with pytest.raises(AssertionError, match="the evaluator's wdl"):
         search.run()
     with pytest.raises(AssertionError, match="a step was interrupted"):
         search.step()

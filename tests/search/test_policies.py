@@ -203,9 +203,9 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
     trees.nodes[0, ROOT].visits = 100
     actions, seen = np.zeros((2, 4), np.int32)
     q, prior = np.zeros((2, 4), np.float32)
-    policy = np.zeros(4)
+    policy, move_wdl, wdl = np.zeros(4), np.zeros((4, 3), np.float32), np.zeros(3, np.float32)
     read = bind_policy(read_root, "puct")
-    read(trees, 0, actions, seen, q, prior, policy)
+    read(trees, 0, actions, seen, q, move_wdl, prior, policy, wdl)
     assert seen.tolist() == [60, 30, 9, 0]
     # PUCT of the best: 0.5 + 0.4 * 10 / 61 = 0.5656. The second may lose sqrt(2 * 0.35 * 99) = 8.3
     # playouts, but 0.2 + 0.35 * 10 / (1 + n) < 0.5656 asks for n >= 9: it keeps 22. The third may
@@ -215,7 +215,7 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
     trees.nodes[0, 2].value_sum = -0.1 * 12
     trees.nodes[0, 3].visits = 6  # one is left after five, and goes as well
     trees.nodes[0, 3].value_sum = -0.5 * 6
-    read(trees, 0, actions, seen, q, prior, policy)
+    read(trees, 0, actions, seen, q, move_wdl, prior, policy, wdl)
     np.testing.assert_allclose(policy, np.array([60, 5, 0, 0]) / 65)
 
 
@@ -454,9 +454,11 @@ def result_with(policy: list[float], best: int = 0) -> SearchResult:
         actions=np.arange(n, dtype=np.int32),
         visits=np.zeros(n, np.int32),
         q=np.zeros(n, np.float32),
+        move_wdl=np.zeros((n, 3), np.float32),
         prior=np.full(n, 1 / n, np.float32),
         policy=np.array(policy, np.float32),
         value=0.0,
+        wdl=np.array([0, 1, 0], np.float32),
         proven=None,
         best=best,
         pv=[best],

@@ -27,7 +27,7 @@ from alphazero.search.search import Search, search_many
 from alphazero.search.simulate import transform_planes
 from tests.helpers import toy_games
 from tests.helpers.tree_reading import check_tree, read_tree, run_to_the_end
-from tests.judges.textbook_mcts import HashEvaluator, TextbookSearch, assert_same_tree
+from tests.judges.textbook_mcts import HashDraws, HashEvaluator, TextbookSearch, assert_same_tree
 
 load = functools.cache(load_anew)
 GAMES = {
@@ -100,7 +100,7 @@ def test_visit_for_visit_as_the_textbook(
     name: str, config: SearchConfig, seed: int, plies: int
 ) -> None:
     position = position_in(name, seed, plies)
-    evaluator = HashEvaluator(position.game, salt=seed)
+    evaluator = HashDraws(position.game, salt=seed)
     search = searched(position, evaluator, config)
     textbook = TextbookSearch(evaluator, config, position)
     textbook.run(config.simulations)
@@ -110,6 +110,8 @@ def test_visit_for_visit_as_the_textbook(
     assert result.simulations == textbook.simulations
     assert result.proven == textbook.root.proven
     np.testing.assert_allclose(result.policy, textbook.policy(), atol=1e-5)
+    wdl = [result.wdl, *result.move_wdl[result.visits > 0]]
+    np.testing.assert_allclose(wdl, textbook.wdl(), atol=1e-5)
 
 
 @games
@@ -120,7 +122,7 @@ def test_visit_for_visit_as_the_textbook_over_a_whole_game(
 ) -> None:
     """The tree is kept from move to move, of which `choices` picks among the most visited."""
     position = position_in(name, seed, 0)
-    evaluator = HashEvaluator(position.game, salt=seed)
+    evaluator = HashDraws(position.game, salt=seed)
     search = searched(position, evaluator, config)
     textbook = TextbookSearch(evaluator, config, position)
     textbook.run(config.simulations)
@@ -745,6 +747,55 @@ def test_half_a_point_is_a_result_but_no_proof() -> None:
     assert values == {-1, -0.5, 0, 0.5, 1}
 
 
+# -- win, draw, loss -------------------------------------------------------------------------------
+
+
+class Drawish(UniformEvaluator):
+    """Says of every position: 0.5 won, 0.4 drawn, 0.1 lost."""
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        rows = len(leaves.planes)
+        return (
+            super().evaluate(leaves)._replace(wdl=np.tile(np.float32([0.5, 0.4, 0.1]), (rows, 1)))
+        )
+
+
+@policies
+def test_what_the_evaluator_says_of_draws_is_kept(policy: str) -> None:
+    game = load("connect4")
+    result = searched(game.position(), Drawish(game), budgets(policy, 30)).result(0)
+    np.testing.assert_allclose(result.wdl[1], 0.4, atol=1e-6)
+    np.testing.assert_allclose(result.wdl.sum(), 1, atol=1e-6)
+    assert result.wdl[0] - result.wdl[2] == pytest.approx(result.value, abs=1e-6)
+    visited = result.visits > 0
+    np.testing.assert_allclose(result.move_wdl[visited, 1], 0.4, atol=1e-6)
+    np.testing.assert_allclose(
+        result.move_wdl[:, 0] - result.move_wdl[:, 2], result.q, atol=1e-6, equal_nan=True
+    )
+    assert np.isnan(result.move_wdl[~visited]).all()
+
+
+@pytest.mark.parametrize(
+    ("moves", "wdl"),
+    [("a3 a1 b3 b1", [1, 0, 0]), ("a3 b2 c1 c3 a1", [0, 0, 1]), ("a3 b2 c1 b3 b1 a1", [0, 1, 0])],
+)
+def test_a_proven_result_is_certain(moves: str, wdl: list[float]) -> None:
+    position = tic_tac_toe_after(moves)
+    result = searched(position, Drawish(position.game), budgets("puct", 2000)).result(0)
+    assert result.proven == wdl[0] - wdl[2] and result.wdl.tolist() == wdl
+
+
+def test_finished_games_count_as_what_they_are() -> None:
+    """Without the solver; a result of one half is as much a draw as a win."""
+    for seed in range(20):
+        position = position_in("double moves", seed, 0)
+        evaluator = HashEvaluator(position.game, salt=seed)
+        search = searched(position, evaluator, budgets("puct", 80, solver=False))
+        for node in read_tree(search).nodes():
+            if not node.priors:
+                assert node.draw_sum == node.visits * (1 - abs(node.raw_value))
+
+
 # -- budgets, and what must not be asked -----------------------------------------------------------
 
 
@@ -897,7 +948,7 @@ def test_memory_of_a_node() -> None:
     root = read_tree(search)
     edges = sum(len(node.priors) for node in root.nodes())
     rooms = sum(2 * largest_power(len(node.children)) - 1 for node in root.nodes() if node.children)
-    expected = 56 + position.game.state.itemsize + 4 * (edges + rooms) / 401
+    expected = 64 + position.game.state.itemsize + 4 * (edges + rooms) / 401
     assert search.memory_per_node() == pytest.approx(expected)
 
 
