@@ -41,7 +41,7 @@ class Predictor:
 
 
 def predictor(engine: Engine, position: Position) -> Predictor | None:
-    """The predictor for a position; None without a network that has the heads for it."""
+    """Make the predictor for a position; None without a network that has the heads for it."""
     if position.game.stones is None or not engine.auxiliary([position]).keys() >= set(HEADS):
         return None
     return Predictor(engine, position)

@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
     compensation: float  # the part of the score for komi and handicap
 
     def sure_score(self, player: int) -> float:
-        """The player's score if every point that is not likely the player's is the opponent's."""
+        """Score for the player if every point that is not likely the player's is the opponent's."""
         sign = 1 if player == 0 else -1
         points = np.where(sign * self.ownership > LIKELY, 1, -1).sum()
         return float(points) + sign * self.compensation
@@ -61,8 +61,8 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
 
 
 def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
-    """The mean owner of every point, float32 [H, W], over random playouts, in half of which either
-    player moves first."""
+    """Average the owner of every point over random playouts, in half of which either player moves
+    first; float32 [H, W]."""
     game = position.game
     states = game.empty_states(PLAYOUTS)
     board = stones.board(position.state)
@@ -77,7 +77,7 @@ def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:
 
 
 def dead_stones(board: np.ndarray, ownership: np.ndarray) -> np.ndarray:
-    """The stones of chains whose points are likely the opponent's, bool [H, W]."""
+    """Mark the stones of chains whose points are likely the opponent's, bool [H, W]."""
     dead = np.zeros(board.shape, bool)
     for chain in chains(board):
         rows, columns = zip(*chain, strict=True)
@@ -87,7 +87,7 @@ def dead_stones(board: np.ndarray, ownership: np.ndarray) -> np.ndarray:
 
 
 def chains(board: np.ndarray) -> list[list[tuple[int, int]]]:
-    """All chains of a board int8 [H, W], each a list of points (row, column)."""
+    """List all chains of a board int8 [H, W], each a list of points (row, column)."""
     left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
     return [chain_at(board, point, left) for point in sorted(left) if point in left]
 
@@ -95,7 +95,7 @@ def chains(board: np.ndarray) -> list[list[tuple[int, int]]]:
 def chain_at(
     board: np.ndarray, point: tuple[int, int], left: set[tuple[int, int]] | None = None
 ) -> list[tuple[int, int]]:
-    """The chain at a point. Its points are removed from `left`, the stones to look at."""
+    """List the chain at a point. Its points are removed from `left`, the stones to look at."""
     if left is None:
         left = {(int(row), int(column)) for row, column in np.argwhere(board != 0)}
     left.remove(point)

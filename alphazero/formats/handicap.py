@@ -6,7 +6,7 @@ HANDICAP_KOMI = 0.5  # the default in a handicap game: it decides draws
 
 
 def most_handicap(size: int) -> int:
-    """The most handicap stones with usual points on a board of size x size, perhaps 0.
+    """Return the most handicap stones with usual points on a board of size x size, perhaps 0.
 
     After the specification of the Go Text Protocol, version 2, section 4.1.1.
     """
@@ -16,8 +16,8 @@ def most_handicap(size: int) -> int:
 
 
 def handicap_points(size: int, count: int) -> list[tuple[int, int]]:
-    """The usual points of `count` stones as (row, column), row 0 on top, in the order of the Go
-    Text Protocol. Raises ValueError if there are none."""
+    """List the usual points of `count` stones as (row, column), row 0 on top, in the order of the
+    Go Text Protocol. Raises ValueError if there are none."""
     most = most_handicap(size)
     if not 2 <= count <= most:
         allowed = f"2 to {most}" if most else "no"
@@ -36,8 +36,8 @@ def handicap_points(size: int, count: int) -> list[tuple[int, int]]:
 
 
 def handicap_position(game: Game, count: int) -> Position:
-    """The initial position with `count` stones of the first player's on the usual points and the
-    second player to move. Raises ValueError."""
+    """Make the initial position with `count` stones of the first player's on the usual points and
+    the second player to move. Raises ValueError."""
     stones = game.stones
     if stones is None:
         raise ValueError(f"there is no handicap in {game.title}")

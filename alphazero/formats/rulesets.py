@@ -52,30 +52,30 @@ class Rules(NamedTuple):
 
     @staticmethod
     def of(game: Game) -> "Rules":
-        """The rules in a game's parameters; an empty name for a game without rulesets."""
+        """Read the rules from a game's parameters; an empty name for a game without rulesets."""
         parameters = game.parameters
         name, ko = str(parameters.get("rules", "")), str(parameters.get("ko", ""))
         return Rules(name, ko, parameters.get("suicide", ""))
 
     def terms(self, rulesets: Rulesets) -> Ruleset:
-        """The terms in force."""
+        """Look up the terms in force."""
         own = rulesets[self.name]
         suicide = own.suicide if self.suicide == "" else bool(self.suicide)
         return own._replace(ko=self.ko or own.ko, suicide=suicide)
 
     def katago_text(self, rulesets: Rulesets) -> str:
-        """The terms in KataGo's shorthand, which leaves out the points for handicap."""
+        """Format the terms in KataGo's shorthand, which leaves out the points for handicap."""
         terms = self.terms(rulesets)
         return f"ko{terms.ko.upper()}scoreAREAtaxNONEsui{int(terms.suicide)}"
 
     def katago_fields(self, rulesets: Rulesets) -> dict[str, Any]:
-        """The terms as the fields of KataGo's JSON."""
+        """Convert the terms to the fields of KataGo's JSON."""
         ko, suicide, handicap = self.terms(rulesets)
         return {**FIXED, "ko": ko.upper(), "suicide": suicide, "whiteHandicapBonus": handicap}
 
 
 def find_rules(text: str, rulesets: Rulesets) -> Rules | None:
-    """The rules for any spelling of a ruleset's name, or for KataGo's shorthand; None if unknown.
+    """Parse any spelling of a ruleset's name, or KataGo's shorthand; None if unknown.
 
     A shorthand with the terms of a ruleset becomes that ruleset.
     """
@@ -104,7 +104,7 @@ def named_rules(text: str, rulesets: Rulesets) -> Rules:
 
 
 def read_katago(value: Any, rulesets: Rulesets) -> Rules:
-    """The rules for a value of KataGo's JSON: a name, or fields of which some may be missing."""
+    """Parse a value of KataGo's JSON: a name, or fields of which some may be missing."""
     if isinstance(value, str):
         return named_rules(value, rulesets)
     if not isinstance(value, dict):
@@ -113,7 +113,7 @@ def read_katago(value: Any, rulesets: Rulesets) -> Rules:
 
 
 def read_katago_fields(fields: Mapping[str, Any], rulesets: Rulesets) -> Rules:
-    """The rules for all the fields of KataGo's JSON."""
+    """Parse all the fields of KataGo's JSON."""
     for name, value in fields.items():
         only = FIXED.get(name, value)
         if name not in (*FIXED, *IGNORED, "ko", "suicide", "whiteHandicapBonus") or value != only:
@@ -131,7 +131,7 @@ def read_katago_fields(fields: Mapping[str, Any], rulesets: Rulesets) -> Rules:
 
 
 def sgf_text(rules: Rules, rulesets: Rulesets) -> str:
-    """The rules as property RU: the ruleset's name or, if it is changed, KataGo's shorthand."""
+    """Format property RU: the ruleset's name or, if it is changed, KataGo's shorthand."""
     if not rules.ko and rules.suicide == "":
         return SGF_NAMES.get(rules.name, rules.name)
     return rules.katago_text(rulesets)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"  # networks of the package
+WITHOUT_NETWORK = ("uniform", "rollout")  # evaluators that need none
 CHECKPOINTS = "checkpoints"  # the folder in a run that holds them
 CHECKPOINT = re.compile(r"step-(\d{8,})(\.old)?")  # .old: about to be replaced by its namesake
 
@@ -38,7 +39,7 @@ def evaluator(
 
     Raises UserError, which names the choices, if there is no such network or it does not fit.
     """
-    if source in ("uniform", "rollout"):
+    if source in WITHOUT_NETWORK:
         from alphazero.network.evaluator import RolloutEvaluator, UniformEvaluator
 
         return UniformEvaluator(game) if source == "uniform" else RolloutEvaluator(game)

@@ -125,7 +125,7 @@ class GameState:
         return count if count >= 2 else 0
 
     def to_move(self, player: int | None = None) -> Position:
-        """A copy of the position with a player to move; None for the one whose turn it is.
+        """Copy the position with a player to move; None for the one whose turn it is.
 
         After two passes the game is resumed, so the position is over only if no move is possible.
         """
@@ -180,11 +180,11 @@ class GameState:
             raise RequestError("syntax error") from error
 
     def name(self, action: int) -> str:
-        """The vertex of an action in the position."""
+        """Name an action of the position."""
         return self.vertices.text(self.position, action)
 
     def move_names(self) -> list[tuple[int, str]]:
-        """All moves as players and vertices, the oldest first."""
+        """List all moves as players and vertices, the oldest first."""
         actions = tuple(action for _, action in self.moves)
         start = self.position if self.is_go else self.game.position()
         names = self.vertices.texts(start, actions)
@@ -308,12 +308,12 @@ class GameState:
     # -- inside ------------------------------------------------------------------------------------
 
     def _resumed(self) -> Position:
-        """The position after two passes with the game going on."""
+        """Make the position after two passes with the game going on."""
         return self._replay(self._game_moves(final_passes=1))
 
     def _game_moves(self, final_passes: int) -> list[Move]:
-        """The moves as those of one game: of consecutive passes that did not end it one stays, of
-        those at the end at most `final_passes`."""
+        """List the moves as those of one game: of consecutive passes that did not end it one stays,
+        of those at the end at most `final_passes`."""
         played: list[Move] = []
         passes = 0
         for player, action in self.moves:

@@ -74,7 +74,7 @@ class Vertices:
         return position.action(text)
 
     def _names(self, position: "Position") -> dict[int, str]:
-        """Names of the legal moves that alone put one stone on some empty point."""
+        """Name the legal moves that alone put one stone on some empty point."""
         before = marks(position)
         mine = (FIRST, SECOND)[position.to_play]
         found: dict[str, list[int]] = {}
@@ -93,8 +93,8 @@ class Vertices:
 
 
 def marks(position: "Position") -> str:
-    """The board point by point from the top left: X and O for stones of the two players, ? for any
-    other piece, and for every point of a game that can only draw its board."""
+    """Write the board point by point from the top left: X and O for stones of the two players, ?
+    for any other piece, and for every point of a game that can only draw its board."""
     game, view = position.game, position.board_view()
     rows, columns = game.planes[1:]
     if len(view.cells) != rows * columns:

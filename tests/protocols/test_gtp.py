@@ -55,6 +55,8 @@ def test_all_commands_are_listed_once_and_known() -> None:
     assert set(f"{standard} {beyond}".split()) <= set(listed)
     # They need a network that knows the score, and programs would take them for a promise of it.
     assert not {"kata-analyze", "kata-genmove_analyze"} & set(listed)
+    without = Conversation(network="uniform")("list_commands").split("\n")
+    assert without == listed
     with_network = Conversation(network="some.safetensors")("list_commands").split("\n")
     assert {"kata-analyze", "kata-genmove_analyze", "kata-get-param"} <= set(with_network)
     assert not any(name.startswith("gogui-rules_") for name in listed)

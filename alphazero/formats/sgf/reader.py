@@ -275,7 +275,7 @@ class _Reader:
     # -- values ------------------------------------------------------------------------------------
 
     def _action(self, text: str) -> int:
-        """The action of a move: a point, or a pass, which older versions write as the point tt."""
+        """Parse a move: a point, or a pass, which older versions write as the point tt."""
         text = text.strip().lower()
         if text in ("", "tt"):
             return self._size * self._size
@@ -283,7 +283,7 @@ class _Reader:
         return row * self._size + column
 
     def _points(self, value: str) -> Iterator[tuple[int, int]]:
-        """The points (row, column) of `dd`, or of a rectangle such as `aa:cc`."""
+        """Parse `dd`, or a rectangle such as `aa:cc`, to points (row, column)."""
         first, colon, last = value.strip().lower().partition(":")
         if not first and not colon:
             return
@@ -301,14 +301,14 @@ class _Reader:
 
 
 def _moves(node: Node) -> Iterator[tuple[int, str]]:
-    """The moves of a node, at most one in a valid file, as player and text."""
+    """Iterate over the moves of a node, at most one in a valid file, as player and text."""
     for name, values in node.properties.items():
         if name in ("B", "W"):
             yield COLORS.index(name), values[0]
 
 
 def _handicap(root: Node) -> int:
-    """The number of handicap stones; a single one does not count."""
+    """Read the number of handicap stones; a single one does not count."""
     handicap = int(_number(root.value("HA")) or 0)
     return handicap if handicap >= 2 else 0
 
@@ -318,6 +318,6 @@ def _color(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """The first number in a text, in which a comma may be the decimal point."""
+    """Find the first number in a text, in which a comma may be the decimal point."""
     found = re.search(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+", text)
     return float(found[0].replace(",", ".")) if found else None

@@ -50,7 +50,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
 
     def value(self, name: str, default: str = "") -> str:
-        """The first value of a property, with its white space normalised to single blanks."""
+        """Return the first value of a property, with each run of white space as one blank."""
         values = self.properties.get(name)
         return " ".join(values[0].split()) if values else default
 

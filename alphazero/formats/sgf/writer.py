@@ -65,7 +65,7 @@ def result_text(score: float) -> str:
 
 
 def stones_of(game: Game) -> Stones:
-    """The game's functions for stones. Raises UserError for a game without them."""
+    """Return the game's functions for stones. Raises UserError for a game without them."""
     if game.stones is None:
         raise UserError(f"{game.title} has no SGF files here: they are for Go")
     return game.stones

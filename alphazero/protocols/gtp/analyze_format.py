@@ -114,7 +114,7 @@ def _move(move: MoveReport, order: int) -> str:
 
 
 def _score(score: float | None) -> str:
-    """KataGo's fields for the score; empty if it is not known."""
+    """Format KataGo's fields for the score; empty if it is not known."""
     if score is None:
         return ""
     return f" scoreMean {score:.6f} scoreLead {score:.6f} scoreSelfplay {score:.6f}"

@@ -24,11 +24,11 @@ class Arguments:
         self._words, self._next = command.arguments, 0
 
     def __bool__(self) -> bool:
-        """True while there are arguments left."""
+        """Return True while there are arguments left."""
         return self._next < len(self._words)
 
     def peek(self) -> str:
-        """The next argument without taking it; empty at the end."""
+        """Look at the next argument without taking it; empty at the end."""
         return self._words[self._next] if self else ""
 
     def word(self) -> str:
@@ -53,7 +53,7 @@ class Arguments:
         return read_boolean(self.word())
 
     def color(self) -> int:
-        """A player: 0 for black, 1 for white."""
+        """Take a player: 0 for black, 1 for white."""
         word = self.word().lower()
         if word not in COLORS:
             raise RequestError(SYNTAX_ERROR)

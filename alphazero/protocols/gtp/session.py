@@ -14,7 +14,7 @@ from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
 from alphazero.engine.resignation import Resignation
 from alphazero.errors import RequestError, UserError
-from alphazero.network.find import has_pretrained
+from alphazero.network.find import WITHOUT_NETWORK, has_pretrained
 from alphazero.protocols.gtp.codec import body, header
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class Session:
     @property
     def has_network(self) -> bool:
         """True if a network tells score and ownership, as all networks for Go do."""
-        return self.options.engine.network is not None or has_pretrained(GO)
+        network = self.options.engine.network or "pretrained"
+        return has_pretrained(GO) if network == "pretrained" else network not in WITHOUT_NETWORK
 
     def begin_game(self) -> None:
         """Forget what belongs to the game before, and make the engine for the board there is."""
@@ -164,7 +165,7 @@ class Session:
         return self.host.search(request, self.reply.handle, on_info)
 
     def move_limits(self, player: int) -> SearchLimits:
-        """The limits of the player's next move: the engine's own, and the player's clock."""
+        """Find the limits of the player's next move: the engine's own, and the player's clock."""
         limits = self.engine.limits()
         seconds = self.state.seconds_for_move(player)
         if seconds is None:

@@ -97,7 +97,7 @@ def read_interval(word: str) -> float:
 def considered_moves(
     session: Session, options: AnalyzeOptions, position: "Position"
 ) -> list[int] | None:
-    """The legal moves that `avoid` and `allow` leave; None without either."""
+    """List the legal moves that `avoid` and `allow` leave; None without either."""
     if not options.avoid and not options.allow:
         return None
     moves = set(position.legal_actions())
@@ -207,7 +207,7 @@ def cgos_genmove_analyze(session: Session, arguments: Arguments) -> str:
 
 
 def search(session: Session, arguments: Arguments) -> str:
-    """KataGo's: choose a move without making it."""
+    """Choose a move without making it (KataGo)."""
     return generate(session, arguments.color(), makes_move=False)
 
 

@@ -143,14 +143,14 @@ def free_points(size: int, count: int) -> list[Point]:
 
 
 def set_position(session: Session, arguments: Arguments) -> str:
-    """KataGo's: begin a game from stones, given as colours and vertices."""
+    """Begin a game from stones, given as colours and vertices (KataGo)."""
     session.state.set_up(session.state.read_stones(arguments.moves()), 0)
     session.begin_game()
     return ""
 
 
 def setup(session: Session, arguments: Arguments) -> str:
-    """GoGui's: put stones on an empty board."""
+    """Put stones on an empty board (GoGui)."""
     if session.state.moves:
         raise RequestError("board not empty")
     require_empty(session)
@@ -158,7 +158,7 @@ def setup(session: Session, arguments: Arguments) -> str:
 
 
 def setup_player(session: Session, arguments: Arguments) -> str:
-    """GoGui's: choose the player to move after `gogui-setup`."""
+    """Choose the player to move after `gogui-setup` (GoGui)."""
     state, player = session.state, arguments.color()
     if state.moves:
         raise RequestError("moves have been made")

@@ -50,7 +50,7 @@ def printsgf(session: Session, arguments: Arguments) -> str:
 
 
 def savesgf(session: Session, arguments: Arguments) -> str:
-    """gomill's: write the game into a file, with properties given as `RE=B+2`."""
+    """Write the game into a file, with properties given as `RE=B+2` (gomill)."""
     path = arguments.word()
     pairs = (word.partition("=") for word in arguments.rest())
     properties = {name: value.replace("\\_", " ") for name, _, value in pairs}

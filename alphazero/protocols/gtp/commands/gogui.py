@@ -45,7 +45,7 @@ def title(session: Session, arguments: Arguments) -> str:
 
 
 def unfinished(session: Session) -> "Position":
-    """The position to evaluate. Raises RequestError if the game is over."""
+    """Copy the position to evaluate. Raises RequestError if the game is over."""
     position = session.state.to_move()
     if position.is_over:
         raise RequestError("the game is over")
@@ -94,7 +94,7 @@ def picture(
 
 
 def value_text(session: Session, position: "Position", value: float) -> str:
-    """Both players' winrates in percent, for a value in [-1, 1] for the player to move."""
+    """Format both winrates in percent, from a value in [-1, 1] for the player to move."""
     first = 50 * (1 + (value if position.to_play == 0 else -value))
     names = [name.capitalize() for name in session.state.game.players]
     return f"{names[0]} {first:.1f} %, {names[1]} {100 - first:.1f} %"
@@ -147,7 +147,7 @@ def param(session: Session, arguments: Arguments) -> str:
 
 
 def rules_game_id(session: Session, arguments: Arguments) -> str:
-    """The game's title as one word with one capital letter."""
+    """Write the game's title as one word with one capital letter."""
     return "".join(filter(str.isalpha, session.state.game.title)).capitalize()
 
 
@@ -163,7 +163,7 @@ def rules_board(session: Session, arguments: Arguments) -> str:
 
 
 def rules_board_size(session: Session, arguments: Arguments) -> str:
-    """One number for a square board, else columns and rows."""
+    """Write one number for a square board, else columns and rows."""
     state = session.state
     if state.rows == state.columns:
         return str(state.columns)

@@ -66,7 +66,7 @@ def set_rule(session: Session, arguments: Arguments) -> str:
 
 
 def rules_fields(session: Session) -> dict[str, Any]:
-    """The rules as the fields of KataGo's JSON."""
+    """Convert the rules to the fields of KataGo's JSON."""
     return session.state.rules.katago_fields(session.state.stones.rules)
 
 
@@ -101,7 +101,7 @@ def get_params(session: Session, arguments: Arguments) -> str:
 
 
 def parameters(session: Session) -> dict[str, str]:
-    """All parameters with their values; 0 visits or seconds mean no limit."""
+    """Collect all parameters with their values; 0 visits or seconds mean no limit."""
     limits = session.engine.limits(full_strength=True)
     values = (
         f"{limits.simulations or 0}",
@@ -141,7 +141,7 @@ def get_models(session: Session, arguments: Arguments) -> str:
 
 
 def heatmap(session: Session, arguments: Arguments) -> str:
-    """Leela Zero's: draw the policy in thousandths."""
+    """Draw the policy in thousandths (Leela Zero)."""
     state = session.state
     position = state.to_move()
     symmetry = int(arguments.word()) if arguments and arguments.peek() in "01234567" else 0
@@ -158,7 +158,7 @@ def heatmap(session: Session, arguments: Arguments) -> str:
 
 
 def raw_nn(session: Session, arguments: Arguments) -> str:
-    """KataGo's: write all outputs of the network, under one symmetry or under all of them."""
+    """Write all outputs of the network, under one symmetry or under all of them (KataGo)."""
     word = arguments.word() if arguments else "0"
     if word == "all":
         chosen = range(SYMMETRIES)
@@ -170,7 +170,7 @@ def raw_nn(session: Session, arguments: Arguments) -> str:
 
 
 def network_outputs(session: Session, symmetry: int) -> str:
-    """The outputs under one symmetry, for White."""
+    """Format the outputs under one symmetry, for White."""
     from alphazero.engine.ownership import predictor
 
     state = session.state

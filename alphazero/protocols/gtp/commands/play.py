@@ -22,7 +22,7 @@ def genmove(session: Session, arguments: Arguments) -> str:
 
 
 def genmove_cleanup(session: Session, arguments: Arguments) -> str:
-    """KGS's: move, but do not pass while dead stones of the opponent are on the board."""
+    """Move, but do not pass while dead stones of the opponent are on the board (KGS)."""
     player = arguments.color()
     return generate(session, player, only=cleanup_moves(session, player))
 
@@ -83,8 +83,8 @@ def resigns(session: Session, analysis: "Analysis") -> bool:
 
 
 def cleanup_moves(session: Session, player: int) -> list[int] | None:
-    """The moves near dead stones of the opponent or, if there are none, all but the pass; None if
-    there are no such stones."""
+    """List the moves near dead stones of the opponent or, if there are none, all but the pass; None
+    if there are no such stones."""
     import numpy as np
 
     from alphazero.engine.territory import estimate

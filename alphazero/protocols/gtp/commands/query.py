@@ -35,7 +35,7 @@ def showboard(session: Session, arguments: Arguments) -> str:
 
 
 def moves_made(session: Session) -> list[str]:
-    """All moves as colour and vertex, the oldest first."""
+    """List all moves as colour and vertex, the oldest first."""
     return [f"{COLOR_NAMES[player]} {name}" for player, name in session.state.move_names()]
 
 
@@ -116,7 +116,7 @@ def final_status_list(session: Session, arguments: Arguments) -> str:
 
 
 def dead_stones(session: Session) -> "np.ndarray | None":
-    """The dead stones as the engine sees them, bool [size, size]; None where none can be."""
+    """Estimate the dead stones, bool [size, size]; None where none can be."""
     from alphazero.engine.territory import estimate
 
     state = session.state

@@ -13,7 +13,7 @@ PROTOCOL_VERSION = "2"
 
 
 def find_command(session: Session, name: str) -> Handler:
-    """The function of a command. Raises RequestError for an unknown one."""
+    """Find the function of a command. Raises RequestError for an unknown one."""
     handler = BASICS.get(name) or commands(session).get(name)
     if handler is None:
         raise RequestError("unknown command")
@@ -21,7 +21,7 @@ def find_command(session: Session, name: str) -> Handler:
 
 
 def commands(session: Session) -> Mapping[str, Handler]:
-    """All commands of a session by name. Games other than Go are loaded for it."""
+    """Collect all commands of a session by name. Games other than Go are loaded for it."""
     groups = [BASICS, *(module.COMMANDS for module in (board, play, query, analyze, gogui))]
     if not session.is_go:
         groups.append(gogui.RULES_COMMANDS)
