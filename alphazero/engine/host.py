@@ -101,7 +101,7 @@ class SearchHandle(Generic[T]):
 class _Queued:
     """A task in the queue: the highest priority first, then the lowest number."""
 
-    rank: int
+    rank: float
     number: int
     task: Callable[[SearchHandle[Any]], Any] = field(compare=False)
     handle: SearchHandle[Any] = field(compare=False)
@@ -138,7 +138,7 @@ class EngineHost:
         request: SearchRequest,
         on_info: "Callable[[Analysis], None] | None" = None,
         *,
-        priority: int = 0,
+        priority: float = 0,
         ponder: bool = False,
     ) -> "SearchHandle[Analysis]":
         """Search a position in its turn. The handle's result is an Analysis; `on_info` is called by
@@ -151,7 +151,7 @@ class EngineHost:
         self,
         task: "Callable[[SearchHandle[T]], T]",
         *,
-        priority: int = 0,
+        priority: float = 0,
         ponder: bool = False,
         infinite: bool = False,
     ) -> "SearchHandle[T]":

@@ -48,7 +48,12 @@ def ask_one(**changes) -> dict:
 def test_a_question_is_read_with_its_defaults() -> None:
     query = read_query(QUESTION | {"maxVisits": 5.0})
     assert query.moves == ((0, "D4"), (1, "F6")) and query.turns == (2,) and query.visits == 5
-    assert (query.size, query.komi, query.view, query.priorities) == (9, 7.0, "BLACK", (0,))
+    assert (query.size, query.komi, query.settings.view, query.priorities) == (
+        9,
+        7.0,
+        "BLACK",
+        (0,),
+    )
     del_komi = {name: value for name, value in QUESTION.items() if name != "komi"}
     assert read_query(del_komi).komi == 7.5
     several = read_query(QUESTION | {"analyzeTurns": [0, 2], "priorities": [3, -1]})

@@ -5,18 +5,24 @@
 """
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 if TYPE_CHECKING:
     from alphazero.engine.analysis import MoveInfo
 
 PLAYERS = {"b": 0, "black": 0, "w": 1, "white": 1}
-VIEWS = ("BLACK", "WHITE", "SIDETOMOVE")
-DEFAULT_KOMI = 7.5
-LARGEST = 2**31 - 1
 DIGITS = 6
 # Points that stand for a sure win where the score is not known: programs want a score that grows
 # with the winrate.
@@ -31,50 +37,110 @@ class QueryError(Exception):
         self.field = field
 
 
-@dataclass(frozen=True)
-class Restriction:
-    """Moves that one player may not make, or the only ones that it may make (`allowed`)."""
+# -- queries ---------------------------------------------------------------------------------------
 
-    player: int
+
+def _player(value: Any) -> int:
+    if not isinstance(value, str) or value.lower() not in PLAYERS:
+        raise ValueError(f"a player must be B or W, not {value!r}")
+    return PLAYERS[value.lower()]
+
+
+def _whole(value: Any) -> Any:
+    """5.0 is as good as 5; anything else is checked by the type."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Player = Annotated[int, BeforeValidator(_player)]
+Moves = tuple[tuple[Player, str], ...]
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, lt=2**31)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seconds = Annotated[Number, Field(ge=0)]
+Priority = Annotated[Number, Field(ge=-(2**31), lt=2**31)]
+View = Literal["BLACK", "WHITE", "SIDETOMOVE"]
+
+
+class Restriction(BaseModel):
+    """Moves that a player may not make, or the only ones that it may make."""
+
+    model_config = ConfigDict(frozen=True)
+    player: Player
     moves: tuple[str, ...]
-    allowed: bool
 
 
-@dataclass(frozen=True)
-class Query:
-    """A game and the turns of it to analyze; points are as they were written."""
+class OverrideSettings(BaseModel):
+    """The settings of KataGo that a query may override and that mean something here."""
 
+    model_config = ConfigDict(frozen=True)
+    view: Annotated[View, BeforeValidator(lambda value: str(value).upper())] = Field(
+        "BLACK", alias="reportAnalysisWinratesAs"
+    )
+    seconds: Seconds | None = Field(None, alias="maxTime")
+
+
+class Query(BaseModel):
+    """A game and the turns of it to analyze. Points are as they were written."""
+
+    model_config = ConfigDict(frozen=True)
     id: str
-    size: int
+    columns: Whole = Field(alias="boardXSize")
+    size: Whole = Field(alias="boardYSize")
     rules: Any  # a name or KataGo's fields
-    handicap_bonus: Any  # instead of the rules' own, as one of these fields
-    komi: float
-    stones: tuple[tuple[int, str], ...]  # on the board before the moves
-    first: int | None  # the player to move first, if given
-    moves: tuple[tuple[int, str], ...]
-    turns: tuple[int, ...]
-    priorities: tuple[int, ...]  # of the turns
-    visits: int | None
-    seconds: float | None
-    report_every: float | None  # seconds between two reports during a search
-    view: str  # the player for whom values are written: one of VIEWS
-    restrictions: tuple[Restriction, ...]
-    include_policy: bool
-    include_ownership: bool
-    include_moves_ownership: bool
-    include_pv_visits: bool
+    handicap_bonus: Any = Field(None, alias="whiteHandicapBonus")  # instead of the rules' own
+    komi: Number = 7.5
+    stones: Moves = Field((), alias="initialStones")  # on the board before the moves
+    first: Player | None = Field(None, alias="initialPlayer")  # to move first
+    moves: Moves
+    turns: tuple[Whole, ...] = Field(
+        alias="analyzeTurns", default_factory=lambda fields: (len(fields["moves"]),)
+    )
+    priority: Priority = 0
+    priorities: tuple[Priority, ...] = Field(
+        default_factory=lambda fields: (fields["priority"],) * len(fields["turns"])
+    )
+    visits: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="maxVisits")
+    report_every: Seconds | None = Field(None, alias="reportDuringSearchEvery")  # during a search
+    avoid: tuple[Restriction, ...] = Field((), alias="avoidMoves")
+    allow: tuple[Restriction, ...] = Field((), alias="allowMoves")
+    include_policy: StrictBool = Field(False, alias="includePolicy")
+    include_ownership: StrictBool = Field(False, alias="includeOwnership")
+    include_moves_ownership: StrictBool = Field(False, alias="includeMovesOwnership")
+    include_pv_visits: StrictBool = Field(False, alias="includePVVisits")
+    settings: OverrideSettings = Field(
+        alias="overrideSettings", default_factory=lambda: OverrideSettings.model_validate({})
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _is_square(cls, rows: int, info: ValidationInfo) -> int:
+        columns = info.data.get("columns", rows)
+        if rows != columns:
+            raise ValueError(f"the board must be square, not {columns}x{rows}")
+        return rows
+
+    @field_validator("turns")
+    @classmethod
+    def _turns_exist(cls, turns: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        last = len(info.data.get("moves", ()))
+        if any(turn > last for turn in turns):
+            raise ValueError(f"a turn must be from 0 to {last}")
+        return turns
+
+    @field_validator("priorities")
+    @classmethod
+    def _one_for_every_turn(cls, priorities: tuple, info: ValidationInfo) -> tuple:
+        if len(priorities) != len(info.data.get("turns", priorities)):
+            raise ValueError("one priority is needed for every turn")
+        return priorities
 
     def sign(self, to_play: int) -> int:
         """1 if values are written for the player to move, -1 if for the opponent."""
         views = {"BLACK": 0, "WHITE": 1, "SIDETOMOVE": to_play}
-        return 1 if views[self.view] == to_play else -1
-
-
-# -- queries ---------------------------------------------------------------------------------------
+        return 1 if views[self.settings.view] == to_play else -1
 
 
 def read_object(line: bytes) -> dict[str, Any]:
-    """Parse a line of input. Raises QueryError unless it is an object with a text as its "id"."""
+    """Parse a line of input. Raises QueryError unless it is an object with a string as its "id"."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -87,121 +153,14 @@ def read_object(line: bytes) -> dict[str, Any]:
 
 
 def read_query(fields: dict[str, Any]) -> Query:
-    """Parse a query. Raises QueryError."""
-    reader = _Reader(fields)
-    moves = reader.moves("moves", required=True)
-    columns, rows = reader.integer("boardXSize"), reader.integer("boardYSize")
-    if columns is None or rows is None:
-        raise QueryError("the size of the board is missing", "boardXSize")
-    if columns != rows:
-        raise QueryError(f"the board must be square, not {columns}x{rows}", "boardYSize")
-    if "rules" not in fields:
-        raise QueryError("the rules are missing", "rules")
-    settings = reader.typed("overrideSettings", dict, {})
-    turns = reader.turns(len(moves))
-    view = str(settings.get("reportAnalysisWinratesAs", "BLACK")).upper()
-    if view not in VIEWS:
-        raise QueryError(f"{view} is not one of {', '.join(VIEWS)}", "overrideSettings")
-    return Query(
-        id=fields["id"],
-        size=columns,
-        rules=fields["rules"],
-        handicap_bonus=fields.get("whiteHandicapBonus"),
-        komi=reader.number("komi", DEFAULT_KOMI, low=-math.inf) or 0.0,
-        stones=reader.moves("initialStones"),
-        first=reader.player("initialPlayer"),
-        moves=moves,
-        turns=turns,
-        priorities=reader.priorities(len(turns)),
-        visits=reader.integer("maxVisits", low=1),
-        seconds=_Reader(settings).number("maxTime"),
-        report_every=reader.number("reportDuringSearchEvery"),
-        view=view,
-        restrictions=(
-            *reader.restrictions("avoidMoves", allowed=False),
-            *reader.restrictions("allowMoves", allowed=True),
-        ),
-        include_policy=reader.typed("includePolicy", bool, False),
-        include_ownership=reader.typed("includeOwnership", bool, False),
-        include_moves_ownership=reader.typed("includeMovesOwnership", bool, False),
-        include_pv_visits=reader.typed("includePVVisits", bool, False),
-    )
-
-
-class _Reader:
-    """Checks the types and ranges of a query's fields. All methods raise QueryError."""
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self._fields = fields
-
-    def typed(self, name: str, kind: type, default: Any) -> Any:
-        value = self._fields.get(name, default)
-        if not isinstance(value, kind):
-            raise QueryError(f"{name} must be of type {kind.__name__}", name)
-        return value
-
-    def integer(self, name: str, low: int = 0) -> int | None:
-        value = self._fields.get(name)
-        if value is None:
-            return None
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
-            raise QueryError(f"{name} must be a whole number of at least {low}", name)
-        return value
-
-    def number(self, name: str, default: float | None = None, low: float = 0.0) -> float | None:
-        value = self._fields.get(name, default)
-        if value is None:
-            return None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or value < low:
-            raise QueryError(f"{name} must be a number", name)
-        return float(value)
-
-    def player(self, name: str) -> int | None:
-        value = self._fields.get(name)
-        return None if value is None else _player(value, name)
-
-    def moves(self, name: str, required: bool = False) -> tuple[tuple[int, str], ...]:
-        if required and name not in self._fields:
-            raise QueryError(f"{name} is missing", name)
-        moves = []
-        for pair in self.typed(name, list, []):
-            if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str):
-                raise QueryError(f'{name} must be pairs such as ["B", "Q4"]', name)
-            moves.append((_player(pair[0], name), pair[1]))
-        return tuple(moves)
-
-    def turns(self, last: int) -> tuple[int, ...]:
-        turns = self.typed("analyzeTurns", list, [last])
-        for turn in turns:
-            if isinstance(turn, bool) or not isinstance(turn, int) or not 0 <= turn <= last:
-                raise QueryError(f"a turn must be from 0 to {last}", "analyzeTurns")
-        return tuple(turns)
-
-    def priorities(self, count: int) -> tuple[int, ...]:
-        one = self._fields.get("priority", 0)
-        priorities = self.typed("priorities", list, [one] * count)
-        whole = all(isinstance(value, int | float) for value in priorities)
-        if not whole or len(priorities) != count:
-            raise QueryError("priorities must be numbers, one for every turn", "priorities")
-        return tuple(int(min(max(value, -LARGEST), LARGEST)) for value in priorities)
-
-    def restrictions(self, name: str, allowed: bool) -> list[Restriction]:
-        found = []
-        for entry in self.typed(name, list, []):
-            moves = entry.get("moves") if isinstance(entry, dict) else None
-            if not isinstance(moves, list) or not all(isinstance(move, str) for move in moves):
-                raise QueryError(f'{name} needs "player", "moves" and "untilDepth"', name)
-            found.append(Restriction(_player(entry.get("player"), name), tuple(moves), allowed))
-        return found
-
-
-def _player(value: Any, name: str) -> int:
-    if not isinstance(value, str) or value.lower() not in PLAYERS:
-        raise QueryError(f"a player must be B or W, not {value!r}", name)
-    return PLAYERS[value.lower()]
+    """Check a query's fields. Raises QueryError, which names the first that is wrong."""
+    try:
+        return Query.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = str(problem["loc"][0])
+        message = problem["msg"].removeprefix("Value error, ")
+        raise QueryError(f"{field}: {message}", field) from error
 
 
 # -- answers ---------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ class Job:
         query, engine = self.query, host.engine(self.position.game)
         predictions = predictor(engine, self.position)
         limits = engine.limits(full_strength=True)
-        if query.visits is not None or query.seconds is not None:
-            limits = SearchLimits(query.visits, query.seconds)
+        if query.visits is not None or query.settings.seconds is not None:
+            limits = SearchLimits(query.visits, query.settings.seconds)
         request = SearchRequest(
             self.position,
             limits._replace(fresh=True),
@@ -74,17 +74,20 @@ class Job:
 
     def _only(self) -> list[int] | None:
         """The legal moves that the restrictions leave; None for all."""
-        to_play = self.position.to_play
-        restrictions = [one for one in self.query.restrictions if one.player == to_play]
-        legal = self.position.legal_actions()
-        for one in restrictions:
-            try:
-                named = {self.state.read(text) for text in one.moves}
-            except RequestError as error:
-                field = "allowMoves" if one.allowed else "avoidMoves"
-                raise QueryError("not a move", field) from error
-            legal = [action for action in legal if (action in named) == one.allowed]
-        return legal if restrictions and legal else None
+        legal = all_legal = self.position.legal_actions()
+        for field, allowed, restrictions in (
+            ("avoidMoves", False, self.query.avoid),
+            ("allowMoves", True, self.query.allow),
+        ):
+            for restriction in restrictions:
+                if restriction.player != self.position.to_play:
+                    continue
+                try:
+                    named = {self.state.read(text) for text in restriction.moves}
+                except RequestError as error:
+                    raise QueryError("not a move", field) from error
+                legal = [action for action in legal if (action in named) == allowed]
+        return legal if legal and legal != all_legal else None
 
     def _answer(
         self, analysis: Analysis, engine: Engine, predictions: Predictor | None, is_during: bool
