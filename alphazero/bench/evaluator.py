@@ -11,10 +11,10 @@ import numpy as np
 from alphazero.bench.measure import CPU, WALL, Clock, Effort, Measurement, rate, rates
 from alphazero.config import NetworkConfig
 from alphazero.game import Game, load
-from alphazero.network.architectures.resnet import build
 from alphazero.network.evaluator import Evaluator, Leaves
 from alphazero.network.flops import numpy_rate
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 
 GAME = "connect4"
 SIZES = ("b1c16", "b4c32", "b6c96", "b10c128")

@@ -18,10 +18,11 @@ from alphazero.bench.evaluator import clock_of, evaluating
 from alphazero.bench.measure import CPU, Clock, Effort, Measurement, rate
 from alphazero.config import NetworkConfig, SearchConfig, SelfPlayConfig
 from alphazero.game import Game, load
-from alphazero.network.architectures.resnet import Network, build
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
 from alphazero.network.flops import matrix_rate, operations
+from alphazero.network.network import Network
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.selfplay.play import SelfPlay
 
 GAMES = ("tic-tac-toe", "connect4")

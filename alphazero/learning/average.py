@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from alphazero.config import LearnerConfig
-from alphazero.network.architectures.resnet import Network
+from alphazero.network.network import Network
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 EARLY_STEPS = 10  # after n steps the EMA keeps at most (1 + n) / (EARLY_STEPS + n)

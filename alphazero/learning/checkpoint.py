@@ -30,7 +30,7 @@ import torch
 from alphazero.errors import UserError
 from alphazero.files import TEMPORARY_PREFIX, sync_directory
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import Network
+from alphazero.network.network import Network
 from alphazero.network.weights import FILE_NAME as WEIGHTS
 from alphazero.network.weights import pack_weights
 

@@ -36,8 +36,9 @@ from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game, load
 from alphazero.learning.learner import Learner
-from alphazero.network.architectures.resnet import Convolution, Network
-from alphazero.network.network_evaluator import choose_device
+from alphazero.network.architectures.resnet import Convolution
+from alphazero.network.device import choose_device
+from alphazero.network.network import Network
 
 PATIENCE = timedelta(minutes=3)  # a process that is not at the same point by then counts as dead
 

@@ -27,8 +27,9 @@ from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.learning.average import floats, make_average
-from alphazero.network.architectures.resnet import Network, NetworkOutput, build
-from alphazero.network.network_evaluator import choose_device, choose_precision
+from alphazero.network.device import choose_device, choose_precision
+from alphazero.network.network import Network, NetworkOutput
+from alphazero.network.registry import build
 from alphazero.network.weights import copy_weights
 
 ILLEGAL = -1e9  # logit of an illegal action; infinity times a target of 0 would be NaN

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alphazero.network.architectures.resnet import Network
+from alphazero.network.device import torch_threads
 from alphazero.network.inference import PackedConvolution, has_packed_operators
+from alphazero.network.network import Network, convolution_form
 
 # Side of the square matrices multiplied: on a processor, what its caches hold.
 SIDE, DEVICE_SIDE = 1024, 8192
@@ -34,12 +35,8 @@ def operations(network: Network) -> int:
         points = output[0].numel() // layer.weight.shape[0]
         counted += 2 * layer.weight.numel() * points
 
-    heads = set(network.auxiliary.modules())  # which an evaluation does without
-    layers = [
-        layer
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in heads
-    ]
+    # Auxiliary heads, which `decide` does without, count nothing.
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     was_training = network.training
     try:
@@ -62,17 +59,13 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) 
     if device.type == "cpu" and has_packed_operators(dtype):
         # MKL goes without AVX-512 on AMD's processors; oneDNN multiplies as a convolution of 1x1.
         layer = nn.Conv2d(side, side, 1)
-        product = PackedConvolution(layer, dtype, (1, side))
-        product.take(layer)
+        form = convolution_form(layer)
+        product = PackedConvolution(form, dtype, (1, side))
+        product.take(form)
         points = one.view(1, 1, side, side).permute(0, 3, 1, 2)
         ways.append(lambda: product(points))
-    threads = torch.get_num_threads()
-    try:
-        if device.type == "cpu":
-            torch.set_num_threads(1)
+    with torch_threads(1 if device.type == "cpu" else torch.get_num_threads()):
         return max(2 * side**3 / seconds_each(way, device, seconds / len(ways)) for way in ways)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def numpy_rate(seconds: float = 1.0) -> float:

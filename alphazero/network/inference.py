@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alphazero.network.architectures.resnet import BoardLinear, Convolution, Network, flatten
+from alphazero.network.network import ConvolutionForm, Form, LinearForm, Network, flatten
 from alphazero.network.winograd import TILE, Winograd, saving
 
 DENSE_POINTS = 9  # largest board, in points, for which one matrix product is faster
@@ -35,34 +35,14 @@ CANARY_ROWS = 2
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.03}
 
 
-def folded(layer: Convolution | nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Weight [out, in, k, k] and bias [out] of the one convolution that does the layer's work."""
-    if isinstance(layer, nn.Conv2d):
-        assert layer.bias is not None
-        return layer.weight.detach().clone(), layer.bias.detach().clone()
-    norm = layer.norm
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = exact(norm.weight) / torch.sqrt(exact(norm.running_var) + norm.eps)
-    weight = exact(layer.convolution.weight) * scale[:, None, None, None]
-    bias = exact(norm.bias) - exact(norm.running_mean) * scale
-    if layer.scale is not None:  # so that the planes of the game need no work
-        weight = weight * exact(layer.scale)
-    device = layer.convolution.weight.device
-    return weight.float().to(device), bias.float().to(device)
-
-
-def exact(x: Tensor) -> Tensor:
-    """In float64, which MPS has not."""
-    return (x.cpu() if x.device.type == "mps" else x).double()
-
-
 class FastLayer(nn.Module):
     """A layer of the inference copy, which can take over the weights of the original."""
 
     dtype: torch.dtype  # of its input and weights
     canaries: tuple[int, ...] = (CANARY_ROWS,)  # batch sizes to try all of it with
 
-    def take(self, layer: nn.Module) -> None:
+    def take(self, form: Form) -> None:
+        """Take over the weights of the original."""
         raise NotImplementedError
 
     def keep(self, name: str, tensor: Tensor) -> None:
@@ -92,15 +72,15 @@ class PlainConvolution(FastConvolution):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, layer: Convolution | nn.Conv2d, dtype: torch.dtype) -> None:
+    def __init__(self, form: ConvolutionForm, dtype: torch.dtype) -> None:
         super().__init__()
-        self.rectify = isinstance(layer, Convolution) and layer.rectify
-        self.padding = convolution_of(layer).padding
+        self.rectify = form.rectify
+        self.padding = form.kernel // 2
         self.dtype = dtype
 
-    def take(self, layer: nn.Module) -> None:
-        assert isinstance(layer, Convolution | nn.Conv2d)
-        weight, bias = folded(layer)
+    def take(self, form: Form) -> None:
+        assert isinstance(form, ConvolutionForm)
+        weight, bias = form.fold()
         weight = weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
         self.keep("weight", weight)
         self.keep("bias", bias.to(self.dtype))
@@ -118,20 +98,16 @@ class PackedConvolution(FastConvolution):
     The operators are those that `torch.compile` emits; nothing public in torch reaches them.
     """
 
-    def __init__(
-        self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
-    ) -> None:
+    def __init__(self, form: ConvolutionForm, dtype: torch.dtype, board: tuple[int, int]) -> None:
         super().__init__()
-        self.rectify = isinstance(layer, Convolution) and layer.rectify
-        convolution = convolution_of(layer)
-        assert not isinstance(convolution.padding, str)
-        self.settings = (list(convolution.padding), [1, 1], [1, 1], 1)
-        self.input_size = [64, convolution.in_channels, *board]  # a hint; any batch is right
+        self.rectify = form.rectify
+        self.settings = ([form.kernel // 2, form.kernel // 2], [1, 1], [1, 1], 1)
+        self.input_size = [64, form.inputs, *board]  # a hint; any batch is right
         self.dtype = dtype
 
-    def take(self, layer: nn.Module) -> None:
-        assert isinstance(layer, Convolution | nn.Conv2d)
-        weight, bias = folded(layer)
+    def take(self, form: Form) -> None:
+        assert isinstance(form, ConvolutionForm)
+        weight, bias = form.fold()
         self.weight = torch.ops.mkldnn._reorder_convolution_weight(
             weight.to(self.dtype), *self.settings, self.input_size
         )
@@ -166,19 +142,16 @@ class WinogradConvolution(PackedConvolution):
     """A convolution of 3x3 by Winograd's algorithm (`alphazero/network/winograd.py`), except for so
     few positions that its 36 matrices of weights would be read for next to nothing."""
 
-    def __init__(
-        self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
-    ) -> None:
-        super().__init__(layer, dtype, board)
+    def __init__(self, form: ConvolutionForm, dtype: torch.dtype, board: tuple[int, int]) -> None:
+        super().__init__(form, dtype, board)
         assert dtype == torch.float32
-        convolution = convolution_of(layer)
-        self.algorithm = Winograd(convolution.in_channels, convolution.out_channels, board)
+        self.algorithm = Winograd(form.inputs, form.outputs, board)
         self.canaries = (1, -(-FEWEST_TILES // self.algorithm.tiles))
 
-    def take(self, layer: nn.Module) -> None:
-        super().take(layer)
-        assert isinstance(layer, Convolution | nn.Conv2d)
-        weight, bias = folded(layer)
+    def take(self, form: Form) -> None:
+        super().take(form)
+        assert isinstance(form, ConvolutionForm)
+        weight, bias = form.fold()
         self.transformed = self.algorithm.transform(weight)
         self.biases = bias.repeat(TILE)
 
@@ -191,18 +164,16 @@ class WinogradConvolution(PackedConvolution):
 class DenseConvolution(FastConvolution):
     """A convolution as one matrix over all points of a small board."""
 
-    def __init__(
-        self, layer: Convolution | nn.Conv2d, dtype: torch.dtype, board: tuple[int, int]
-    ) -> None:
+    def __init__(self, form: ConvolutionForm, dtype: torch.dtype, board: tuple[int, int]) -> None:
         super().__init__()
-        self.rectify = isinstance(layer, Convolution) and layer.rectify
-        self.padding = convolution_of(layer).padding
+        self.rectify = form.rectify
+        self.padding = form.kernel // 2
         self.dtype = dtype
         self.board = board
 
-    def take(self, layer: nn.Module) -> None:
-        assert isinstance(layer, Convolution | nn.Conv2d)
-        weight, bias = folded(layer)
+    def take(self, form: Form) -> None:
+        assert isinstance(form, ConvolutionForm)
+        weight, bias = form.fold()
         channels, points = weight.shape[1], self.board[0] * self.board[1]
         units = torch.eye(points * channels).view(-1, *self.board, channels).permute(0, 3, 1, 2)
         matrix = flatten(F.conv2d(units, weight, padding=self.padding))
@@ -228,8 +199,9 @@ class SteadyLinear(FastLayer):
         super().__init__()
         self.dtype = dtype
 
-    def take(self, layer: nn.Module) -> None:
-        assert isinstance(layer, nn.Linear)
+    def take(self, form: Form) -> None:
+        assert isinstance(form, LinearForm)
+        layer = form.linear
         self.keep("weight", layer.weight.detach().to(self.dtype, copy=True))
         if layer.bias is None:
             self.bias = None
@@ -264,10 +236,11 @@ class InferenceCopy:
 
     def _replace(self, module: nn.Module, path: str, device: torch.device, dtype: torch.dtype):
         for name, child in list(module.named_children()):
-            fast = fast_layer(child, self._source, device, dtype)
-            if fast is None:
+            form = self._source.form(child)
+            if form is None:
                 self._replace(child, f"{path}{name}.", device, dtype)
             else:
+                fast = fast_layer(form, self._source, device, dtype)
                 setattr(module, name, fast)
                 self._replaced[path + name] = fast
 
@@ -282,58 +255,58 @@ class InferenceCopy:
         generator = torch.Generator().manual_seed(0)
         for name, fast in self._replaced.items():
             layer = self._source.get_submodule(name)
-            fast.take(layer)
+            form = self._source.form(layer)
+            assert form is not None
+            fast.take(form)
             for rows in fast.canaries:
-                self._try(name, fast, layer, self._canary(layer, rows, generator))
+                self._try(name, fast, layer, form, self._canary(form, rows, generator))
 
-    def _try(self, name: str, fast: FastLayer, layer: nn.Module, x: Tensor) -> None:
-        if isinstance(layer, Convolution):
-            exact = layer.linear(x)
-            expected = torch.relu(exact) if layer.rectify else exact
-        else:
-            expected = exact = layer(x)
+    def _try(self, name: str, fast: FastLayer, layer: nn.Module, form: Form, x: Tensor) -> None:
+        expected = layer(x)
         difference = float((fast(x.to(fast.dtype)).float() - expected).abs().max())
         # Devices round the factors of float32 products too (TF32).
         share = TOLERANCE[fast.dtype if x.device.type == "cpu" else torch.bfloat16]
-        allowed = share * float(exact.abs().max()) + 1e-6
+        allowed = share * largest(expected, form, x) + 1e-6
         if not difference <= allowed:  # not-a-number fails too
             raise RuntimeError(
                 f"{name} made for speed differs by {difference:.2g} from the plain layer;"
                 f" rounding explains {allowed:.2g}"
             )
 
-    def _canary(self, layer: nn.Module, rows: int, generator: torch.Generator) -> Tensor:
+    def _canary(self, form: Form, rows: int, generator: torch.Generator) -> Tensor:
         """Random numbers to try a layer with."""
-        if isinstance(layer, nn.Linear):
-            x = torch.randn(rows, layer.in_features, generator=generator)
+        if isinstance(form, LinearForm):
+            x = torch.randn(rows, form.linear.in_features, generator=generator)
         else:
-            assert isinstance(layer, Convolution | nn.Conv2d)
-            shape = (rows, convolution_of(layer).in_channels, *self._source.planes[1:])
+            shape = (rows, form.inputs, *self._source.planes[1:])
             x = torch.randn(shape, generator=generator)
             x = x.contiguous(memory_format=torch.channels_last)
         return x.to(next(self._source.parameters()).device)
 
 
-def fast_layer(
-    layer: nn.Module, network: Network, device: torch.device, dtype: torch.dtype
-) -> FastLayer | None:
-    """What takes the place of a layer, or None if it has no weights of its own."""
-    if not isinstance(layer, Convolution | nn.Conv2d | nn.Linear):
-        return None
-    if not isinstance(layer, Convolution | BoardLinear):
-        dtype = torch.float32  # the last layer of a head, or upon pooled features
-    if isinstance(layer, nn.Linear):
+def largest(expected: Tensor, form: Form, x: Tensor) -> float:
+    """The largest number that a layer computes for x, which a rectifier may have cut off."""
+    if isinstance(form, ConvolutionForm) and form.rectify:
+        weight, bias = form.fold()
+        expected = F.conv2d(x, weight, bias, padding=form.kernel // 2)
+    return float(expected.abs().max())
+
+
+def fast_layer(form: Form, network: Network, device: torch.device, dtype: torch.dtype) -> FastLayer:
+    """The layer that takes the place of one of this form."""
+    if not form.in_trunk:  # the last layer of a head, or upon pooled features
+        dtype = torch.float32
+    if isinstance(form, LinearForm):
         return SteadyLinear(dtype)
     board = network.planes[1:]
     if device.type == "cpu" and is_dense(network):
-        return DenseConvolution(layer, dtype, board)
+        return DenseConvolution(form, dtype, board)
     if device.type == "cpu" and has_packed_operators(dtype):
-        convolution = convolution_of(layer)
-        channels = (convolution.in_channels, convolution.out_channels)
-        if dtype == torch.float32 and convolution.kernel_size == (3, 3) and suits(board, channels):
-            return WinogradConvolution(layer, dtype, board)
-        return PackedConvolution(layer, dtype, board)
-    return PlainConvolution(layer, dtype)
+        channels = (form.inputs, form.outputs)
+        if dtype == torch.float32 and form.kernel == 3 and suits(board, channels):
+            return WinogradConvolution(form, dtype, board)
+        return PackedConvolution(form, dtype, board)
+    return PlainConvolution(form, dtype)
 
 
 def suits(board: tuple[int, int], channels: Sequence[int]) -> bool:
@@ -345,10 +318,6 @@ def suits(board: tuple[int, int], channels: Sequence[int]) -> bool:
 def is_dense(network: Network) -> bool:
     """Whether the board is so small that a convolution is best done as one matrix."""
     return network.planes[1] * network.planes[2] <= DENSE_POINTS
-
-
-def convolution_of(layer: Convolution | nn.Conv2d) -> nn.Conv2d:
-    return layer.convolution if isinstance(layer, Convolution) else layer
 
 
 def has_packed_operators(dtype: torch.dtype) -> bool:

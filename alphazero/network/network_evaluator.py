@@ -10,17 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alphazero.errors import UserError
-from alphazero.network.architectures.resnet import Network, parse_size
 from alphazero.network.cuda_graphs import DeviceRunner
+from alphazero.network.device import choose_device, choose_precision, torch_threads
 from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
-from alphazero.network.inference import (
-    STEADY_ROWS,
-    InferenceCopy,
-    has_packed_operators,
-    is_dense,
-)
+from alphazero.network.inference import STEADY_ROWS, InferenceCopy, is_dense
+from alphazero.network.network import Network
 from alphazero.network.weights import copy_weights
 
 CACHE_BYTES = 1 << 21  # what the numbers between two layers may take on a processor
@@ -40,7 +35,8 @@ class NetworkEvaluator(Evaluator):
     def __init__(
         self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
     ) -> None:
-        """`threads` are torch's on the processor; `precision` is auto, float32 or bfloat16."""
+        """`threads` of torch work on the processor, there alone and while they do; `precision` is
+        auto, float32 or bfloat16. Raises UserError for a device that is not there."""
         self.encoder: Encoder = network.encoder
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device, network)
@@ -54,9 +50,6 @@ class NetworkEvaluator(Evaluator):
         self._runner: DeviceRunner | None = None
         if self.device.type == "cuda":
             self.pipelines = 2  # one half of the leaves is chosen while the device has the other
-            # What torch still does on the processor: its threads, spinning, would slow those down
-            # that search.
-            torch.set_num_threads(threads)
             # Nothing of the evaluator: with a cycle of references its graphs would outlive it.
             compute = functools.partial(
                 answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
@@ -118,10 +111,12 @@ class NetworkEvaluator(Evaluator):
             self._runner.verify()
 
     def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
-        """Start on a batch that is not too large; planes uint8 [B, C, H, W]."""
+        """Start on a batch that is not too large; planes [B, C, H, W]."""
         whole = self._is_whole(planes)
         if self._runner is not None:
-            wait = self._runner.submit(planes, whole)
+            # Torch's threads, spinning, would slow down those that search.
+            with torch_threads(self._threads):
+                wait = self._runner.submit(planes, whole)
 
             def answer() -> Evaluation:
                 found = wait()
@@ -130,11 +125,9 @@ class NetworkEvaluator(Evaluator):
                 return self._answer(np.ascontiguousarray(logits), np.ascontiguousarray(wdl))
 
             return answer
-        if self.device.type == "cpu" and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
         rows = len(planes)
         began = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), torch_threads(self._threads):
             # What is left beyond the rows does no harm.
             batch = self._input[: max(padded(rows), self._smallest)]
             batch[:rows].copy_(torch.from_numpy(planes))
@@ -201,44 +194,5 @@ def padded(rows: int) -> int:
 def largest_batch(network: Network, device: torch.device, dtype: torch.dtype) -> int:
     if device.type == "cuda":
         return LARGEST_DEVICE_BATCH
-    _, channels = parse_size(network.config.size)
-    row_bytes = math.prod(network.planes[1:]) * channels * dtype.itemsize
+    row_bytes = math.prod(network.planes[1:]) * network.channels * dtype.itemsize
     return padded(min(LARGEST_BATCH, max(8, CACHE_BYTES // row_bytes)))
-
-
-def choose_device(device: str) -> torch.device:
-    """The device called cpu, cuda, cuda:0, mps, or auto for the best there is. Raises UserError."""
-    available = ["cpu"]
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if torch.cuda.is_available():
-        available += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if device == "auto":
-        return torch.device(
-            "cuda" if "cuda" in available else "mps" if "mps" in available else "cpu"
-        )
-    if device not in available:
-        raise UserError(
-            f'device "{device}" is not available here: choose auto or {", ".join(available)}'
-        )
-    return torch.device(device)
-
-
-def choose_precision(precision: str, device: torch.device, network: Network) -> torch.dtype:
-    """The type of the trunk's numbers. Raises UserError."""
-    if precision == "auto":
-        on_cpu = device.type == "cpu" and multiplies_bfloat16() and not is_dense(network)
-        return torch.bfloat16 if on_cpu or device.type == "cuda" else torch.float32
-    if precision not in ("float32", "bfloat16"):
-        raise UserError(f'precision "{precision}": choose auto, float32 or bfloat16')
-    return getattr(torch, precision)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
-    with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
-    emulation is 3 times slower."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
-    fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
-    return bool(fast) and has_packed_operators(torch.bfloat16)

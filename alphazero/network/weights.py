@@ -3,8 +3,9 @@
 The file's metadata has one entry, "alphazero", a JSON header:
 
     {"version": 1, "game": "go", "parameters": {"size": 9, "komi": 7.5}, "planes": [17, 9, 9],
-     "num_actions": 82, "fully_convolutional": true, "network": {"size": "b6c96", …},
-     "plane_scale": [1.0, …], "board_plane": 0, "checksum": …, "extra": {…}}
+     "num_actions": 82, "fully_convolutional": true, "architecture": "resnet",
+     "network": {"size": "b6c96", …}, "plane_scale": [1.0, …], "board_plane": 0,
+     "checksum": …, "extra": {…}}
 
 so that a network is never used for a game it was not made for, and nothing is ever unpickled.
 """
@@ -26,7 +27,8 @@ from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.files import atomic_write
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import Network, build
+from alphazero.network.network import Network
+from alphazero.network.registry import DEFAULT, build
 
 VERSION = 1
 FILE_NAME = "weights.safetensors"  # in a checkpoint's directory
@@ -99,6 +101,7 @@ def pack_weights(
         "fully_convolutional": game.fully_convolutional,
         "plane_scale": list(game.plane_scale),
         "board_plane": game.board_plane,
+        "architecture": network.architecture,
         "network": asdict(network.config),
         "checksum": checksum(weights),
         "extra": dict(extra or {}),
@@ -131,7 +134,8 @@ def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]
     if checksum(weights) != header["checksum"]:
         raise Damaged(f"{path} is damaged: its checksum is wrong")
     try:
-        network = build(game, NetworkConfig(**header["network"]))
+        architecture = header.get("architecture", DEFAULT)
+        network = build(game, NetworkConfig(**header["network"]), architecture=architecture)
         copy_weights(weights, network)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path} does not fit its own header: {error}") from error

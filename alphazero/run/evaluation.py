@@ -17,8 +17,8 @@ from alphazero.arena.rating import EloDifference
 from alphazero.config import Config, SearchConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import build
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.selfplay.workers.executor import Weights
 
 log = logging.getLogger(__name__)

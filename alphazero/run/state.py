@@ -18,8 +18,8 @@ from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.learning import checkpoint
 from alphazero.learning.distributed import make_learner
-from alphazero.network.architectures.resnet import Network
 from alphazero.network.find import weights_path
+from alphazero.network.network import Network
 from alphazero.network.weights import load_weights
 from alphazero.run.run_directory import RunDirectory
 from alphazero.selfplay.workers.executor import Weights

@@ -280,7 +280,7 @@ def run(tmp_path_factory):
     import torch
 
     from alphazero.learning.checkpoint import save
-    from alphazero.network.architectures.resnet import build
+    from alphazero.network.registry import build
     from alphazero.network.weights import save_weights
 
     directory = tmp_path_factory.mktemp("run")

@@ -20,8 +20,8 @@ from alphazero.bench.selfplay import Workload, selfplay_suite
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.game import load
-from alphazero.network.architectures.resnet import build
 from alphazero.network.flops import matrix_rate, numpy_rate, operations
+from alphazero.network.registry import build
 
 
 @pytest.mark.slow

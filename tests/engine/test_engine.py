@@ -352,7 +352,7 @@ def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path):
-    from alphazero.network.architectures.resnet import build
+    from alphazero.network.registry import build
     from alphazero.network.weights import save_weights
 
     path = tmp_path / "tiny.safetensors"

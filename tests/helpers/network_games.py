@@ -7,7 +7,8 @@ import torch
 
 from alphazero.data.replay import Batch
 from alphazero.game import Auxiliary, Game
-from alphazero.network.architectures.resnet import Network, build
+from alphazero.network.network import Network
+from alphazero.network.registry import build
 
 STATE = np.dtype([("to_play", np.int8), ("ply", np.int16)], align=True)
 

@@ -23,7 +23,7 @@ from alphazero.errors import UserError
 from alphazero.learning import checkpoint
 from alphazero.learning.checkpoint import checkpoints, latest, load, save
 from alphazero.learning.learner import Learner
-from alphazero.network.architectures.resnet import build
+from alphazero.network.registry import build
 from alphazero.network.weights import load_weights, weights_of
 from tests.helpers.network_games import point_game, random_batch
 

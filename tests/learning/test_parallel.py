@@ -18,7 +18,7 @@ from alphazero.learning.distributed import (
     shares,
 )
 from alphazero.learning.learner import Learner
-from alphazero.network.architectures.resnet import build
+from alphazero.network.registry import build
 from tests.helpers.random_records import random_records
 
 SETTINGS = [

@@ -13,10 +13,10 @@ from alphazero.config import NetworkConfig, ReplayConfig, SearchConfig, SelfPlay
 from alphazero.data.replay import Replay
 from alphazero.game import Game, Position, Symmetries, load
 from alphazero.game.jit import kernel
-from alphazero.network.architectures.resnet import build
 from alphazero.network.encoder import NEVER, UNMAPPED_LOGIT, Encoder
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves, UniformEvaluator, cached
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.search.search import Search, search_many
 from alphazero.selfplay.play import SelfPlay
 

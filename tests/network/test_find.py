@@ -12,9 +12,9 @@ from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.learning import checkpoint
 from alphazero.network import find
-from alphazero.network.architectures.resnet import build
 from alphazero.network.evaluator import RolloutEvaluator, UniformEvaluator
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.network.weights import save_weights
 from alphazero.search.search import search_many
 from tests.helpers.network_games import made_up_game

@@ -10,14 +10,14 @@ from alphazero.game import Game
 from alphazero.network.architectures.resnet import (
     SIZES,
     Block,
-    Network,
     PointHead,
-    build,
+    ResNet,
     flatten,
     parse_size,
     pool,
     pools,
 )
+from alphazero.network.registry import build
 from alphazero.network.weights import copy_weights, weights_of
 from tests.helpers.network_games import (
     auxiliary,
@@ -69,7 +69,7 @@ def test_another_size_is_an_error_that_names_sizes(size: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_preset_has_its_blocks_and_channels(size: str) -> None:
     with torch.device("meta"):  # shapes without numbers: b20c256 is large
-        network = Network(point_game(9), NetworkConfig(size=size))
+        network = ResNet(point_game(9), NetworkConfig(size=size))
     blocks, channels = parse_size(size)
     assert len(network.blocks) == blocks
     assert network.stem.convolution.out_channels == channels
@@ -251,7 +251,7 @@ def test_planes_are_multiplied_by_their_scale() -> None:
     scaled = planes * torch.tensor(game.plane_scale)[:, None, None]
     assert torch.equal(network(planes).policy, other(scaled).policy)
     assert not torch.equal(network(planes).policy, other(planes).policy)
-    with pytest.raises(AssertionError, match="a scale for every plane"):
+    with pytest.raises(ValueError, match="2 scales for 3 planes"):
         build(point_game(5, plane_scale=(1.0, 0.5)), SMALL)
 
 

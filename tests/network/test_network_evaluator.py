@@ -1,6 +1,7 @@
 """The network's evaluator: as right as the plain network, whatever it does for speed."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.network import inference
 from alphazero.network import network_evaluator as evaluator_module
-from alphazero.network.architectures.resnet import Convolution, Network
+from alphazero.network.architectures.resnet import Convolution
+from alphazero.network.device import choose_device, choose_precision, multiplies_bfloat16
 from alphazero.network.evaluator import Evaluation, Leaves
 from alphazero.network.inference import (
     DenseConvolution,
@@ -22,13 +24,8 @@ from alphazero.network.inference import (
     SteadyLinear,
     has_packed_operators,
 )
-from alphazero.network.network_evaluator import (
-    NetworkEvaluator,
-    choose_device,
-    choose_precision,
-    multiplies_bfloat16,
-    padded,
-)
+from alphazero.network.network import Form, LinearForm, Network
+from alphazero.network.network_evaluator import NetworkEvaluator, padded
 from alphazero.network.weights import weights_of
 from tests.helpers.network_games import (
     chess_like,
@@ -149,9 +146,10 @@ def test_a_fast_layer_does_what_convolution_and_norm_do(
     torch.nn.init.normal_(layer.norm.weight)
     torch.nn.init.normal_(layer.norm.bias)
     board = (3, 2)
-    fast = kind(layer, torch.float32, *([] if kind is PlainConvolution else [board]))
+    form = layer.form()
+    fast = kind(form, torch.float32, *([] if kind is PlainConvolution else [board]))  # type: ignore[call-arg]
     with torch.inference_mode():
-        fast.take(layer)
+        fast.take(form)
         x = torch.randn(5, 4, *board).contiguous(memory_format=torch.channels_last)
         other = torch.randn(5, 6, *board).contiguous(memory_format=torch.channels_last)
         before = other.clone()
@@ -164,7 +162,7 @@ def test_a_fast_layer_does_what_convolution_and_norm_do(
 def test_a_few_rows_are_multiplied_as_many_are() -> None:
     layer = torch.nn.Linear(336, 7)
     steady = SteadyLinear(torch.float32)
-    steady.take(layer)
+    steady.take(LinearForm(layer))
     x = torch.randn(16, 336)
     x[3:] = 0
     with torch.inference_mode():
@@ -237,9 +235,10 @@ def test_the_canary_notices_a_layer_that_does_not_follow(
     evaluator.update(weights_of(second))
     take = kind.take
 
-    def forget(self: FastLayer, layer: torch.nn.Module) -> None:
-        if "blocks.1.second" not in names[layer]:
-            take(self, layer)
+    def forget(self: FastLayer, form: Form) -> None:
+        module = getattr(getattr(form, "fold", None), "__self__", None)
+        if "blocks.1.second" not in names.get(module, ""):
+            take(self, form)
 
     names = {module: name for name, module in evaluator._plain.named_modules()}
     monkeypatch.setattr(kind, "take", forget)
@@ -336,16 +335,22 @@ def test_batch_sizes_are_few_and_waste_little() -> None:
     assert sorted(set(sizes[128:256])) == [144, 160, 176, 192, 208, 224, 240, 256]
 
 
-def test_one_thread_is_used_unless_more_are_asked_for() -> None:
+def test_torch_works_in_so_many_threads_and_has_its_own_again_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     game = column_game()
     network, planes = trained(game, NetworkConfig(size="b1c16")), random_planes(game, 4)
-    before = torch.get_num_threads()
-    try:
-        for threads in (2, 1):
-            NetworkEvaluator(network, "cpu", threads=threads).evaluate(leaves(planes))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    before, used = torch.get_num_threads(), []
+    decide = evaluator_module.decide
+
+    def spy(*arguments: Any) -> Any:
+        used.append(torch.get_num_threads())
+        return decide(*arguments)
+
+    monkeypatch.setattr(evaluator_module, "decide", spy)
+    for threads in (2, 1, 3):
+        NetworkEvaluator(network, "cpu", threads=threads).evaluate(leaves(planes))
+        assert used.pop() == threads and torch.get_num_threads() == before
 
 
 def test_an_unknown_device_is_an_error_that_names_the_others() -> None:

@@ -9,9 +9,11 @@ from alphazero.game import Game
 from alphazero.learning import learner as learner_module
 from alphazero.learning.learner import Learner
 from alphazero.network import inference
-from alphazero.network.architectures.resnet import Convolution, Network, build
+from alphazero.network.architectures.resnet import Convolution, ResNet
 from alphazero.network.evaluator import Evaluation, Leaves
+from alphazero.network.network import Network
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.network.weights import copy_weights, weights_of
 from tests.helpers.network_games import auxiliary, point_game, random_batch, trained
 
@@ -140,13 +142,13 @@ def test_whole_boards_use_no_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluator, planes = NetworkEvaluator(small, "cpu"), boards(3)
     before = evaluator.evaluate(leaves(planes))
 
-    masks, decide = [], Network.decide
+    masks, decide = [], ResNet.decide
 
-    def noting(network: Network, batch: torch.Tensor, mask: torch.Tensor | None = None):
+    def noting(network: ResNet, batch: torch.Tensor, mask: torch.Tensor | None = None):
         masks.append(mask)
         return decide(network, batch, mask)
 
-    monkeypatch.setattr(Network, "decide", noting)
+    monkeypatch.setattr(ResNet, "decide", noting)
     same: Evaluation = evaluator.evaluate(leaves(planes))
     assert np.array_equal(before.logits, same.logits)
     assert masks == [None]

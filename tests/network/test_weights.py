@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import build
+from alphazero.network.registry import build
 from alphazero.network.weights import (
     copy_weights,
     load_weights,

@@ -20,6 +20,7 @@ from alphazero.network.inference import (
     has_packed_operators,
     suits,
 )
+from alphazero.network.network import Form
 from alphazero.network.network_evaluator import NetworkEvaluator
 from alphazero.network.weights import weights_of
 from alphazero.network.winograd import TILE, WEIGHTS, Winograd, gather, saving, spread
@@ -147,9 +148,9 @@ def test_the_canary_tries_both_ways_of_a_layer(
     evaluator = NetworkEvaluator(trained(game, config), "cpu", precision="float32")
     take = WinogradConvolution.take
 
-    def forget(self: WinogradConvolution, layer: torch.nn.Module) -> None:
+    def forget(self: WinogradConvolution, form: Form) -> None:
         old = getattr(self, forgotten)
-        take(self, layer)
+        take(self, form)
         setattr(self, forgotten, old)
 
     monkeypatch.setattr(WinogradConvolution, "take", forget)
@@ -159,8 +160,8 @@ def test_the_canary_tries_both_ways_of_a_layer(
 
 def test_few_positions_go_by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Convolution(CHANNELS, CHANNELS, 3).eval()
-    fast = WinogradConvolution(layer, torch.float32, (8, 8))
-    fast.take(layer)
+    fast = WinogradConvolution(layer.form(), torch.float32, (8, 8))
+    fast.take(layer.form())
     sizes: list[int] = []
     convolve = Winograd.convolve
 

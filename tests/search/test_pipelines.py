@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from alphazero.config import GumbelConfig, NetworkConfig, PuctConfig, SearchConfig
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import build
 from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import (
     Evaluation,
@@ -24,6 +23,7 @@ from alphazero.network.evaluator import (
     UniformEvaluator,
 )
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.search import search as search_module
 from alphazero.search.layout import NOTHING
 from alphazero.search.pipelines import Pool, divide

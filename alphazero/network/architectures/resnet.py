@@ -22,7 +22,6 @@ floats [B, 1, H, W], 1 on the board.
 import math
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +30,18 @@ from alphazero.config import NetworkConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.network.encoder import Encoder
+from alphazero.network.network import (
+    ConvolutionForm,
+    Form,
+    LinearForm,
+    Network,
+    NetworkOutput,
+    exact,
+    flatten,
+)
 
 SIZES = ("b1c16", "b2c32", "b4c32", "b6c96", "b10c128", "b15c192", "b20c256")
 FINAL_SCALE = 0.1  # of the last layers' first weights: nearly equal policy, value near 0
-SQUASH = {"bce": torch.sigmoid, "tanh": torch.tanh}  # what makes a target of an output, by loss
 POOLING_PERIOD = 3  # every third block pools (KataGo)
 
 
@@ -48,19 +55,11 @@ def parse_size(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-class NetworkOutput(NamedTuple):
-    """What the network says of a batch, for the player to move."""
-
-    policy: Tensor  # logits [B, A], of illegal actions too
-    wdl: Tensor  # logits [B, 3] of win, draw, loss
-    auxiliary: dict[str, Tensor]  # [B, *shape] by name; see `Auxiliary.loss` for what they are
-
-
 class Convolution(nn.Module):
     """Convolution and batch norm, then a skip is added, then the rectifier.
 
-    Every convolution before the last of a head is one of these, so that an inference copy can
-    replace it by something faster with the same `forward` (`alphazero/network/inference.py`).
+    Every convolution before the last of a head is one of these; inference puts a faster module
+    with the same `forward` in its place (`form`).
     """
 
     scale: Tensor | None  # of the inputs [C, 1, 1]; part of the game's planes, not of the weights
@@ -95,6 +94,28 @@ class Convolution(nn.Module):
             x = x * self.scale
         x = self.convolution(x)
         return self.norm(x) if mask is None or not self.training else self.masked_norm(x, mask)
+
+    def form(self) -> ConvolutionForm:
+        """Scale, convolution and norm as one convolution."""
+        convolution = self.convolution
+        return ConvolutionForm(
+            convolution.in_channels,
+            convolution.out_channels,
+            convolution.kernel_size[0],
+            self.rectify,
+            self.fold,
+        )
+
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of one convolution that gives what `linear` does outside training."""
+        norm, device = self.norm, self.convolution.weight.device
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = exact(norm.weight) / torch.sqrt(exact(norm.running_var) + norm.eps)
+        weight = exact(self.convolution.weight) * scale[:, None, None, None]
+        bias = exact(norm.bias) - exact(norm.running_mean) * scale
+        if self.scale is not None:  # then the planes need no work
+            weight = weight * exact(self.scale)
+        return weight.float().to(device), bias.float().to(device)
 
     def masked_norm(self, x: Tensor, mask: Tensor) -> Tensor:
         """Batch norm in training, which learns from points on the board alone."""
@@ -258,27 +279,22 @@ class ValueHead(nn.Module):
         return self.wdl(features), features
 
 
-class Network(nn.Module):
-    """The network of one game; `forward` takes float planes [B, C, H, W] as the game made them.
+class ResNet(Network):
+    """The network of this file; the settings say which options it has.
 
-    Planes that are not of zeros and ones are scaled in the first layer (`Game.plane_scale`).
+    Planes that are not of zeros and ones are scaled in the first layer (`Encoder.plane_scale`).
     """
 
+    architecture = "resnet"
+
     def __init__(self, game: Game, config: NetworkConfig, encoder: Encoder | None = None) -> None:
-        """`encoder` makes the inputs; None: `Encoder.of` the game."""
-        super().__init__()
-        self.config = config
-        self.encoder = encoder = encoder or Encoder.of(game)
+        super().__init__(game, config, encoder)
+        encoder = self.encoder
         assert encoder.globals == 0, f"{encoder.name}: a network of this kind has only planes"
-        self.planes = encoder.planes
-        self.board_plane = encoder.board_plane
-        self.num_actions = game.num_actions
-        self.policy_size = (
-            game.num_actions if encoder.action_map is None else len(encoder.action_map)
-        )
         inputs, height, width = encoder.planes
         points = height * width
         blocks, channels = parse_size(config.size)
+        self.channels = channels
         kernel = 3 if config.trunk == "residual" else 5
         self.stem = Convolution(inputs, channels, kernel, scale=encoder.plane_scale)
         self.blocks = nn.ModuleList(
@@ -296,8 +312,6 @@ class Network(nn.Module):
         else:
             self.policy = FlatHead(channels, points, self.policy_size)
         self.value = ValueHead(channels, None if game.fully_convolutional else points)
-        self.auxiliary_shapes = {item.name: tuple(item.shape) for item in game.auxiliary}
-        self.auxiliary_losses = {item.name: item.loss for item in game.auxiliary}
         self.auxiliary = nn.ModuleDict(
             {
                 name: self._auxiliary_head(channels, shape)
@@ -313,19 +327,7 @@ class Network(nn.Module):
         shrink(layer)
         return layer
 
-    def forward(self, planes: Tensor) -> NetworkOutput:
-        mask = self.mask(planes)
-        return self.heads(self.trunk(planes, mask), mask)
-
-    def mask(self, planes: Tensor) -> Tensor | None:
-        """The points on the board of planes [B, C, H, W]; None if all of them are."""
-        if self.board_plane is None:
-            return None
-        mask = planes[:, self.board_plane : self.board_plane + 1]
-        return None if bool((mask != 0).all()) else mask
-
     def trunk(self, planes: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, C, H, W] -> [B, F, H, W], where most of the work is."""
         x = self.stem(cut(planes, mask), mask=mask)
         for block in self.blocks:
             x = block(x, mask)
@@ -341,26 +343,16 @@ class Network(nn.Module):
         }
         return NetworkOutput(self.policy(x, mask), wdl, auxiliary)
 
-    def expected(self, planes: Tensor) -> dict[str, Tensor]:
-        """The auxiliary targets [B, *shape] themselves, as expected; 0 for points off the board."""
-        mask, found = self.mask(planes), {}
-        for name, output in self(planes).auxiliary.items():
-            loss = self.auxiliary_losses[name]
-            target = SQUASH[loss](output) if loss in SQUASH else output
-            if mask is not None and self.auxiliary_shapes[name] == self.planes[1:]:
-                target = target * mask[:, 0]
-            found[name] = target
-        return found
-
     def decide(self, planes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits of policy [B, A] and win, draw, loss [B, 3]: all that a player needs."""
         x = self.trunk(planes, mask)
         return self.policy(x, mask), self.value(x, mask)[0]
 
-
-def flatten(x: Tensor) -> Tensor:
-    """[B, F, H, W] -> [B, H * W * F]: the order of memory in channels_last, so nothing is moved."""
-    return x.permute(0, 2, 3, 1).flatten(1)
+    def form(self, module: nn.Module) -> Form | None:
+        if isinstance(module, Convolution):
+            return module.form()
+        if isinstance(module, BoardLinear):
+            return LinearForm(module, in_trunk=True)
+        return super().form(module)
 
 
 def head_width(channels: int) -> int:
@@ -378,12 +370,3 @@ def shrink(layer: nn.Linear | nn.Conv2d) -> None:
     nn.init.normal_(layer.weight, std=FINAL_SCALE / math.sqrt(layer.weight[0].numel()))
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
-
-
-def build(
-    game: Game, config: NetworkConfig, seed: int = 0, encoder: Encoder | None = None
-) -> Network:
-    """An untrained network, the same for the same seed; torch's global generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Network(game, config, encoder)

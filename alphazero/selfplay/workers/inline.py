@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from alphazero.config import Config
 from alphazero.game import load
-from alphazero.network.architectures.resnet import build
 from alphazero.network.network_evaluator import NetworkEvaluator
+from alphazero.network.registry import build
 from alphazero.selfplay.play import SelfPlay
 from alphazero.selfplay.workers.executor import GameBatch, Weights, Worker, WorkItem
 

@@ -32,7 +32,7 @@ from alphazero.data.record import GameRecord, pack_shard, unpack_shard
 from alphazero.data.replay import play_moves
 from alphazero.errors import UserError
 from alphazero.game import Game
-from alphazero.network.architectures.resnet import build
+from alphazero.network.registry import build
 from alphazero.network.weights import copy_weights, pack_weights
 from alphazero.selfplay.workers.executor import GameBatch, Weights, WorkItem
 from alphazero.storage import Folder, Unreachable, open_folder
