@@ -207,7 +207,7 @@ def help_out(place: Place, config: Config, pipe: Connection) -> None:
 def shares(batch: Batch, count: int) -> list[Batch]:
     """Split a batch into parts whose sizes differ by at most one."""
     parts = {
-        name: np.array_split(array, count)
+        name: [None] * count if array is None else np.array_split(array, count)
         for name, array in batch._asdict().items()
         if name != "auxiliary"
     }
