@@ -41,6 +41,19 @@ class Batch(NamedTuple):
     weight: np.ndarray  # float32 [B]: weight of the sample in the losses
     globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
 
+    def take(self, rows: np.ndarray) -> "Batch":
+        """Some of the samples, by index, as copies."""
+        return Batch(
+            planes=self.planes[rows],
+            policy=self.policy[rows],
+            policy_mask=self.policy_mask[rows],
+            legal=self.legal[rows],
+            wdl=self.wdl[rows],
+            auxiliary={name: target[rows] for name, target in self.auxiliary.items()},
+            weight=self.weight[rows],
+            globals=None if self.globals is None else self.globals[rows],
+        )
+
 
 class Replay:
     """A sliding window over the newest games."""

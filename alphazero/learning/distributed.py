@@ -36,7 +36,6 @@ from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game, load
 from alphazero.learning.learner import Learner
-from alphazero.network.architectures.resnet import Convolution
 from alphazero.network.device import choose_device
 from alphazero.network.network import Network
 
@@ -206,19 +205,7 @@ def help_out(place: Place, config: Config, pipe: Connection) -> None:
 
 def shares(batch: Batch, count: int) -> list[Batch]:
     """Split a batch into parts whose sizes differ by at most one."""
-    parts = {
-        name: [None] * count if array is None else np.array_split(array, count)
-        for name, array in batch._asdict().items()
-        if name != "auxiliary"
-    }
-    auxiliary = {name: np.array_split(array, count) for name, array in batch.auxiliary.items()}
-    return [
-        Batch(
-            **{name: part[index] for name, part in parts.items()},
-            auxiliary={name: part[index] for name, part in auxiliary.items()},
-        )
-        for index in range(count)
-    ]
+    return [batch.take(rows) for rows in np.array_split(np.arange(len(batch.planes)), count)]
 
 
 # -- sums over all processes, and batch norm made of them ------------------------------------------
@@ -284,9 +271,11 @@ class SharedNorm(nn.BatchNorm2d):
 def share_norms(network: Network) -> None:
     """Replace a network's batch norms by shared ones; parameters and their names stay the same."""
     for module in network.modules():
-        if isinstance(module, Convolution):
-            norm, shared = module.norm, SharedNorm(module.norm.num_features)
+        for name, norm in list(module.named_children()):
+            if type(norm) is not nn.BatchNorm2d:
+                continue
+            shared = SharedNorm(norm.num_features)
             shared.weight, shared.bias = norm.weight, norm.bias  # the optimiser's own
-            for name, buffer in norm.named_buffers():
-                setattr(shared, name, buffer)
-            module.norm = shared
+            for statistic, buffer in norm.named_buffers():
+                setattr(shared, statistic, buffer)
+            setattr(module, name, shared)
