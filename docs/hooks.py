@@ -7,7 +7,6 @@ documents lead to their pages; a link to any other file becomes the file's name.
 import posixpath
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -90,10 +89,7 @@ def cell(text: str) -> str:
 def public_names() -> str:
     """A reference entry for each name that `import alphazero` offers."""
     entries = []
-    for name in getattr(alphazero, "__all__", []):
-        thing = getattr(alphazero, name)
-        if name.startswith("_") or isinstance(thing, ModuleType):
-            continue
-        path = f"{thing.__module__}.{getattr(thing, '__qualname__', name)}"
+    for name in alphazero.__all__:
+        path = f"{getattr(alphazero, name).__module__}.{name}"
         entries.append(f"::: {path}\n    options:\n      heading: alphazero.{name}\n")
     return "\n".join(entries)
