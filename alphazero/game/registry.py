@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from alphazero.errors import UserError, closest
 from alphazero.game.game import Game
+from alphazero.game.jit import source_hash
 from alphazero.shipped import shipped_folder
 
 SHIPPED = "alphazero_games"  # the package of the shipped games, in a checkout the folder games/
@@ -180,15 +181,15 @@ def _import_module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-FILES = "_alphazero_files_"  # with a hash of the folder: the package of the game files in a folder
+FILES = "_alphazero_files_"  # with a hash of its sources: the package of a game's file
 KEPT = {"alphazero", SHIPPED, "numpy", *sys.stdlib_module_names}  # never a file beside the game's
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a game's file as a module of the package of its folder, once."""
+    """Import a game's file, once, as a module of a package that finds the files beside it."""
     if not path.is_file():
         raise UserError(f"no such game file: {path}")
-    package = FILES + hashlib.sha256(str(path.parent).encode()).hexdigest()[:12]
+    package = _package_of(path)
     if package not in sys.modules:
         sys.modules[package] = ModuleType(package)
         sys.modules[package].__path__ = [str(path.parent)]
@@ -206,6 +207,23 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise UserError(f"cannot load the game {path}: {type(error).__name__}: {error}") from error
     return module
+
+
+def _package_of(path: Path) -> str:
+    """The name of the package of a game's file.
+
+    It is made from the sources and not from the folder, because kernels on disk, which are found by
+    their sources, refer to it: a file that was moved must still find its own. Only a second copy in
+    one process is told apart by its folder.
+    """
+    try:
+        package = FILES + source_hash([str(path)])
+    except (SyntaxError, ValueError):  # importing it will say so
+        package = FILES + hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+    loaded = sys.modules.get(package)
+    if loaded is not None and list(loaded.__path__) != [str(path.parent)]:
+        package += hashlib.sha256(str(path.parent).encode()).hexdigest()[:8]
+    return package
 
 
 class _FilesFinder:

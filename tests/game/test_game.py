@@ -474,3 +474,29 @@ def test_a_game_of_two_files(tmp_path: Path) -> None:
     write(tmp_path, "CENTRE = 4\n", "beside_it.py")
     path = write(tmp_path, "from beside_it import CENTRE\n" + EXAMPLE.read_text(), "twofold.py")
     assert load_anew(str(path)).title == "Tic-tac-toe"
+
+
+def test_a_file_that_was_moved_finds_its_compiled_rules(tmp_path: Path) -> None:
+    """Compiled rules on disk refer to the module that they were made from."""
+    program = (
+        "import sys; from alphazero.game import load; p = load(sys.argv[1]).position();"
+        "p.play('b2'); print(p.game.start.py_func.__module__, p.is_over)"
+    )
+    said = []
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        path = write(tmp_path / folder, "MARK = 'moved'\n" + EXAMPLE.read_text(), "moved.py")
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(path)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0] == said[1] and said[0].endswith("False\n")
+
+
+def test_a_copy_in_another_folder_is_a_game_of_its_own(tmp_path: Path) -> None:
+    text = "CENTRE = __file__\n" + EXAMPLE.read_text().replace("title=", "title=CENTRE + ")
+    (tmp_path / "copy").mkdir()
+    paths = [write(folder, text, "copied.py") for folder in (tmp_path, tmp_path / "copy")]
+    for path in paths:
+        assert load_anew(str(path)).title.startswith(str(path))
