@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, available
 from alphazero.network import find
-from alphazero.network.evaluator import Evaluator, Leaves
+from alphazero.network.evaluator import Evaluator
 
 if TYPE_CHECKING:
     from alphazero.arena.player import Player
@@ -122,7 +119,7 @@ def analyze(
     return PositionAnalysis(
         move=moves[0].move,
         value=analysis.value,
-        wdl=_wdl(analysis, found, position),
+        wdl=WDL(*analysis.wdl),
         line=moves[0].line,
         moves=moves,
         proven=analysis.proven is not None,
@@ -206,19 +203,3 @@ def _line(position: Position, actions: Sequence[int]) -> tuple[str, ...]:
         texts.append(after.text(action))
         after.play(action)
     return tuple(texts)
-
-
-def _wdl(analysis: Analysis, evaluator: Evaluator, position: Position) -> WDL:
-    """Win, draw and loss of a searched position: the draws as the evaluator sees the position, and
-    the expected result as the search has found it."""
-    if analysis.proven is not None:
-        return WDL(*(float(analysis.proven == result) for result in (1, 0, -1)))
-    encoder = evaluator.encoder
-    if encoder is None:
-        from alphazero.network.encoder import Encoder
-
-        encoder = Encoder.of(position.game)
-    planes, values = encoder.inputs_of([position])
-    leaves = Leaves(planes, position.state_array, np.zeros(1, np.uint64), values)
-    draw = min(float(evaluator.evaluate(leaves).wdl[0, 1]), 1 - abs(analysis.value))
-    return WDL((1 - draw + analysis.value) / 2, draw, (1 - draw - analysis.value) / 2)

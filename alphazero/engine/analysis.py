@@ -25,6 +25,12 @@ class MoveInfo:
     prior: float = 0.0  # the evaluator's probability of the move
     pv_visits: tuple[int, ...] = ()  # of the moves expected, as far as the search has gone
     plies_to_end: int | None = None  # where the move is proven to win or to lose
+    draw: float = 0.0  # the probability of a draw, which the winrate counts as a half
+
+    @property
+    def wdl(self) -> tuple[float, float, float]:
+        """The probabilities of a win, a draw and a loss."""
+        return split_winrate(self.winrate, self.draw)
 
     @property
     def lcb(self) -> float:
@@ -52,6 +58,12 @@ class Analysis:
     depth: float = 0.0  # mean length in moves of the simulations' paths
     max_depth: int = 0
     memory_used: float = 0.0  # share of the memory that the tree may take
+    draw: float = 0.0  # the probability of a draw
+
+    @property
+    def wdl(self) -> tuple[float, float, float]:
+        """The probabilities of a win, a draw and a loss for the player to move."""
+        return split_winrate(self.winrate(self.to_play), self.draw)
 
     def winrate(self, player: int) -> float:
         """The expected result for a player, from 0 to 1."""
@@ -68,19 +80,27 @@ class Analysis:
         return sum(move.visits for move in self.moves)
 
 
+def split_winrate(winrate: float, draw: float) -> tuple[float, float, float]:
+    """Split a winrate, in which a draw counts a half, into win, draw and loss."""
+    return max(winrate - draw / 2, 0.0), draw, max(1 - winrate - draw / 2, 0.0)
+
+
 def move_infos(search: Search, result: SearchResult) -> list[MoveInfo]:
     """List the root's moves of a search of one tree: the move to play, then by policy and visits.
 
-    A move without visits has the winrate of the position.
+    A move without visits has the winrate of the position, and its probability of a draw.
     """
     proven = search.proven_lines(0)
     best = result.quickest(proven)
     winrates = (1 + np.where(np.isnan(result.q), result.value, result.q)) / 2
+    draws = np.where(np.isnan(result.q), result.wdl[1], result.move_wdl[:, 1])
     order = np.lexsort((-result.prior, -result.visits, -result.policy))
     moves = []
     for row in sorted(order, key=lambda row: result.actions[row] != best):
         action, visits = int(result.actions[row]), int(result.visits[row])
         plies, pv, pv_visits = proven.get(action) or (None, *search.line(0, action))
-        winrate, prior = float(winrates[row]), float(result.prior[row])
-        moves.append(MoveInfo(action, winrate, visits, tuple(pv), prior, tuple(pv_visits), plies))
+        winrate, prior, draw = (float(rows[row]) for rows in (winrates, result.prior, draws))
+        moves.append(
+            MoveInfo(action, winrate, visits, tuple(pv), prior, tuple(pv_visits), plies, draw)
+        )
     return moves

@@ -272,6 +272,7 @@ class Engine:
             depth=depth,
             max_depth=max_depth,
             memory_used=self._memory_used(search),
+            draw=moves[0].draw if result.proven is None else float(result.proven == 0),
         )
 
     def _with_continuations(

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alphazero.engine.analysis import MoveInfo
 from alphazero.protocols.uci.codec import (
     LARGEST,
     NUMBERS,
@@ -13,6 +14,7 @@ from alphazero.protocols.uci.codec import (
     read_option,
     read_position,
     read_words,
+    wdl,
 )
 
 
@@ -104,3 +106,11 @@ def test_any_bytes_are_words(data: bytes) -> None:
     assert all(word and word == word.strip() for word in words)
     for read in (read_go, read_position, read_option):
         read(words)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_wdl_is_the_searchs_in_permille(winrate: float, share: float) -> None:
+    draw = share * 2 * min(winrate, 1 - winrate)  # as many as the winrate allows
+    win, drawn, loss = map(int, wdl(MoveInfo(0, winrate, 1, (0,), draw=draw)).split()[1:])
+    assert win + drawn + loss == 1000 and min(win, drawn, loss) >= 0
+    assert abs(win - 1000 * (winrate - draw / 2)) <= 1 and abs(drawn - 1000 * draw) <= 1

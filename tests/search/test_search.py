@@ -4,6 +4,8 @@ Tests of single kernels are in the files named after their modules.
 """
 
 import functools
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -1079,3 +1081,13 @@ def test_a_position_of_another_game_is_not_searched() -> None:
         search.begin(0, other.position(), seed=1)
     search.begin(0, load_anew("connect4").position(), seed=1)  # the same game
     run_to_the_end(search)
+
+
+def test_a_search_does_not_keep_its_game_alive() -> None:
+    """Nor the kernels that were made for it."""
+    game = replace(load("tic-tac-toe"))
+    searched(game.position(), UniformEvaluator(game), budgets("puct", 5))
+    alive = weakref.ref(game)
+    del game
+    gc.collect()
+    assert alive() is None

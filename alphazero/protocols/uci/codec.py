@@ -182,9 +182,9 @@ def score(move: "MoveInfo", score_type: str = "centipawn") -> str:
 
 def wdl(move: "MoveInfo") -> str:
     """Write win, draw and loss in permille, which sum to 1000."""
-    win = round(PERMILLE * move.winrate**2)
-    loss = round(PERMILLE * (1 - move.winrate) ** 2)
-    return f" wdl {win} {PERMILLE - win - loss} {loss}"
+    win = round(PERMILLE * move.wdl[0])
+    draw = min(round(PERMILLE * move.wdl[1]), PERMILLE - win)
+    return f" wdl {win} {draw} {PERMILLE - win - draw}"
 
 
 def move_stats(analysis: "Analysis", position: "Position") -> list[str]:
