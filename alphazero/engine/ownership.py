@@ -1,6 +1,6 @@
 """Score and ownership as a network predicts them, for a position and after each move in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,10 +22,10 @@ class Prediction:
 class Predictor:
     """Predictions for one position and its moves, each made once."""
 
-    def __init__(self, engine: Engine, position: Position) -> None:
+    def __init__(self, engine: Engine, position: Position, now: Prediction) -> None:
+        self.now = now
         self._engine, self._position = engine, position
         self._after: dict[int, Prediction] = {}
-        self.now = predict(engine, [position])[0]
 
     def after(self, actions: Sequence[int]) -> list[Prediction]:
         """Predict the end after each of these moves."""
@@ -35,23 +35,24 @@ class Predictor:
             position = self._position.copy()
             position.play(action)
             positions.append(position)
-        for action, prediction in zip(new, predict(self._engine, positions), strict=True):
+        predictions = _read(self._engine.auxiliary(positions), positions) if new else []
+        for action, prediction in zip(new, predictions, strict=True):
             self._after[action] = _for_opponent(prediction)
         return [self._after[action] for action in actions]
 
 
 def predictor(engine: Engine, position: Position) -> Predictor | None:
     """Make the predictor for a position; None without a network that has the heads for it."""
-    if position.game.stones is None or not engine.auxiliary([position]).keys() >= set(HEADS):
+    if position.game.stones is None:
         return None
-    return Predictor(engine, position)
+    heads = engine.auxiliary([position])
+    if not heads.keys() >= set(HEADS):
+        return None
+    return Predictor(engine, position, _read(heads, [position])[0])
 
 
-def predict(engine: Engine, positions: Sequence[Position]) -> list[Prediction]:
-    """Predict the end of each game, for the player to move. Finished games are scored."""
-    if not positions:
-        return []
-    heads = engine.auxiliary(list(positions))
+def _read(heads: Mapping[str, np.ndarray], positions: Sequence[Position]) -> list[Prediction]:
+    """Read the heads' outputs, for the player to move. Finished games are scored instead."""
     predictions = []
     for row, position in enumerate(positions):
         stones = position.game.stones
