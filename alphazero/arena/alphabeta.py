@@ -55,7 +55,7 @@ NO_TACTICS = Tactics(moves, noisy, gain, heuristic)
 
 @dataclass(frozen=True)
 class Finding:
-    """What brute force found out about a position."""
+    """Findings of a brute-force search of a position."""
 
     action: int  # a best one, at this depth
     value: float  # for the player to move, in [-1, 1]

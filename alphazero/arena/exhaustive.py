@@ -38,7 +38,7 @@ class Lines:
 
 
 class Proof(NamedTuple):
-    """What the player does against every opponent there is."""
+    """The player's results against every line of play."""
 
     as_first: Lines
     as_second: Lines
@@ -115,5 +115,5 @@ def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
 
 
 def _identity(position: Position) -> object:
-    """What makes two positions one: the key, or all of the past where the rules look at it."""
+    """The identity of a position: its key, or all of its past where the rules look at it."""
     return tuple(position.moves) if position.game.uses_keys else position.key

@@ -120,7 +120,7 @@ class _Match:
                 self.finished[number] = self.running.pop(number)
 
     def _points(self, number: int) -> float:
-        """What a finished game brought a: 1 for a win, however large, 1/2 or 0."""
+        """Score of a finished game for a: 1 for a win, however large, 1/2 or 0."""
         if number in self.resigned:
             return float(self.resigned[number] == 1)
         outcome = self.finished[number].outcome()
@@ -239,10 +239,11 @@ def round_robin(
     anchor: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RoundRobin:
-    """A match of so many games between any two of the players, and ratings fitted to all of them.
+    """Play `games` games between any two of the players, and fit ratings to all of them.
 
-    The anchor has 0 Elo, without one the mean has. `progress` hears of the match by name, the games
-    finished and how many there are. Raises UserError as `play_match` does, and for equal names.
+    The anchor has 0 Elo, or the mean of all without one. `progress` is called with the name of the
+    match, its finished games and their number. Raises UserError as `play_match` does, and for equal
+    names.
     """
     names = [player.name for player in players]
     if len(players) < 2 or len(set(names)) < len(names):

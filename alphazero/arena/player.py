@@ -82,7 +82,7 @@ class SearchPlayer(Player):
     def analyse(
         self, position: Position, simulations: int | None = None, seed: int = 0
     ) -> SearchResult:
-        """What the search finds out about one position."""
+        """Findings of the search about one position."""
         return self._run([position], [seed], simulations)[0]
 
     def _run(

@@ -98,7 +98,7 @@ def look_ahead(leaves, states, actions, lines, logits, values):
 
 
 def quiet_value(states, actions, lines):
-    """What the player to move in states[1] may expect, by alpha-beta over noisy moves."""
+    """Value of states[1] for the player to move, by alpha-beta over noisy moves."""
     ply, deepest, is_new = 1, states.shape[0] - 1, True
     lines[1].alpha, lines[1].beta = -1.0, 1.0
     while True:

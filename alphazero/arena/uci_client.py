@@ -17,7 +17,7 @@ ELO, LIMIT, CHESS960 = "UCI_Elo", "UCI_LimitStrength", "UCI_Chess960"
 
 
 class UciLimits(NamedTuple):
-    """What a program may spend on a move; it ends at whichever limit comes first."""
+    """Limits of a program's search for one move, which ends at whichever comes first."""
 
     seconds: float | None = None
     nodes: int | None = None

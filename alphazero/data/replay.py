@@ -86,7 +86,7 @@ class Replay:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there are enough positions for learning to start."""
+        """True if there are enough positions for learning to start."""
         return self.positions >= self.config.min_positions and len(self) > 0
 
     def add(self, record: GameRecord) -> None:

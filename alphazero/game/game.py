@@ -78,7 +78,7 @@ class Auxiliary:
 
 
 class Ruleset(NamedTuple):
-    """What rulesets of a game of stones differ in."""
+    """The terms in which rulesets of a game of stones differ."""
 
     ko: str  # the repetitions that are forbidden: "simple", "positional" or "situational"
     suicide: bool  # a chain of several stones may take its own last liberty
@@ -87,8 +87,8 @@ class Ruleset(NamedTuple):
 
 @dataclass(frozen=True)
 class Stones:
-    """What a game of stones on a grid, as Go, tells programs that know such games (GTP, SGF, the
-    terminal). Plain Python, never called by a search.
+    """Capabilities of a game of stones on a grid, such as Go, for programs that know such games
+    (GTP, SGF, the terminal). Plain Python, never called by a search.
 
     Boards are int8 [H, W], row 0 on top: 0 empty, 1 the first player's, 2 the second's. A board of
     dead stones is bool [H, W]. The functions that change a state do so in place.
@@ -116,8 +116,8 @@ class Stones:
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a game of pieces, as chess, tells programs that know such games (UCI, PGN, perft, the
-    terminal). Plain Python, never called by a search.
+    """Capabilities of a game of pieces, such as chess, for programs that know such games (UCI, PGN,
+    perft, the terminal). Plain Python, never called by a search.
 
     Squares are 0..63 from a1, b1, ... to h8 whoever is to move; pieces are PNBRQK the first
     player's, pnbrqk the second's.
@@ -139,8 +139,8 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Tactics:
-    """What brute force (`arena/alphabeta.py`) can be told of a game, that it need not search in the
-    dark: kernels about one position, whatever came before it.
+    """Kernels by which alpha-beta search (`arena/alphabeta.py`) orders moves, extends lines and
+    values positions. They see one position, whatever came before it.
 
     `actions` is an int32 array with room for all legal actions of any position.
     """
@@ -183,7 +183,7 @@ class Game:
     uses_keys: bool = True  # False: neither `legal` nor `outcome` looks at earlier positions
     plane_scale: tuple[float, ...] = ()  # what the network multiplies each plane by; (): 1
     board_plane: int | None = None  # the plane that marks points on the board, if some may be off
-    vary: Callable[[State, np.random.Generator], None] | None = None  # make a start another one
+    vary: Callable[[State, np.random.Generator], None] | None = None  # randomise the start state
     prune: Callable[..., Any] | None = (
         None  # kernel (state, mask): drop moves no playout should make
     )
@@ -336,7 +336,7 @@ class Game:
         return self.bind(kernels.trace_batch)
 
     def compile(self, report: Callable[[str], None] | None = None) -> None:
-        """Have the rules compiled, or loaded from disk; `report` hears of it if it takes long."""
+        """Have the rules compiled, or loaded from disk; `report` is called with a sentence if it takes long."""
         if report is not None and not is_warm(self.playout_batch, self.observe_batch):
             report(f"compiling the {self.title} rules (once, about 10 s)…")
         position = self.position()

@@ -15,7 +15,7 @@ from alphazero.game.kernels import key, legal, outcome, play
 
 
 def divide(game: Game, fen: str | None, depth: int) -> Iterator[str]:
-    """What `perft` prints: the lines behind every move from the start or a FEN, and their sum.
+    """Count the lines behind every move from the start or a FEN, and their sum, as lines of text.
 
     Raises UserError when there is something wrong with the FEN.
     """

@@ -116,7 +116,7 @@ class Position:
         return Outcome(winner, (first, 0.0 - first))
 
     def planes(self) -> np.ndarray:
-        """What the network sees: uint8 [C, H, W], for the player to move."""
+        """The network's input planes: uint8 [C, H, W], for the player to move."""
         planes = np.zeros((1, *self.game.planes), np.uint8)
         lengths = np.array([len(self.moves)], np.int32)
         self.game.observe_batch(self.state_array, self._keys[None], lengths, planes)
@@ -183,7 +183,7 @@ class Position:
         return states
 
     def is_same(self, other: "Position") -> bool:
-        """Whether two positions are the same in every respect, their history included."""
+        """Return whether two positions are the same in every respect, their history included."""
         if self.moves != other.moves or not np.array_equal(self.keys, other.keys):
             return False
         names = self.game.state.names or ()

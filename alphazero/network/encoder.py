@@ -40,7 +40,7 @@ UNMAPPED_LOGIT = -1e4  # of actions that no entry of the policy means
 
 
 class Inputs(NamedTuple):
-    """What a network is given for B positions."""
+    """A network's inputs for B positions."""
 
     planes: np.ndarray  # [B, C, H, W], of the encoder's dtype
     globals: np.ndarray | None  # float32 [B, G]; None if the encoder has none

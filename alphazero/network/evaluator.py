@@ -239,7 +239,7 @@ class CachedEvaluator(Evaluator):
 
 
 def caches(evaluator: Evaluator) -> bool:
-    """Whether an evaluator's answers depend on the inputs alone, so that they may be remembered."""
+    """Return whether an evaluator's answers depend on the inputs alone, so that they may be remembered."""
     return evaluator.uses_planes and not evaluator.uses_states
 
 

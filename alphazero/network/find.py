@@ -98,7 +98,7 @@ def newest_checkpoint(directory: Path) -> Path | None:
 
 
 def has_pretrained(name: str) -> bool:
-    """Whether the package has a network for some variant of the game of this name."""
+    """Return whether the package has a network for some variant of the game of this name."""
     return bool(candidates(name))
 
 

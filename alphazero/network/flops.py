@@ -1,4 +1,4 @@
-"""What a network's answers cost: operations of one evaluation, and how many a device can do.
+"""Cost of a network: operations of one evaluation, and the rate of a device.
 
 Their quotient is the floor under every speed measured: evaluations per second if a device did
 nothing but multiply matrices.

@@ -1,7 +1,7 @@
 """The copy of a network that evaluates positions: the same modules, with faster layers in place.
 
 Batch norm is folded into the convolution before it, by our own code: torch's own freezing and
-`optimize_for_inference` go on with the old weights, silently, when new ones are copied in. What
+`optimize_for_inference` keep the old weights, silently, when new ones are copied in. What
 takes the place of a convolution depends on where the network runs:
 
 * `PackedConvolution` on a processor with oneDNN: weights reordered once; bias, skip and rectifier
@@ -55,7 +55,7 @@ class FastLayer(nn.Module):
 
 
 class FastConvolution(FastLayer):
-    """What all kinds of convolution share."""
+    """Base of all kinds of convolution."""
 
     def forward(self, x: Tensor, skip: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         y = self.convolve(x, skip)
@@ -310,18 +310,18 @@ def fast_layer(form: Form, network: Network, device: torch.device, dtype: torch.
 
 
 def suits(board: tuple[int, int], channels: Sequence[int]) -> bool:
-    """Whether Winograd's algorithm is faster than oneDNN's convolution of many positions."""
+    """Return whether Winograd's algorithm is faster than oneDNN's convolution of many positions."""
     wide = all(count >= WINOGRAD_CHANNELS and count % 16 == 0 for count in channels)
     return wide and saving(board) >= SMALLEST_SAVING
 
 
 def is_dense(network: Network) -> bool:
-    """Whether the board is so small that a convolution is best done as one matrix."""
+    """Return whether the board is so small that a convolution is best done as one matrix."""
     return network.planes[1] * network.planes[2] <= DENSE_POINTS
 
 
 def has_packed_operators(dtype: torch.dtype) -> bool:
-    """Whether oneDNN's own operators can be used for numbers of a type; tried on x86 alone."""
+    """Return whether oneDNN's own operators can be used for numbers of a type; tried on x86 alone."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     operators = torch.ops.mkldnn

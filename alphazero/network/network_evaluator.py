@@ -87,7 +87,7 @@ class NetworkEvaluator(Evaluator):
         return self.submit(leaves)()
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        """What the network makes of the game's auxiliary targets: the plain network in float32."""
+        """Predict the game's auxiliary targets, by the plain network in float32."""
         if not self._plain.auxiliary:
             return {}
         parts = []
@@ -144,7 +144,7 @@ class NetworkEvaluator(Evaluator):
         return Evaluation(self.encoder.to_actions(logits, self._plain.num_actions), wdl)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
-        """Whether no board of a batch is smaller than the planes, which spares all masks."""
+        """Return whether no board of a batch is smaller than the planes, which spares all masks."""
         plane = self._plain.board_plane
         return plane is None or bool(planes[:, plane].all())
 

@@ -157,7 +157,7 @@ def weights_file(path: Path | str) -> Path:
 
 
 def read_header(path: Path | str) -> dict[str, Any]:
-    """What a weights file says of itself. Raises UserError."""
+    """Read the header of a weights file. Raises UserError."""
     path = weights_file(path)
     try:
         with safetensors.safe_open(path, "numpy") as file:
@@ -223,7 +223,7 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
 
 
 def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
-    """Whether only the size of the board differs, and no layer of the network depends on it."""
+    """Return whether only the size of the board differs, and no layer of the network depends on it."""
     before = told_apart(header["parameters"], game)
     after = told_apart(game.parameters, game)
     planes, *board = header["planes"]

@@ -77,12 +77,12 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether playing must wait for the learner."""
+        """True while playing must wait for the learner."""
         return len(self.waiting) >= MOST_WAITING or len(self.records) >= 2 * GAMES_PER_FILE
 
     @property
     def is_due(self) -> bool:
-        """Whether there are games to upload now."""
+        """True if there are games to upload now."""
         late = bool(self.records) and self.clock() - self.since >= UPLOAD_SECONDS
         return len(self.records) >= GAMES_PER_FILE or late
 

@@ -75,7 +75,7 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has reached its limits."""
+        """True if the run has reached its limits."""
         return self.result.exists()
 
     def create(self, config: Config) -> None:
@@ -168,7 +168,7 @@ class Change(NamedTuple):
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the setting may not change during a run."""
+        """Return whether the setting may not change during a run."""
         return not MACHINE.fullmatch(self.path)
 
 

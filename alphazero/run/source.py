@@ -40,7 +40,7 @@ class GameSource:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has reached its limits."""
+        """True if the run has reached its limits."""
         return self.is_late() or (self._has_all_games and not self.state.step_is_due)
 
     @property

@@ -69,7 +69,7 @@ class TrainingState:
 
     @property
     def step_is_due(self) -> bool:
-        """Whether the replay ratio allows another step."""
+        """True if the replay ratio allows another step."""
         return self.replay.is_ready and self.ratio.allows(self.config.learner.batch_size)
 
     def add(self, games: Sequence[GameRecord]) -> None:

@@ -274,7 +274,7 @@ def auxiliary_targets(sample: Sample) -> None:
 
 
 def nonsense_is_refused(sample: Sample) -> None:
-    """str_to_action answers a text that is no move with ValueError"""
+    """str_to_action raises ValueError for a text that is not a move"""
     for position in sample.positions[:20]:
         for text in ("", " ", "?", "-1", "zz99", "a0", "99999999999", "\0", "é", "a" * 200):
             try:

@@ -89,7 +89,7 @@ class Convolution(nn.Module):
         return x if self.training else cut(x, mask)  # masked_norm has left zeros there
 
     def linear(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What comes before skip and rectifier."""
+        """The branch before skip connection and rectifier."""
         if self.scale is not None:
             x = x * self.scale
         x = self.convolution(x)
@@ -361,7 +361,7 @@ def head_width(channels: int) -> int:
 
 
 def pools(index: int, blocks: int) -> bool:
-    """Whether a block pools where global pooling is on: every third one, from the second."""
+    """Return whether a block pools where global pooling is on: every third one, from the second."""
     return index % POOLING_PERIOD == min(1, blocks - 1)
 
 
