@@ -336,7 +336,8 @@ class Game:
         return self.bind(kernels.trace_batch)
 
     def compile(self, report: Callable[[str], None] | None = None) -> None:
-        """Have the rules compiled, or loaded from disk; `report` is called with a sentence if it takes long."""
+        """Compile the rules, or load them from disk; call `report` with a sentence if it takes
+        long."""
         if report is not None and not is_warm(self.playout_batch, self.observe_batch):
             report(f"compiling the {self.title} rules (once, about 10 s)…")
         position = self.position()

@@ -39,9 +39,9 @@ def choose_precision(precision: str, device: torch.device, network: Network) -> 
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether the processor is faster in bfloat16: with matrix instructions (AMX), and on AMD also
-    with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
-    emulation is 3 times slower."""
+    """Return whether the processor is faster in bfloat16: with matrix instructions (AMX), and on
+    AMD also with dot products (from Zen 4 on). Intel's dot products alone are slower than float32,
+    and emulation is 3 times slower."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
     fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))

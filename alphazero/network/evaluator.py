@@ -239,7 +239,7 @@ class CachedEvaluator(Evaluator):
 
 
 def caches(evaluator: Evaluator) -> bool:
-    """Return whether an evaluator's answers depend on the inputs alone, so that they may be remembered."""
+    """Return whether an evaluator's answers depend on its inputs alone and may be cached."""
     return evaluator.uses_planes and not evaluator.uses_states
 
 

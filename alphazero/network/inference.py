@@ -321,7 +321,7 @@ def is_dense(network: Network) -> bool:
 
 
 def has_packed_operators(dtype: torch.dtype) -> bool:
-    """Return whether oneDNN's own operators can be used for numbers of a type; tried on x86 alone."""
+    """Return whether oneDNN's own operators work for numbers of a type; tried on x86 alone."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     operators = torch.ops.mkldnn

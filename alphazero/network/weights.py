@@ -223,7 +223,7 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
 
 
 def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
-    """Return whether only the size of the board differs, and no layer of the network depends on it."""
+    """Return whether only the board size differs, and no layer of the network depends on it."""
     before = told_apart(header["parameters"], game)
     after = told_apart(game.parameters, game)
     planes, *board = header["planes"]
