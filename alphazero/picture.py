@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from alphazero.game import BoardView
 
 CELL = 36  # pixels from one row or column to the next
-FINE = 3  # a picture is drawn so many times larger and then reduced, which smooths its edges
+FINE = 3  # factor by which a picture is drawn larger and then reduced, which smooths edges
 
 Colour = tuple[int, int, int]
 WOOD, LINES, PAPER, INK = (222, 184, 116), (74, 56, 30), (244, 241, 234), (64, 64, 72)

@@ -133,7 +133,7 @@ class Session:
 
     @property
     def ending(self) -> str:
-        """How a game of pieces has ended, in the words of its rules; "" if there are none."""
+        """The reason for the end of a game of pieces, such as checkmate; "" for other games."""
         pieces = self.game.pieces
         if pieces is None or self.resigned is not None:
             return ""
