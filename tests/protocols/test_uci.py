@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from alphazero.arena.reference import Reference
@@ -18,7 +19,7 @@ from alphazero.engine import engine as engines
 from alphazero.engine.limits import LEVELS, SearchLimits
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError
-from alphazero.network.evaluator import UniformEvaluator
+from alphazero.network.evaluator import Evaluation, UniformEvaluator
 from alphazero.protocols.uci import go_command
 from alphazero.protocols.uci.codec import read_go
 from alphazero.protocols.uci.options import OPTIONS
@@ -382,6 +383,29 @@ def test_lines_tell_whole_numbers_and_legal_moves() -> None:
         for name in ("depth", "seldepth", "nodes", "nps", "hashfull", "tbhits", "time", "cp"):
             assert re.fullmatch(r"-?\d+", found[name]), (name, line)
         assert conversation.ask(f"{RUY_LOPEZ} {found['pv']}") == []
+
+
+class Sharp(UniformEvaluator):
+    """Stands in for a network that expects few draws, and more of White than of Black."""
+
+    uses_states = True
+    white = np.array([0.68, 0.09, 0.23], np.float32)
+
+    def evaluate(self, leaves):
+        is_white = leaves.states["to_play"] == 0
+        wdl = np.where(is_white[:, None], self.white, self.white[::-1])
+        return Evaluation(super().evaluate(leaves).logits, wdl)
+
+
+def test_win_draw_and_loss_are_the_networks(monkeypatch) -> None:
+    use_evaluator(monkeypatch, Sharp)
+    conversation = Conversation()
+    conversation.ask("setoption name UCI_ShowWDL value true")
+    for position, wdl in (("startpos", "680 90 230"), ("startpos moves e2e4", "230 90 680")):
+        line = conversation.ask(f"position {position}", "go nodes 60")[-2]
+        assert fields(line)["wdl"] == wdl
+    lines = conversation.ask(MATE_IN_ONE, "go nodes 30")
+    assert fields(lines[-2])["wdl"] == "1000 0 0"
 
 
 def test_scores_of_other_kinds() -> None:
