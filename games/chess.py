@@ -167,7 +167,7 @@ def another_start(state, rng: np.random.Generator) -> None:
 
 
 def pieces(chess960: bool, repetitions: int, limit: int, max_plies: int) -> Pieces:
-    """What programs ask that know chess."""
+    """The functions of chess for programs that know it."""
 
     def set_fen(state, text):
         set_up(state, read_fen(text, chess960))

@@ -49,7 +49,7 @@ NOT_AB, NOT_GH = ~(FILE_A | FILE_A << ONE), ~(FILE_H | FILE_H >> ONE)
 
 @kernel
 def line_attacks(square, occupied, line):
-    """What a slider attacks on a line that is no rank (`line` without the square itself).
+    """Squares attacked by a slider on a file or diagonal (`line` without the square itself).
 
     Subtracting twice the slider's bit from the occupied squares changes exactly the bits up to the
     next occupied one; the other way round, the same is done on the swapped board ("hyperbola
@@ -95,7 +95,7 @@ def knights_of(board):
 
 @kernel
 def kind_on(board, square):
-    """What stands on an occupied square: PAWN ... KING."""
+    """The kind of piece on an occupied square: PAWN ... KING."""
     if (board.pawns >> square) & ONE:
         return PAWN
     if square == np.uint64(board.king) or square == np.uint64(board.their_king):

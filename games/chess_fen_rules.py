@@ -28,7 +28,7 @@ LONGEST_FEN = 200
 
 
 class Setup(NamedTuple):
-    """What a FEN says."""
+    """The position that a FEN describes."""
 
     pieces: dict[int, str]  # by square: PNBRQK White's, pnbrqk Black's
     to_play: int  # 0 White, 1 Black
@@ -134,8 +134,8 @@ def castling(state: State) -> str:
 
 
 def read_fen(text: str, chess960: bool = False) -> Setup:
-    """What a FEN says. The clocks may be left out; rooks that may castle are KQkq or files (X-FEN,
-    Shredder-FEN). Raises ValueError with what is wrong."""
+    """Read a FEN. The clocks may be left out; rooks that may castle are KQkq or files (X-FEN,
+    Shredder-FEN). Raises ValueError with the mistake."""
     if len(text) > LONGEST_FEN:
         raise ValueError(f"a FEN has at most {LONGEST_FEN} characters, not {len(text)}")
     fields = text.split()

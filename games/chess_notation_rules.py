@@ -50,7 +50,7 @@ def legal_actions(state: State) -> list[int]:
 
 
 def is_mine(state: State, letter: str | None) -> bool:
-    """Whether there is a piece, of the player to move."""
+    """Return whether there is a piece, of the player to move."""
     return letter is not None and letter.isupper() == (state["to_play"] == 0)
 
 
@@ -84,7 +84,7 @@ def castling_action(state: State, to_the_right: bool) -> int:
 
 
 def promotes(state: State, squares: Squares) -> bool:
-    """Whether a pawn of either player would reach the far rank."""
+    """Return whether a pawn of either player would reach the far rank."""
     is_pawn = int(state["pawns"]) >> relative(state, squares.origin) & 1
     return bool(is_pawn) and relative(state, squares.target) >= 56
 
@@ -221,7 +221,7 @@ def read_san(state: State, text: str, readings: list[re.Match[str]]) -> int:
 
 
 def fits(state: State, action: int, reading: re.Match[str], pieces: dict[int, str]) -> bool:
-    """Whether an action is what a move in SAN says."""
+    """Return whether an action fits a move in SAN."""
     squares = squares_of(state, action)
     if squares is None or squares.castles:
         return False
@@ -236,7 +236,7 @@ def fits(state: State, action: int, reading: re.Match[str], pieces: dict[int, st
 
 
 def geometric_actions(state: State, pieces: dict[int, str]) -> list[int]:
-    """What the pieces of the player to move could do, did nothing stand in their way."""
+    """Actions of the player to move on an empty board: nothing blocks a piece."""
     own = [square for square, letter in pieces.items() if is_mine(state, letter)]
     return [
         action_of(state, origin, target)
@@ -247,7 +247,7 @@ def geometric_actions(state: State, pieces: dict[int, str]) -> list[int]:
 
 
 def steps(state: State, piece: str, origin: int, target: int) -> bool:
-    """Whether a piece moves in this way at all, pawns ahead or to capture; castling aside."""
+    """Return whether a piece can move in this way, pawns ahead or to capture; castling aside."""
     near, far = relative(state, origin), relative(state, target)
     across, ahead = abs(far % 8 - near % 8), far // 8 - near // 8
     straight = (across == 0) != (ahead == 0)

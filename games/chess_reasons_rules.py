@@ -59,7 +59,7 @@ def why_illegal(state: State, action: int) -> str:
 def why_king_is_lost(
     state: State, action: int, kind: str, squares: Squares, pieces: dict[int, str]
 ) -> str:
-    """What attacks the king after a move that is right otherwise; empty if nothing does."""
+    """Name the attackers of the king after a move that is right otherwise; "" if there are none."""
     if kind == "king":
         attackers = named(state, attackers_of(state, squares.target), pieces)
         return f"{square_name(squares.target)} is attacked by {attackers}" if attackers else ""
@@ -115,7 +115,7 @@ def why_no_castling(state: State, squares: Squares, pieces: dict[int, str]) -> s
 
 
 def attackers_of(state: State, square: int) -> int:
-    """What would attack the king of the player to move on a square; a bitboard."""
+    """Bitboard of the attackers that the king of the player to move would have on a square."""
     states = one(state)
     moved = states[0]
     moved["mine"] &= ~np.uint64(1 << int(moved["king"]))

@@ -152,8 +152,8 @@ def judge(state, keys, n, repetitions, limit):
 
 @kernel
 def can_move(state):
-    """Whether there is a legal move. Mostly the king is not in check, and some pawn or knight can
-    move that stands on no line through the king, so that it is not pinned."""
+    """Return whether there is a legal move. Mostly the king is not in check, and some pawn or
+    knight can move that stands on no line through the king, so that it is not pinned."""
     if checking_pieces(state) == ZERO:
         king = np.uint64(state.king)
         lines = FILE_LINE[king] | DIAGONAL_LINE[king] | ANTIDIAGONAL_LINE[king]
@@ -167,8 +167,8 @@ def can_move(state):
 
 @kernel
 def is_dead(state):
-    """Whether the pieces alone rule every mate out: two kings, with one knight or with bishops that
-    are all on squares of one colour."""
+    """Return whether the pieces alone rule every mate out: two kings, with one knight or with
+    bishops that are all on squares of one colour."""
     if state.pawns | state.straights:
         return False
     pieces = popcount(state.mine | state.theirs)

@@ -124,7 +124,7 @@ def gain(state, action):
 
 @kernel
 def value(state):
-    """What the player to move may expect, in (-1, 1)."""
+    """Value for the player to move, in (-1, 1)."""
     turn = TURN
     middle, end, phase = TO_MOVE, 0, 0
     for player in range(2):

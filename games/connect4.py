@@ -30,7 +30,7 @@ COLUMNS = "abcdefghijklmnopqrstuvwxyz"
 
 @kernel
 def has_four(discs, height):
-    """Whether a bitboard with columns of `height` bits holds four in a row."""
+    """Return whether a bitboard with columns of `height` bits holds four in a row."""
     for step in (np.uint64(1), height - ONE, height, height + ONE):  # up, falling, across, rising
         pairs = discs & (discs >> step)
         if pairs & (pairs >> (step + step)):

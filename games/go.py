@@ -266,7 +266,7 @@ def check_board(size: int, min_size: int, tidy: bool) -> None:
 
 
 def given(**parameters: Any) -> dict[str, Any]:
-    """Those that are not left as they are, suicide=False among them."""
+    """The parameters that are given, suicide=False among them."""
     return {
         name: value
         for name, value in parameters.items()

@@ -59,7 +59,7 @@ def find_areas(states, owners, width, tidy):
 
 @kernel
 def find_moves(states, masks, size):
-    """Fill masks uint8 [1, size * size] with the points that are no suicide."""
+    """Fill masks uint8 [1, size * size] with the points that are not suicide."""
     mark_moves(states[0], size, masks[0])
 
 
@@ -72,7 +72,7 @@ def put_stones(states, actions, colors, size, lines):
 
 
 class Board:
-    """What can be done with states of boards of up to size x size."""
+    """Plain Python functions of states of boards of up to size x size."""
 
     def __init__(self, size: int, tidy: bool) -> None:
         self.size, self.tidy = size, tidy

@@ -278,7 +278,7 @@ def drop_regions(state, color, regions, scratch, width):
 
 @kernel
 def touches_weak(state, color, region, scratch, width):
-    """Whether a chain with fewer than two vital regions is beside this region."""
+    """Return whether a chain with fewer than two vital regions is beside this region."""
     starts, vital = state.color.shape[0], 2 * state.color.shape[0]
     for i in range(scratch[starts + region], scratch[starts + region + 1]):
         cell = np.uint64(scratch[i])
@@ -315,7 +315,7 @@ def count_vital(state, color, region, scratch, width, add):
 
 @kernel
 def touches_all(state, head, first, end, scratch, width):
-    """Whether a chain is beside all those of these cells that count."""
+    """Return whether a chain is beside all those of these cells that count."""
     for i in range(first, end):
         cell = np.uint64(scratch[i])
         counts = state.suicide or state.color[cell] == EMPTY

@@ -46,7 +46,7 @@ def weight_anywhere(state, cell, width):
 
 @kernel
 def most_liberties(state, cell, mine, width):
-    """What the liberties of a stone on an empty cell cannot exceed, unless it takes several stones:
+    """Upper bound of the liberties of a stone on an empty cell, unless it takes several stones:
     those that two of its chains share count twice."""
     liberties = 0
     for direction in range(4):

@@ -187,7 +187,7 @@ def add_stone(state, cell, mine, width):
 
 @kernel
 def is_first(state, cell, direction, width):
-    """Whether no earlier direction leads to the same chain as this one."""
+    """Return whether no earlier direction leads to the same chain as this one."""
     head = state.chain[neighbour(cell, direction, width)]
     for earlier in range(direction):
         if state.chain[neighbour(cell, earlier, width)] == head:
@@ -255,7 +255,7 @@ def add_liberties(state, stone, base, width):
 
 @kernel
 def touches(state, cell, head, width):
-    """Whether a stone of a chain is beside this cell."""
+    """Return whether a stone of a chain is beside this cell."""
     return (
         state.chain[cell - width] == head
         or state.chain[cell - ONE] == head
@@ -309,8 +309,8 @@ def mark_moves(state, size, mask):
 
 @kernel
 def can_live(state, cell, width):
-    """Whether a stone on a cell without empty ones beside it would have a liberty: it captures, or
-    joins a chain with another liberty."""
+    """Return whether a stone on a cell without empty ones beside it would have a liberty: it
+    captures, or joins a chain with another liberty."""
     mine = state.to_play + 1
     for direction in range(4):
         beside = neighbour(cell, direction, width)
@@ -322,7 +322,7 @@ def can_live(state, cell, width):
 
 @kernel
 def has_friend(state, cell, width):
-    """Whether a chain of the player to move is beside this cell."""
+    """Return whether a chain of the player to move is beside this cell."""
     mine = state.to_play + 1
     for direction in range(4):
         if state.color[neighbour(cell, direction, width)] == mine:
@@ -332,7 +332,7 @@ def has_friend(state, cell, width):
 
 @kernel
 def is_suicide(state, cell, width):
-    """Whether a stone on this empty cell would be left without a liberty."""
+    """Return whether a stone on this empty cell would be left without a liberty."""
     for direction in range(4):
         if state.color[neighbour(cell, direction, width)] == EMPTY:
             return False
@@ -341,8 +341,8 @@ def is_suicide(state, cell, width):
 
 @kernel
 def is_own_eye(state, cell, mine, width):
-    """Whether a random playout leaves this empty cell alone: only own stones beside it, and the
-    opponent on fewer than two of its diagonals (one, at the edge)."""
+    """Return whether a random playout leaves this empty cell alone: only own stones beside it, and
+    the opponent on fewer than two of its diagonals (one, at the edge)."""
     for direction in range(4):
         color = state.color[neighbour(cell, direction, width)]
         if color != mine and color != BORDER:

@@ -258,7 +258,7 @@ def definitions(path: Path) -> list[tuple[str, int, str]]:
 
 def test_names_and_sentences_are_plain() -> None:
     wrong = []
-    for path in ENGINE:
+    for path in [*ENGINE, *GAMES]:
         for name, line, text in definitions(path):
             plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().strip("_")
             if plain in PRIVATE_NAMES:
