@@ -102,10 +102,8 @@ class RemoteFolder:
     """A folder behind fsspec. Files are written under a temporary name and then moved."""
 
     def __init__(self, url: str) -> None:
-        try:
-            import fsspec
-        except ImportError as error:
-            raise UserError(f"{url} needs fsspec: pip install fsspec") from error
+        import fsspec
+
         try:
             self.system, self.path = fsspec.url_to_fs(url)
         except (ImportError, ValueError) as error:  # the driver is missing, or the scheme unknown

@@ -273,6 +273,7 @@ class PlayedGame(NamedTuple):
 
     @property
     def positions(self) -> int:
+        """Number of training positions."""
         return self.sizes[0]
 
     def without_arrays(self) -> "PlayedGame":
@@ -342,6 +343,7 @@ class Positions:
         return len(self.rows.live)
 
     def append(self, game: PlayedGame) -> None:
+        """Add the next game."""
         rows = game.rows.copy()
         rows["policy_start"] += self.policy_actions.end
         rows["key_end"] += self.keys.end
@@ -395,10 +397,11 @@ class Column:
 
     @property
     def live(self) -> np.ndarray:
-        """The rows that are kept, as a view."""
+        """View of the rows that are kept."""
         return self._array[self.begin - self._offset : self.end - self._offset]
 
     def append(self, rows: np.ndarray) -> None:
+        """Add rows at the end."""
         if self.end - self._offset + len(rows) > len(self._array):
             self._make_room(len(rows))
         at = self.end - self._offset
@@ -406,6 +409,7 @@ class Column:
         self.end += len(rows)
 
     def drop(self, count: int) -> None:
+        """Remove rows from the front."""
         self.begin += count
         assert self.begin <= self.end, "more rows dropped than exist"
 

@@ -81,7 +81,7 @@ class Evaluation:
         """Run a part of an evaluation; a failure is a warning and returns None."""
         try:
             return action()
-        except Exception as error:  # whatever an opponent does, the run goes on
+        except Exception as error:  # isolate the run from its opponents
             reason = str(error).strip() or type(error).__name__
             self.failures[title] = reason
             log.warning("the evaluation %s failed: %s", title, reason)

@@ -26,7 +26,7 @@ class Hooks:
     """Called by the training loop; nothing here changes what is learned."""
 
     def __init__(self, state: TrainingState, executor: Executor, reporter: Reporter) -> None:
-        """The time of training counts from here."""
+        """Start the clock of training."""
         self.state, self.executor, self.reporter = state, executor, reporter
         self.game, self.config, self.run = state.game, state.config, state.run
         self.metrics = TrainingMetrics(self.game, self.config)
@@ -71,6 +71,7 @@ class Hooks:
 
     @property
     def progress(self) -> Progress:
+        """Progress of the run until now."""
         return self.state.progress(self.seconds)
 
     def time_is_over(self) -> bool:
@@ -156,6 +157,7 @@ class Hooks:
         if proof is not None:
             result |= {"lines": proof.lines, "lost_lines": proof.losses}
         self.run.finish(result)
+        self._write_workers()
         return proof
 
     def _show(self, record: GameRecord) -> None:

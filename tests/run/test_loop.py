@@ -482,6 +482,17 @@ def test_an_opponent_that_fails_once_is_tried_again(config, monkeypatch, caplog)
     assert not evaluation.failures and attempts[0] is not attempts[1]
 
 
+def test_a_proof_that_fails_is_a_warning_too(config, tmp_path, monkeypatch):
+    def too_large(player, game, seed):
+        raise UserError("the game is too large to prove")
+
+    monkeypatch.setattr("alphazero.run.evaluation.prove_unbeaten", too_large)
+    monkeypatch.setattr("alphazero.run.hooks.prove_unbeaten", too_large)
+    summary = quietly(changed(config, "run", prove=True), directory="here")
+    assert summary.finished and summary.proof is None
+    assert "too large to prove" in to_text(Watcher(tmp_path / "here").look())
+
+
 @pytest.mark.parametrize(
     ("values", "name"),
     [

@@ -52,8 +52,6 @@ FACTS = {"run": "this-run", "worker": "host:1", "stats": {"games": 2, "plies": 1
 @pytest.fixture(params=["path", "file", "memory"])
 def location(request, tmp_path) -> str:
     """A folder of each kind."""
-    if request.param != "path":
-        pytest.importorskip("fsspec", reason="fsspec is not installed")
     if request.param == "memory":
         return f"memory://{tmp_path.name}/share"
     return f"file://{tmp_path}/share" if request.param == "file" else str(tmp_path / "share")
@@ -116,8 +114,6 @@ def test_what_a_killed_writer_left_is_no_file_and_is_swept_away(tmp_path):
     for location in (str(tmp_path), f"file://{tmp_path}"):
         (tmp_path / "games").mkdir(exist_ok=True)
         (tmp_path / "games" / ".tmp-a-1").write_bytes(b"half")
-        if "://" in location:
-            pytest.importorskip("fsspec", reason="fsspec is not installed")
         folder = open_folder(location)
         assert folder.names("games") == []
         folder.sweep("games")
@@ -125,13 +121,9 @@ def test_what_a_killed_writer_left_is_no_file_and_is_swept_away(tmp_path):
         assert list((tmp_path / "games").iterdir()) == []
 
 
-def test_locations_that_cannot_be_used_are_one_clear_line(monkeypatch):
-    pytest.importorskip("fsspec", reason="fsspec is not installed")
+def test_locations_that_cannot_be_used_are_one_clear_line():
     with pytest.raises(UserError, match=r"nope://x cannot be used: Protocol not known: nope"):
         open_folder("nope://x")
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(UserError, match=r"s3://bucket needs fsspec: pip install fsspec"):
-        open_folder("s3://bucket")
     assert isinstance(open_folder("relative/path"), remote.LocalFolder)
 
 

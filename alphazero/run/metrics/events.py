@@ -134,6 +134,7 @@ class Reporter:
         self._all(lambda sink: sink.message(text))
 
     def close(self) -> None:
+        """Close all sinks."""
         self._all(lambda sink: sink.close())
 
     def _all(self, action: Callable[[Sink], None]) -> None:

@@ -15,7 +15,9 @@ from alphazero.run.metrics.events import METRICS, Sink
 class Gauge(Protocol):
     """The interface of `ray.util.metrics.Gauge`."""
 
-    def set(self, value: float, tags: dict[str, str]) -> None: ...
+    def set(self, value: float, tags: dict[str, str]) -> None:
+        """Set the value for these tags."""
+        ...
 
 
 MakeGauge = Callable[[str, str, tuple[str, ...]], Gauge]  # (name, description, tags)

@@ -50,7 +50,9 @@ class GameBatch:
 class Worker(Protocol):
     """Plays work items with the weights loaded last, in this process or in an actor."""
 
-    def load(self, version: int, weights: Weights) -> None: ...
+    def load(self, version: int, weights: Weights) -> None:
+        """Use these weights from now on."""
+        ...
 
     def play(self, item: WorkItem) -> GameBatch:
         """Play all games of an item."""

@@ -106,6 +106,7 @@ class Reservation:
     """An actor that holds the GPUs which the learner uses in another process."""
 
     def devices(self) -> list[int]:
+        """Return the numbers of the GPUs."""
         import ray
 
         return [int(number) for number in ray.get_gpu_ids()]

@@ -169,7 +169,7 @@ def version_of(name: str) -> int:
 class SharedFolderExecutor:
     """Collects the games that arrive in a shared folder, each file once.
 
-    While the folder cannot be reached, no games arrive; the run goes on and tries again.
+    While the folder cannot be reached, no games arrive; the run continues and tries again.
     """
 
     # Uncollected games stay in the folder, so collecting may be interrupted at any moment.
@@ -193,14 +193,14 @@ class SharedFolderExecutor:
         self.queue: deque[str] = deque()  # files to read
         self.in_hand: set[str] = set()  # files whose games are not yet on the disk
         self.settled: set[str] = set()  # accepted or refused, but not deleted yet
-        self.heard: dict[str, float] = {}  # time of the last games, by contributor
+        self.last_seen: dict[str, float] = {}  # time of the last games, by contributor
         self.is_closed = False
 
     @property
     def workers(self) -> int:
         """Contributors that sent games in the last FORGET_SECONDS."""
         since = self.clock() - FORGET_SECONDS
-        return sum(heard >= since for heard in self.heard.values())
+        return sum(seen >= since for seen in self.last_seen.values())
 
     def start(self, version: int, weights: Weights) -> None:
         """Upload run.json and weights. Raises UserError for a folder of another run."""
@@ -295,7 +295,7 @@ class SharedFolderExecutor:
                 )
             play_moves(self.game, record)
         worker = f"{extra.get('worker', '?')} (share)"
-        self.heard[worker] = self.clock()
+        self.last_seen[worker] = self.clock()
         self.in_hand.add(name)
         return GameBatch(
             WorkItem(records[0].game_id, len(records)),
