@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alphazero.config import ReplayConfig
 from alphazero.data import record as module
 from alphazero.data.record import (
     DamagedShard,
@@ -21,6 +22,8 @@ from alphazero.data.record import (
     write_shard,
 )
 from alphazero.data.record_text import read_text, write_text
+from alphazero.data.replay import Replay, play_moves
+from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.game import Position, load
 from alphazero.game.jit import kernel
@@ -283,6 +286,23 @@ def test_text_with_a_mistake_names_the_line(old, new, problem):
     with pytest.raises(UserError) as caught:
         read_text(text.replace(old, new, 1), TICTACTOE)
     assert problem in str(caught.value)
+
+
+def test_a_record_never_executes_the_path_in_it(tmp_path):
+    marker, evil = tmp_path / "executed", tmp_path / "evil.py"
+    evil.write_text(f"open({str(marker)!r}, 'w')\n")
+    record = small_record(game=str(evil))
+    write_shard(tmp_path / "a.npz", [record])
+    (read,) = read_shard(tmp_path / "a.npz")
+    text = write_text(read, TICTACTOE)
+    for use in (
+        lambda: read_text(text, TICTACTOE),
+        lambda: Replay(TICTACTOE, ReplayConfig()).add(read),
+        lambda: play_moves(TICTACTOE, read),
+    ):
+        with pytest.raises(UserError, match=r"evil\.py"):
+            use()
+    assert list(Store(tmp_path)) == [] and not marker.exists()
 
 
 # -- shards ----------------------------------------------------------------------------------------
