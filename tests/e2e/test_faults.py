@@ -77,7 +77,7 @@ def on_disk(directory: Path) -> list[int]:
 @pytest.mark.slow
 def test_a_learner_killed_while_it_writes_checkpoints_loses_nothing(tmp_path):
     script = Path(__file__).parents[1] / "helpers" / "killer.py"
-    environment = os.environ | {"PYTHONPATH": str(script.parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
     command = [sys.executable, str(script), str(tmp_path / "runs"), str(8 * TIMES), "3"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

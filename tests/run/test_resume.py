@@ -22,7 +22,7 @@ KILLED = -signal.SIGKILL
 
 def start(directory: Path, *moment: str) -> subprocess.Popen:
     command = [sys.executable, str(SCRIPT), str(directory), *moment]
-    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
