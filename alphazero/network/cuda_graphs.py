@@ -24,14 +24,14 @@ WARM_UPS = 3  # before a graph is recorded: libraries choose and prepare their k
 # Of a graph, against the same work afresh, as a share of the largest number: another thread may
 # choose other kernels, and a deep network blows up their rounding.
 TOLERANCE = 0.1
-# A recording fails when anybody meanwhile waits for all that the device does, or frees a graph.
+# A recording fails when another thread synchronizes the device meanwhile, or frees a graph.
 recording = threading.RLock()
 
 Compute = Callable[[Tensor, bool], Tensor]
 
 
 class Graph(NamedTuple):
-    """The recorded work for one batch size."""
+    """A CUDA graph recorded for one batch size, and the memory it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
     planes: Tensor  # uint8 [size, C, H, W], which it reads
@@ -39,7 +39,7 @@ class Graph(NamedTuple):
 
 
 class Slot:
-    """Room for a batch on its way, on both sides of the bus."""
+    """Memory for one batch under way, on both sides of the bus."""
 
     def __init__(self, rows: int, planes: tuple[int, ...], outputs: int, device: torch.device):
         pinned = device.type == "cuda"
@@ -56,10 +56,10 @@ class Slot:
 
 
 class DeviceRunner:
-    """Has a device compute `outputs` float32 numbers for each row of planes uint8 [B, C, H, W].
+    """Runs a computation on a device: planes uint8 [B, C, H, W] in, float32 [B, outputs] out.
 
-    `compute` takes the planes on the device, and whether all boards are whole; it must do without
-    looking at the numbers from here. `padded` is the batch size to use for so many rows.
+    `compute` takes the planes on the device, and whether all boards are whole; it must not read
+    numbers back from the device. `padded` gives the batch size to use for a number of rows.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class DeviceRunner:
         return answer
 
     def settle(self) -> None:
-        """Return once the device has nothing to do: after that, weights may be replaced."""
+        """Wait until the device has nothing to do: then weights may be replaced."""
         with recording:
             torch.cuda.synchronize(self._device)
 
     @torch.inference_mode()
     def verify(self) -> None:
-        """Raises RuntimeError if a recorded graph does not answer as the network does now."""
+        """Compare a graph with the same work done now. Raises RuntimeError if they differ."""
         if not self._graphs:
             return
         (_, whole), graph = min(self._graphs.items(), key=lambda item: item[0])
@@ -139,7 +139,7 @@ class DeviceRunner:
             )
 
     def _slot(self, size: int) -> Slot:
-        """Room for so many rows: that of a batch whose answer has been taken, or new."""
+        """Take a slot of at least `size` rows that is free again, or allocate one."""
         for index, slot in enumerate(self._free):
             if slot.rows >= size:
                 return self._free.pop(index)
@@ -152,7 +152,7 @@ class DeviceRunner:
         return slot
 
     def _graph(self, size: int, whole: bool) -> Graph:
-        """The graph of a batch size, recorded when first wanted."""
+        """Return the graph of a batch size, recorded at its first use."""
         if (size, whole) not in self._graphs:
             self._graphs[size, whole] = self._record(size, whole)
         return self._graphs[size, whole]
@@ -181,8 +181,7 @@ class DeviceRunner:
         return Graph(graph, planes, found)
 
     def _lend(self, tensor: Tensor, *streams: torch.cuda.Stream) -> None:
-        """Have the memory of a tensor, once nobody has it any more, stay as it is until these
-        streams are done with it."""
+        """Keep a tensor's memory from reuse until these streams are done with it."""
         if tensor.is_cuda:
             for stream in streams:
                 tensor.record_stream(stream)

@@ -1,4 +1,4 @@
-"""Where networks run: devices, precision, and torch's threads."""
+"""Devices, precision and torch's threads."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from alphazero.network.network import Network
 
 
 def choose_device(device: str) -> torch.device:
-    """The device called cpu, cuda, cuda:0, mps, or auto for the best there is. Raises UserError."""
+    """Return the device called cpu, cuda, cuda:0, mps, or auto for the best. Raises UserError."""
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.append("mps")
@@ -29,7 +29,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device, network: Network) -> torch.dtype:
-    """The dtype of the trunk: of auto, the faster one on this device. Raises UserError."""
+    """Return the dtype of the trunk; auto means the faster on this device. Raises UserError."""
     if precision == "auto":
         on_cpu = device.type == "cpu" and multiplies_bfloat16() and not is_dense(network)
         return torch.bfloat16 if on_cpu or device.type == "cuda" else torch.float32
@@ -39,9 +39,9 @@ def choose_precision(precision: str, device: torch.device, network: Network) -> 
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether the processor is faster in bfloat16: with matrix instructions (AMX), and on
-    AMD also with dot products (from Zen 4 on). Intel's dot products alone are slower than float32,
-    and emulation is 3 times slower."""
+    """Return True if the CPU is faster in bfloat16: with matrix instructions (AMX), and on AMD also
+    with dot products (from Zen 4 on). Intel's dot products alone are slower than float32, and
+    emulation is 3 times slower."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     on_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
     fast = capabilities.get("amx_bf16") or (on_amd and capabilities.get("avx512_bf16"))
@@ -50,7 +50,7 @@ def multiplies_bfloat16() -> bool:
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Have torch use so many threads of the processor inside, and as many as before afterwards."""
+    """Set the number of torch's threads inside the context, and restore it afterwards."""
     before = torch.get_num_threads()
     if before == count:
         yield

@@ -40,7 +40,7 @@ UNMAPPED_LOGIT = -1e4  # of actions that no entry of the policy means
 
 
 class Inputs(NamedTuple):
-    """A network's inputs for B positions."""
+    """The inputs of a network for B positions."""
 
     planes: np.ndarray  # [B, C, H, W], of the encoder's dtype
     globals: np.ndarray | None  # float32 [B, G]; None if the encoder has none
@@ -79,7 +79,7 @@ class Encoder:
 
     @staticmethod
     def of(game: Game) -> "Encoder":
-        """The encoder made from the game's own `observe`, the same for every call."""
+        """Return the encoder made from the game's own `observe`, the same for every call."""
         if game not in _DEFAULTS:
             assert game.symmetries is not None, "a game has at least the identity"
             _DEFAULTS[game] = Encoder(
@@ -109,15 +109,15 @@ class Encoder:
         return bind(encode_batch, self.name, encode=self.encode)
 
     def empty(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Zeroed planes [rows, C, H, W] and values float32 [rows, G], for the kernels."""
+        """Allocate zeroed planes [rows, C, H, W] and values float32 [rows, G], for the kernels."""
         return np.zeros((rows, *self.planes), self.dtype), np.zeros((rows, self.globals), "f4")
 
     def inputs(self, planes: np.ndarray, values: np.ndarray) -> Inputs:
-        """Inputs as evaluators take them, from arrays that the kernels have filled."""
+        """Make inputs as evaluators take them of arrays that the kernels have filled."""
         return Inputs(planes, values if self.globals else None)
 
     def inputs_of(self, positions: Sequence[Position]) -> Inputs:
-        """The inputs of some positions, upright. Slow: for front ends, not for a search."""
+        """Encode some positions, upright. Slow: for front ends, not for a search."""
         planes, values = self.empty(len(positions))
         for row, position in enumerate(positions):
             lengths = np.array([len(position.moves)], np.int32)
@@ -128,7 +128,7 @@ class Encoder:
         return self.inputs(planes, values)
 
     def to_actions(self, logits: np.ndarray, num_actions: int) -> np.ndarray:
-        """Logits float32 [B, N] of the network's policy as [B, A] of the game's actions."""
+        """Convert logits float32 [B, N] of the network's policy to [B, A] of the game's actions."""
         if self.action_map is None:
             return logits
         meant = self.action_map != NEVER
@@ -149,13 +149,13 @@ def encode(state: Any, keys: Any, n: Any, planes: Any, values: Any) -> None: ...
 
 @borrows
 def encode_planes(state, keys, n, planes, values):
-    """For an encoder without globals."""
+    """Encode one position for a network without float inputs."""
     observe(state, keys, n, planes)
 
 
 @borrows
 def encode_with_globals(state, keys, n, planes, values):
-    """For an encoder with globals."""
+    """Encode one position for a network with float inputs."""
     observe(state, keys, n, planes, values)
 
 

@@ -27,7 +27,7 @@ class Leaves(NamedTuple):
     globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
 
     def take(self, rows: np.ndarray) -> "Leaves":
-        """Some of the leaves, by index or mask [B], as copies."""
+        """Copy some of the leaves, by index or mask [B]."""
         values = None if self.globals is None else self.globals[rows]
         return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values)
 
@@ -42,7 +42,7 @@ class Evaluation(NamedTuple):
     # where nothing is. The search goes no further there.
     known: np.ndarray | None = None
     # int8 [B, A]: who made an action first in the playout that the result comes from: 1 the player
-    # to move, -1 the other, 0 nobody. Only from an evaluator that `traces`, never under a symmetry.
+    # to move, -1 the opponent, 0 neither. Only if the evaluator `traces`, never under a symmetry.
     firsts: np.ndarray | None = None
 
     @property
@@ -54,12 +54,12 @@ class Evaluation(NamedTuple):
     def of_value(
         cls, logits: np.ndarray, value: np.ndarray, firsts: np.ndarray | None = None
     ) -> "Evaluation":
-        """The answer of an evaluator that has values [B] in [-1, 1] alone; see `wdl_of_value`."""
+        """Make an answer of values [B] in [-1, 1] alone; see `wdl_of_value`."""
         return cls(logits, wdl_of_value(value), firsts=firsts)
 
 
 def wdl_of_value(value: np.ndarray) -> np.ndarray:
-    """Win, draw, loss float32 [B, 3] whose win - loss is exactly each value [B] in [-1, 1].
+    """Split values [B] in [-1, 1] into win, draw, loss float32 [B, 3]; win - loss is exactly each.
 
     What the better side does not win is a draw: right for results of finished games, and the most
     draws that the value allows otherwise.
@@ -171,7 +171,7 @@ class TracedRolloutEvaluator(Evaluator):
 
 
 class CachedEvaluator(Evaluator):
-    """Remembers the answers of another evaluator for inputs it has seen.
+    """A cache of another evaluator's answers, by their inputs.
 
     Direct mapped: two positions that fall on one entry replace each other. An entry is checked
     against 128 hashed bits of the inputs, so the answers are those of the inner evaluator, but for
@@ -198,7 +198,7 @@ class CachedEvaluator(Evaluator):
         self._wdl = np.empty((size, 3), np.float32)
 
     def clear(self) -> None:
-        """Forget everything, answers under way included."""
+        """Drop everything, answers under way included."""
         self._tags[:] = 0
         self._generation += 1
 
@@ -239,17 +239,17 @@ class CachedEvaluator(Evaluator):
 
 
 def caches(evaluator: Evaluator) -> bool:
-    """Return whether an evaluator's answers depend on its inputs alone and may be cached."""
+    """Return True if an evaluator's answers depend on the inputs alone and may be remembered."""
     return evaluator.uses_planes and not evaluator.uses_states
 
 
 def cached(
     evaluator: Evaluator, game: Game, entries: int = 0, *, memory: int | None = None
 ) -> Evaluator:
-    """The evaluator behind a cache of so many entries or, instead, of at most `memory` bytes.
+    """Put an evaluator behind a cache of `entries` or, instead, of at most `memory` bytes.
 
-    The evaluator itself if there is no room for an entry, it has a cache already, or its answers
-    depend on more than the inputs.
+    Returns the evaluator itself if there is no room for an entry, it has a cache already, or its
+    answers depend on more than the inputs.
     """
     if memory is not None:
         entry = 4 * (game.num_actions + 3) + 16  # logits, win, draw, loss, tag
@@ -260,7 +260,7 @@ def cached(
 
 
 def tags_of(leaves: Leaves) -> np.ndarray:
-    """128 hashed bits of every leaf's inputs, uint64 [B, 2]."""
+    """Hash the inputs of every leaf to 128 bits, uint64 [B, 2]."""
     rows = len(leaves.planes)
     inputs = leaves.planes.reshape(rows, -1).view(np.uint8)
     if leaves.globals is not None:

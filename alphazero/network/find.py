@@ -65,7 +65,7 @@ def network_path(game: "Game", source: "str | Path" = "pretrained") -> Path:
 
 
 def weights_path(source: "str | Path") -> Path:
-    """The weights file or checkpoint at a path; of a run, its newest checkpoint.
+    """Find the weights file or checkpoint at a path; of a run, its newest checkpoint.
 
     Raises UserError for a run without a checkpoint whose weights are whole.
     """
@@ -79,7 +79,7 @@ def weights_path(source: "str | Path") -> Path:
 
 
 def newest_checkpoint(directory: Path) -> Path | None:
-    """The newest checkpoint whose weights are whole, or None.
+    """Find the newest checkpoint whose weights are whole, or None.
 
     Damaged ones are passed over with a warning. Raises UserError for one of a newer program.
     """
@@ -98,19 +98,19 @@ def newest_checkpoint(directory: Path) -> Path | None:
 
 
 def has_pretrained(name: str) -> bool:
-    """Return whether the package has a network for some variant of the game of this name."""
+    """Return True if the package has a network for some variant of the game of this name."""
     return bool(candidates(name))
 
 
 def candidates(name: str) -> list[Path]:
-    """The package's networks for a game: NAME.safetensors, NAME-19.safetensors and so on."""
+    """List the package's networks for a game: NAME.safetensors, NAME-19.safetensors and so on."""
     paths = sorted(PRETRAINED.glob(f"{name}*.safetensors"))
     return [path for path in paths if re.fullmatch(rf"{re.escape(name)}(-\d+)?", path.stem)]
 
 
 def pretrained(game: "Game") -> Path | None:
-    """The package's network for a game, or None; of several that fit, that for the board nearest in
-    size."""
+    """Find the package's network for a game, or None; of several that fit, the one for the board
+    nearest in size."""
     if not has_pretrained(game.name):
         return None
     from alphazero.network.weights import misfit, read_header

@@ -1,4 +1,4 @@
-"""Cost of a network: operations of one evaluation, and the rate of a device.
+"""Cost of evaluations: operations of one, and the rate of a device in matrix products.
 
 Their quotient is the floor under every speed measured: evaluations per second if a device did
 nothing but multiply matrices.
@@ -25,8 +25,7 @@ SIDE, DEVICE_SIDE = 1024, 8192
 
 @torch.no_grad()
 def operations(network: Network) -> int:
-    """Multiplications and additions of the convolutions and linear layers in one evaluation, as the
-    definition of a convolution counts them."""
+    """Count multiplications and additions of convolutions and linear layers in one evaluation."""
     counted = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -51,8 +50,8 @@ def operations(network: Network) -> int:
 
 @torch.inference_mode()
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """Operations per second in the products of large square matrices, one thread of a processor:
-    the median of several, of whichever library that torch calls is fastest here."""
+    """Measure operations per second in products of large square matrices, on one thread of a CPU:
+    the median of several, of the fastest library that torch calls."""
     side = SIDE if device.type == "cpu" else DEVICE_SIDE
     one, other = (torch.randn((side, side), device=device).to(dtype) for _ in range(2))
     ways: list[Callable[[], Tensor]] = [lambda: torch.mm(one, other)]
@@ -69,9 +68,9 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) 
 
 
 def numpy_rate(seconds: float = 1.0) -> float:
-    """Operations per second of a core in numpy's products of float32 matrices (sgemm): by it, CPU
-    speeds measured on different machines are compared. In a process of its own, for the libraries
-    under numpy settle how many threads they use when they are loaded."""
+    """Measure operations per second of a core in numpy's products of float32 matrices (sgemm), by
+    which CPU speeds of different machines are compared. In a process of its own: the libraries
+    under numpy choose their number of threads when they are loaded."""
     program = f"""
 import statistics, time
 import numpy as np
@@ -96,7 +95,7 @@ print(statistics.median(found))
 
 
 def seconds_each(work: Callable[[], Any], device: torch.device, seconds: float) -> float:
-    """Median of the seconds that `work` takes: CPU time on a processor, else the device's."""
+    """Measure the median of the seconds that `work` takes: CPU time on a CPU, else wall time."""
     on_cpu = device.type == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter
 

@@ -1,7 +1,7 @@
 """The copy of a network that evaluates positions: the same modules, with faster layers in place.
 
 Batch norm is folded into the convolution before it, by our own code: torch's own freezing and
-`optimize_for_inference` keep the old weights, silently, when new ones are copied in. What
+`optimize_for_inference` silently keep the old weights when new ones are copied in. What
 takes the place of a convolution depends on where the network runs:
 
 * `PackedConvolution` on a processor with oneDNN: weights reordered once; bias, skip and rectifier
@@ -55,14 +55,14 @@ class FastLayer(nn.Module):
 
 
 class FastConvolution(FastLayer):
-    """Base of all kinds of convolution."""
+    """Base of all kinds of convolution: convolve, then cut off what the mask leaves out."""
 
     def forward(self, x: Tensor, skip: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         y = self.convolve(x, skip)
         return y if mask is None else y.mul_(mask)
 
     def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        """A new tensor: convolution, skip and rectifier."""
+        """Compute convolution, skip and rectifier into a new tensor."""
         raise NotImplementedError
 
 
@@ -213,7 +213,7 @@ class SteadyLinear(FastLayer):
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer's [B, out] for rows [B, in], each to the bit the same in every batch.
+    """Apply a linear layer to rows [B, in]; each of [B, out] is bit for bit the same in any batch.
 
     `addmm` with a weight that is not transposed would not do: for 9 outputs, on AMD, a row's last
     bit depends on where in the batch it is.
@@ -274,7 +274,7 @@ class InferenceCopy:
             )
 
     def _canary(self, form: Form, rows: int, generator: torch.Generator) -> Tensor:
-        """Random numbers to try a layer with."""
+        """Draw random inputs to try a layer with."""
         if isinstance(form, LinearForm):
             x = torch.randn(rows, form.linear.in_features, generator=generator)
         else:
@@ -285,7 +285,7 @@ class InferenceCopy:
 
 
 def largest(expected: Tensor, form: Form, x: Tensor) -> float:
-    """The largest number that a layer computes for x, which a rectifier may have cut off."""
+    """Find the largest number that a layer computes for x, before a rectifier cuts it off."""
     if isinstance(form, ConvolutionForm) and form.rectify:
         weight, bias = form.fold()
         expected = F.conv2d(x, weight, bias, padding=form.kernel // 2)
@@ -293,7 +293,7 @@ def largest(expected: Tensor, form: Form, x: Tensor) -> float:
 
 
 def fast_layer(form: Form, network: Network, device: torch.device, dtype: torch.dtype) -> FastLayer:
-    """The layer that takes the place of one of this form."""
+    """Make the layer that takes the place of one of this form."""
     if not form.in_trunk:  # the last layer of a head, or upon pooled features
         dtype = torch.float32
     if isinstance(form, LinearForm):
@@ -310,18 +310,18 @@ def fast_layer(form: Form, network: Network, device: torch.device, dtype: torch.
 
 
 def suits(board: tuple[int, int], channels: Sequence[int]) -> bool:
-    """Return whether Winograd's algorithm is faster than oneDNN's convolution of many positions."""
+    """Return True if Winograd's algorithm is faster than oneDNN's convolution of many positions."""
     wide = all(count >= WINOGRAD_CHANNELS and count % 16 == 0 for count in channels)
     return wide and saving(board) >= SMALLEST_SAVING
 
 
 def is_dense(network: Network) -> bool:
-    """Return whether the board is so small that a convolution is best done as one matrix."""
+    """Return True if the board is so small that a convolution is best done as one matrix."""
     return network.planes[1] * network.planes[2] <= DENSE_POINTS
 
 
 def has_packed_operators(dtype: torch.dtype) -> bool:
-    """Return whether oneDNN's own operators work for numbers of a type; tried on x86 alone."""
+    """Return True if oneDNN's own operators can be used for a dtype; tried on x86 alone."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     operators = torch.ops.mkldnn

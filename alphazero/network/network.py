@@ -33,7 +33,7 @@ class NetworkOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class ConvolutionForm:
-    """A module that is one convolution, whatever else it folds into its weights.
+    """A module that computes one convolution once scale and norm are folded into its weights.
 
     `forward(x, skip=None, mask=None)` convolves, adds the skip, rectifies, and zeroes what the mask
     leaves out. `fold` gives weight [out, in, k, k] and bias [out] of the one convolution; the
@@ -107,7 +107,7 @@ class Network(nn.Module):
         return self.heads(self.trunk(planes, mask), mask)
 
     def mask(self, planes: Tensor) -> Tensor | None:
-        """The points on the board of planes [B, C, H, W]; None if all of them are."""
+        """Return the points on the board of planes [B, C, H, W]; None if all of them are."""
         if self.board_plane is None:
             return None
         mask = planes[:, self.board_plane : self.board_plane + 1]
@@ -126,7 +126,7 @@ class Network(nn.Module):
 
 
 def convolution_form(convolution: nn.Conv2d) -> ConvolutionForm:
-    """The form of a convolution with bias that ends a head: float32, without rectifier."""
+    """Return the form of a convolution with bias that ends a head: float32, without rectifier."""
 
     def fold() -> tuple[Tensor, Tensor]:
         assert convolution.bias is not None
@@ -143,10 +143,10 @@ def convolution_form(convolution: nn.Conv2d) -> ConvolutionForm:
 
 
 def exact(x: Tensor) -> Tensor:
-    """A tensor in float64, on the CPU if its device is MPS, which has no such numbers."""
+    """Convert a tensor to float64, on the CPU if its device is MPS, which has no such numbers."""
     return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def flatten(x: Tensor) -> Tensor:
-    """[B, F, H, W] -> [B, H * W * F]: the order of memory in channels_last, so nothing is moved."""
+    """Flatten [B, F, H, W] to [B, H * W * F], the memory order of channels_last: a view."""
     return x.permute(0, 2, 3, 1).flatten(1)

@@ -24,7 +24,7 @@ LARGEST_DEVICE_BATCH = 4096
 
 
 class NetworkEvaluator(Evaluator):
-    """Evaluates with its own copy of a network, made for speed; `update` brings new weights.
+    """A torch network as an evaluator: its own copy, made for speed; `update` sets new weights.
 
     A row's answer does not depend on the rest of its batch. The trunk is bfloat16 on CUDA and on
     a processor that is faster so, else everything is float32.
@@ -62,7 +62,7 @@ class NetworkEvaluator(Evaluator):
 
     @property
     def busy(self) -> float:
-        """Seconds that the network has been at work, on whatever device."""
+        """Seconds that the network has computed, on its device."""
         return self._busy if self._runner is None else self._runner.busy
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
@@ -87,7 +87,7 @@ class NetworkEvaluator(Evaluator):
         return self.submit(leaves)()
 
     def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict the game's auxiliary targets, by the plain network in float32."""
+        """Predict the game's auxiliary targets by the plain network, in float32."""
         if not self._plain.auxiliary:
             return {}
         parts = []
@@ -98,7 +98,7 @@ class NetworkEvaluator(Evaluator):
         return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
     def update(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Go on with other weights of the same network.
+        """Take over other weights of the same network.
 
         Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
         """
@@ -137,14 +137,14 @@ class NetworkEvaluator(Evaluator):
         return lambda: evaluation
 
     def _answer(self, logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
-        """The network's numbers for a batch, as of the game's actions."""
+        """Make the answer for a batch of the network's outputs, in the game's actions."""
         evaluation = checked(logits, wdl)
         if self.encoder.action_map is None:
             return evaluation
         return Evaluation(self.encoder.to_actions(logits, self._plain.num_actions), wdl)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
-        """Return whether no board of a batch is smaller than the planes, which spares all masks."""
+        """Return True if no board of a batch is smaller than the planes, which spares all masks."""
         plane = self._plain.board_plane
         return plane is None or bool(planes[:, plane].all())
 
@@ -157,7 +157,7 @@ class NetworkEvaluator(Evaluator):
 def decide(
     network: Network, board_plane: int | None, batch: Tensor, whole: bool
 ) -> tuple[Tensor, Tensor]:
-    """Logits float32 [B, A], and probabilities of win, draw and loss float32 [B, 3]."""
+    """Compute logits float32 [B, N], and probabilities of win, draw and loss float32 [B, 3]."""
     mask = None
     if board_plane is not None and not whole:
         mask = batch[:, board_plane : board_plane + 1]
@@ -168,13 +168,13 @@ def decide(
 def answer_on_device(
     network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
 ) -> Tensor:
-    """Logits and win, draw, loss in one tensor float32 [B, A + 3], for planes on the device."""
+    """Compute logits and win, draw, loss as one float32 [B, N + 3] of planes on a device."""
     batch = planes.to(dtype, memory_format=torch.channels_last)
     return torch.cat(decide(network, board_plane, batch, whole), dim=1)
 
 
 def checked(logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
-    """The answer, of which every number is finite. Raises RuntimeError otherwise."""
+    """Return the answer if every number in it is finite. Raises RuntimeError otherwise."""
     # A sum is the cheapest look at every number: one NaN or infinity spreads to it.
     if not (math.isfinite(float(logits.sum())) and math.isfinite(float(wdl.sum()))):
         raise RuntimeError("the network's answer is not finite: its weights are corrupt (NaN, inf)")
@@ -182,7 +182,7 @@ def checked(logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
 
 
 def padded(rows: int) -> int:
-    """The batch size used for so many rows: one of few, since torch prepares anew for each.
+    """Return the batch size used for a number of rows: one of few, since torch prepares each anew.
 
     They are 1, 2, 4, then multiples of 8 to 128, of 16 to 256, and so on, up to an eighth apart.
     """

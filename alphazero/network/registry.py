@@ -26,7 +26,7 @@ def build(
     architecture: str = DEFAULT,
     encoder: Encoder | None = None,
 ) -> Network:
-    """Build an untrained network, the same for the same seed; torch's own generator stays as it is.
+    """Build an untrained network, the same for the same seed; torch's own generator is not touched.
 
     Raises UserError for an unknown architecture, and for a size that it cannot parse.
     """

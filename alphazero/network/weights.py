@@ -50,7 +50,7 @@ class Damaged(UserError):
 
 
 def weights_of(network: Network) -> dict[str, np.ndarray]:
-    """All parameters and batch-norm statistics, as float32 copies."""
+    """Copy all parameters and batch-norm statistics as float32, by name."""
     return {
         name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
         for name, tensor in network.state_dict().items()
@@ -81,7 +81,7 @@ def copy_weights(weights: Mapping[str, np.ndarray], network: Network) -> None:
 def pack_weights(
     network: Network, game: Game, extra: Mapping[str, Any] | None = None, *, half: bool = False
 ) -> bytes:
-    """The content of a weights file; `extra` is anything JSON can hold.
+    """Make the content of a weights file; `extra` is anything JSON can hold.
 
     `half` stores matrices and convolutions as float16, in half the space; that rounds less than
     the bfloat16 in which many machines evaluate.
@@ -122,7 +122,7 @@ def save_weights(
 
 
 def load_weights(path: Path | str, game: Game) -> tuple[Network, dict[str, Any]]:
-    """The network in a weights file, or in a checkpoint's directory, and the file's header.
+    """Load the network in a weights file or a checkpoint's directory; returns it and the header.
 
     Raises UserError if it cannot be read, is damaged, or is for another game. Another board size
     is fine where no layer depends on it.
@@ -151,13 +151,13 @@ def check_weights(path: Path | str) -> None:
 
 
 def weights_file(path: Path | str) -> Path:
-    """The weights file at a path, which may be a checkpoint's folder."""
+    """Return the weights file at a path, which may be a checkpoint's folder."""
     path = Path(path)
     return path / FILE_NAME if path.is_dir() else path
 
 
 def read_header(path: Path | str) -> dict[str, Any]:
-    """Read the header of a weights file. Raises UserError."""
+    """Read the header of a weights file. Raises UserError, of the kind Damaged if it is damaged."""
     path = weights_file(path)
     try:
         with safetensors.safe_open(path, "numpy") as file:
@@ -198,7 +198,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def misfit(header: Mapping[str, Any], game: Game) -> str | None:
-    """Why a network cannot be used for a game, to be read after the file's name; None if it can."""
+    """Say why a network cannot be used for a game, to follow the file's name; None if it can."""
     if header["game"] != game.name:
         return f'holds a network for "{header["game"]}", not for "{game.name}"'
     # Files from before there were such things have neither.
@@ -223,7 +223,7 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
 
 
 def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
-    """Return whether only the board size differs, and no layer of the network depends on it."""
+    """Return True if only the board's size differs and no layer of the network depends on it."""
     before = told_apart(header["parameters"], game)
     after = told_apart(game.parameters, game)
     planes, *board = header["planes"]
@@ -241,12 +241,12 @@ def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
 
 
 def told_apart(parameters: Mapping[str, Any], game: Game) -> dict[str, Any]:
-    """The parameters that make it another game for a network, which sees the others in planes."""
+    """Select the parameters that a network is bound to: it sees the others in planes."""
     return {name: value for name, value in parameters.items() if name not in game.in_planes}
 
 
 def checksum(weights: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all values: safetensors itself does not notice a flipped bit."""
+    """Compute the CRC-32 of all values: safetensors itself does not notice a flipped bit."""
     crc = 0
     for name in sorted(weights):
         crc = zlib.crc32(np.ascontiguousarray(weights[name]).tobytes(), crc)

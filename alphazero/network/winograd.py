@@ -230,7 +230,7 @@ class Winograd:
         return out
 
     def _tiles(self, x: Tensor) -> Tensor:
-        """The tiles of some boards as the points of a picture, [1, 36 * C, 1, tiles]."""
+        """Transform some boards to tiles, as the points of a picture [1, 36 * C, 1, tiles]."""
         shape = (1, 1, len(x) * self.tiles, ENTRIES * self.inputs)
         tiles = room(math.prod(shape)).view(shape)
         height, width = self.board
@@ -248,7 +248,7 @@ _room = threading.local()
 
 
 def room(numbers: int) -> Tensor:
-    """Scratch of so many float32, this thread's own: memory that comes and goes is given back to
+    """Return scratch of this thread's own, float32: memory that comes and goes is given back to
     the system, and cleared by it, every time."""
     if not hasattr(_room, "tensor") or len(_room.tensor) < numbers:
         _room.tensor = torch.empty(numbers)
@@ -262,7 +262,7 @@ def flat(x: Tensor) -> np.ndarray:
 
 @functools.cache
 def transforms(channels: int, height: int, width: int) -> tuple[Callable[..., Any], ...]:
-    """The kernels `into_tiles` and `from_tiles` of one board and number of channels."""
+    """Compile `into_tiles` and `from_tiles` for one board and number of channels."""
     sizes = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
     constants = {name: np.uint64(size) for name, size in sizes.items()}
     name = f"{height}x{width}x{channels}"

@@ -46,7 +46,7 @@ POOLING_PERIOD = 3  # every third block pools (KataGo)
 
 
 def parse_size(size: str) -> tuple[int, int]:
-    """Blocks and channels of the trunk: b4c32 -> (4, 32). Raises UserError."""
+    """Parse blocks and channels of the trunk: b4c32 -> (4, 32). Raises UserError."""
     match = re.fullmatch(r"b([1-9]\d{0,2})c([1-9]\d{0,3})", size)
     if match is None:
         raise UserError(
@@ -89,14 +89,14 @@ class Convolution(nn.Module):
         return x if self.training else cut(x, mask)  # masked_norm has left zeros there
 
     def linear(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The branch before skip connection and rectifier."""
+        """Compute scale, convolution and norm: all before skip and rectifier."""
         if self.scale is not None:
             x = x * self.scale
         x = self.convolution(x)
         return self.norm(x) if mask is None or not self.training else self.masked_norm(x, mask)
 
     def form(self) -> ConvolutionForm:
-        """Scale, convolution and norm as one convolution."""
+        """Describe scale, convolution and norm as one convolution."""
         convolution = self.convolution
         return ConvolutionForm(
             convolution.in_channels,
@@ -107,7 +107,7 @@ class Convolution(nn.Module):
         )
 
     def fold(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of one convolution that gives what `linear` does outside training."""
+        """Compute weight and bias of the one convolution that `linear` is outside training."""
         norm, device = self.norm, self.convolution.weight.device
         assert norm.running_mean is not None and norm.running_var is not None
         scale = exact(norm.weight) / torch.sqrt(exact(norm.running_var) + norm.eps)
@@ -118,7 +118,7 @@ class Convolution(nn.Module):
         return weight.float().to(device), bias.float().to(device)
 
     def masked_norm(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Batch norm in training, which learns from points on the board alone."""
+        """Apply batch norm in training, by the statistics of points on the board alone."""
         points = x.permute(0, 2, 3, 1).flatten(0, 2)  # a view: channels come last in memory
         on_board = mask.flatten().nonzero()[:, 0]
         normed = self.norm(points.index_select(0, on_board)[:, :, None, None])[:, :, 0, 0]
@@ -127,7 +127,7 @@ class Convolution(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales every channel by a share in (0, 1) that depends on the means of all of them."""
+    """Scale of every channel, in (0, 1), computed from the means of all of them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -141,24 +141,24 @@ class SqueezeExcitation(nn.Module):
 
 
 def cut(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Zero beyond the board."""
+    """Set points beyond the board to zero."""
     return x if mask is None else x * mask.to(x.dtype)
 
 
 def mean_of_points(x: Tensor, mask: Tensor | None) -> Tensor:
-    """[B, F, H, W] -> float32 [B, F]: the mean over the board; x is zero beyond it."""
+    """Average [B, F, H, W] over the board: float32 [B, F]; x is zero beyond it."""
     if mask is None:
         return x.mean((2, 3), dtype=torch.float32)
     return x.sum((2, 3), dtype=torch.float32) / count_points(mask)
 
 
 def count_points(mask: Tensor) -> Tensor:
-    """[B, 1]; 1 where there is no board at all, as in the rows that fill up a batch."""
+    """Count the points on the board, [B, 1]; 1 for rows without a board, which fill up a batch."""
     return mask.sum((2, 3), dtype=torch.float32).clamp_min(1)
 
 
 def pool(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Every channel's mean, its mean scaled by the board's width, and its maximum.
+    """Compute every channel's mean, its mean scaled by the board's width, and its maximum.
 
     [B, F, H, W] -> float32 [B, 3 F]. The scale (width - 14) / 10 is KataGo's: it lets a network
     tell board sizes apart, which means alone do not. x is at least 0, and 0 beyond the board.
@@ -280,7 +280,7 @@ class ValueHead(nn.Module):
 
 
 class ResNet(Network):
-    """The network of this file; the settings say which options it has.
+    """A trunk of convolutions with heads; the settings choose among its options.
 
     Planes that are not of zeros and ones are scaled in the first layer (`Encoder.plane_scale`).
     """
@@ -320,7 +320,7 @@ class ResNet(Network):
         )
 
     def _auxiliary_head(self, channels: int, shape: tuple[int, ...]) -> nn.Module:
-        """A head per point for a shape (H, W), else a layer upon the value's features."""
+        """Make a head per point for a shape (H, W), else a layer on the value's features."""
         if shape == self.planes[1:]:
             return PointHead(channels, 1, has_pass=False, pooling=False)
         layer = nn.Linear(self.value.features, math.prod(shape))
@@ -356,17 +356,17 @@ class ResNet(Network):
 
 
 def head_width(channels: int) -> int:
-    """Channels inside a head: a quarter of the trunk's, between 8 and 32 (KataGo b6c96: 32)."""
+    """Return a head's channels: a quarter of the trunk's, 8 to 32 (KataGo b6c96: 32)."""
     return max(8, min(32, channels // 4))
 
 
 def pools(index: int, blocks: int) -> bool:
-    """Return whether a block pools where global pooling is on: every third one, from the second."""
+    """Return True if a block pools, where global pooling is on: every third, from the second."""
     return index % POOLING_PERIOD == min(1, blocks - 1)
 
 
 def shrink(layer: nn.Linear | nn.Conv2d) -> None:
-    """First weights of a last layer, so small that its outputs are nearly equal."""
+    """Draw first weights of a last layer, so small that its outputs are nearly equal."""
     nn.init.normal_(layer.weight, std=FINAL_SCALE / math.sqrt(layer.weight[0].numel()))
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
