@@ -52,38 +52,38 @@ def test_a_search_has_its_simulations_and_repeats_with_its_seed():
     one, same = (analyze(rollouts(seed=4), start) for _ in range(2))
     assert one.simulations == 200 and start.moves == [3, 3]
     assert one.moves == same.moves and one.action == same.action
-    assert sum(line.visits for line in one.moves) in (199, 200)
+    assert sum(move.visits for move in one.moves) in (199, 200)
     assert any(analyze(rollouts(seed=seed), start).moves != one.moves for seed in (5, 6))
 
 
-def test_it_moves_when_told_to_but_not_without_a_thought():
-    thought = analyze(rollouts(simulations=10**6), position(""), stop=lambda: True)
-    assert 1 <= thought.simulations < 100
-    assert thought.action == thought.moves[0].action
+def test_it_moves_when_told_to_but_not_without_a_simulation():
+    found = analyze(rollouts(simulations=10**6), position(""), stop=lambda: True)
+    assert 1 <= found.simulations < 100
+    assert found.action == found.moves[0].action
 
 
 def test_a_clock_ends_a_search_that_has_no_other_limit(monkeypatch):
     tick(monkeypatch, 0.01)
-    thought = analyze(rollouts(seconds=10.0), position(""))
+    found = analyze(rollouts(seconds=10.0), position(""))
     # 1000 looks at the clock, each after a step of eight leaves: several times CHUNK_SIMULATIONS.
-    assert 7000 <= thought.simulations <= 8100
-    assert 10.0 <= thought.seconds < 10.1
-    assert sum(line.visits for line in thought.moves) == pytest.approx(thought.simulations, abs=8)
+    assert 7000 <= found.simulations <= 8100
+    assert 10.0 <= found.seconds < 10.1
+    assert sum(move.visits for move in found.moves) == pytest.approx(found.simulations, abs=8)
 
 
 def test_progress_is_reported_every_second(monkeypatch):
     tick(monkeypatch, 0.1)
     heard = []
     analyze(rollouts(seconds=5.2), position(""), on_info=heard.append)
-    assert [round(thought.seconds) for thought in heard] == [1, 2, 3, 4, 5]
-    assert sorted(thought.simulations for thought in heard)[0] > 0
-    assert all(len(thought.moves) == 7 and thought.moves[0].pv for thought in heard)
+    assert [round(found.seconds) for found in heard] == [1, 2, 3, 4, 5]
+    assert sorted(found.simulations for found in heard)[0] > 0
+    assert all(len(found.moves) == 7 and found.moves[0].pv for found in heard)
 
 
 def test_a_clock_does_not_wait_once_the_result_is_proven(monkeypatch):
     tick(monkeypatch, 1e-6)
-    thought = analyze(rollouts(seconds=1e9), position("a g a g a b"))
-    assert thought.proven == 1 and thought.value == 1.0 and thought.seconds < 1e9
+    found = analyze(rollouts(seconds=1e9), position("a g a g a b"))
+    assert found.proven == 1 and found.value == 1.0 and found.seconds < 1e9
 
 
 def test_small_searches_take_their_leaves_one_by_one():
@@ -96,7 +96,7 @@ def test_small_searches_take_their_leaves_one_by_one():
 def test_a_search_without_limits_goes_on_until_it_is_stopped(monkeypatch):
     tick(monkeypatch, 0.1)
     heard = []
-    thought = analyze(
+    found = analyze(
         rollouts(),
         position(""),
         limits=SearchLimits(),
@@ -105,21 +105,21 @@ def test_a_search_without_limits_goes_on_until_it_is_stopped(monkeypatch):
         report_every=50.0,
     )
     # 500 looks at the clock in each fifth of the time, each after a step of eight leaves.
-    assert thought.simulations > 4 * engines.CHUNK_SIMULATIONS
+    assert found.simulations > 4 * engines.CHUNK_SIMULATIONS
     assert [round(one.seconds) for one in heard] == [50, 100, 150, 200, 250]
 
 
 def test_a_solved_position_is_told_of_once_and_then_waited_in():
     heard = []
     stops = iter([False] * 5 + [True] * 9)
-    thought = analyze(
+    found = analyze(
         rollouts(),
         position("a g a g a b"),
         limits=SearchLimits(),
         stop=lambda: next(stops),
         on_info=heard.append,
     )
-    assert thought.proven == 1 and len(heard) <= 1
+    assert found.proven == 1 and len(heard) <= 1
 
 
 def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
@@ -140,10 +140,10 @@ def test_both_limits_hold(monkeypatch):
 
 def test_only_some_moves_may_be_considered():
     start = position("d d")
-    thought = analyze(rollouts(), start, only=[0, 6])
-    assert sorted(line.action for line in thought.moves) == [0, 6]
-    assert sum(line.prior for line in thought.moves) == pytest.approx(1)
-    assert thought.simulations == 200 and thought.action in (0, 6)
+    found = analyze(rollouts(), start, only=[0, 6])
+    assert sorted(move.action for move in found.moves) == [0, 6]
+    assert sum(move.prior for move in found.moves) == pytest.approx(1)
+    assert found.simulations == 200 and found.action in (0, 6)
     winning = position("a g a g a b")
     assert analyze(rollouts(), winning, only=[1]).action == 1
     with pytest.raises(ValueError, match="none of the moves"):
@@ -219,34 +219,34 @@ def test_it_takes_a_win_and_stops_a_loss():
 
 def test_a_lost_position_is_said_to_be_lost():
     # X threatens a1 and e1 at once, and O can stop one of them.
-    thought = analyze(rollouts(simulations=5000), position("c c d d b"))
-    assert thought.proven == -1
-    assert (thought.value, thought.winrate(1), thought.winrate(0)) == (-1.0, 0.0, 1.0)
+    found = analyze(rollouts(simulations=5000), position("c c d d b"))
+    assert found.proven == -1
+    assert (found.value, found.winrate(1), found.winrate(0)) == (-1.0, 0.0, 1.0)
 
 
 def test_lines_are_legal_and_the_best_comes_first():
     start = position("d d c")
-    thought = analyze(rollouts(seed=1), start, continuations=3)
-    assert sorted(line.action for line in thought.moves) == start.legal_actions()
-    assert thought.moves[0].visits == max(line.visits for line in thought.moves)
-    assert [line.visits for line in thought.moves] == sorted(
-        (line.visits for line in thought.moves), reverse=True
+    found = analyze(rollouts(seed=1), start, continuations=3)
+    assert sorted(move.action for move in found.moves) == start.legal_actions()
+    assert found.moves[0].visits == max(move.visits for move in found.moves)
+    assert [move.visits for move in found.moves] == sorted(
+        (move.visits for move in found.moves), reverse=True
     )
-    for line in thought.moves:
+    for move in found.moves:
         after = start.copy()
-        assert line.pv[0] == line.action
-        for action in line.pv:
+        assert move.pv[0] == move.action
+        for action in move.pv:
             after.play(action)
-    assert all(len(line.pv) > 1 for line in thought.moves[:3])
-    assert all(0 <= line.lcb <= line.winrate <= 1 for line in thought.moves)
-    assert sum(line.prior for line in thought.moves) == pytest.approx(1)
-    assert thought.winrate(0) + thought.winrate(1) == pytest.approx(1)
-    assert thought.winrate(1) == pytest.approx(thought.moves[0].winrate)
+    assert all(len(move.pv) > 1 for move in found.moves[:3])
+    assert all(0 <= move.lcb <= move.winrate <= 1 for move in found.moves)
+    assert sum(move.prior for move in found.moves) == pytest.approx(1)
+    assert found.winrate(0) + found.winrate(1) == pytest.approx(1)
+    assert found.winrate(1) == pytest.approx(found.moves[0].winrate)
 
 
 def test_a_line_that_ends_the_game_ends_there():
-    thought = analyze(rollouts(TICTACTOE), position("a1 b2 a2 c3", TICTACTOE), continuations=9)
-    winning = [line for line in thought.moves if line.action == TICTACTOE.position().action("a3")]
+    found = analyze(rollouts(TICTACTOE), position("a1 b2 a2 c3", TICTACTOE), continuations=9)
+    winning = [move for move in found.moves if move.action == TICTACTOE.position().action("a3")]
     assert winning[0].pv == (0,)
 
 
@@ -300,7 +300,7 @@ def test_low_levels_vary_and_blunder_where_high_ones_do_not():
     )
 
 
-def test_a_level_limits_the_search_unless_in_earnest():
+def test_a_level_limits_the_search_unless_at_full_strength():
     engine = rollouts(level=3, simulations=150)
     assert analyze(engine, position("")).simulations == LEVELS[3].simulations
     assert analyze(engine, position(""), full_strength=True).simulations == 150
@@ -346,8 +346,8 @@ def test_without_a_network_go_is_played_with_rave(tmp_path, monkeypatch):
     game = load("go:size=5")
     engine = make_engine(game, EngineOptions(simulations=40), heard.append)
     assert heard == ["no trained network for Go: playing with RAVE and weighted rollouts (rave:40)"]
-    thought = analyze(engine, game.position())
-    assert thought.simulations == 40 and thought.action in game.position().legal_actions()
+    found = analyze(engine, game.position())
+    assert found.simulations == 40 and found.action in game.position().legal_actions()
 
 
 @pytest.fixture
@@ -366,8 +366,8 @@ def test_a_network_is_named_and_used(weights):
         TICTACTOE, EngineOptions(network=str(weights), simulations=20), heard.append
     )
     assert heard == [] and engine.name == f"the network {weights}, 20 simulations"
-    thought = analyze(engine, position("b2", TICTACTOE), continuations=2)
-    assert thought.simulations == 20 and len(thought.moves) == 8
+    found = analyze(engine, position("b2", TICTACTOE), continuations=2)
+    assert found.simulations == 20 and len(found.moves) == 8
     default = make_engine(TICTACTOE, EngineOptions(network=str(weights)), heard.append)
     assert default.name.endswith(f"{engines.NETWORK_SIMULATIONS} simulations")
 

@@ -204,31 +204,21 @@ class UciServer:
         setup = read_position(words)
         if setup is None:
             raise UserError("position takes startpos or fen")
-        self._place(self._find_board()[0], setup)
+        self._board_with(setup)
 
-    def _find_board(self) -> "tuple[Board, bool]":
-        """The board of the game, and whether it is new. Raises UserError."""
+    def _board_with(self, setup: Setup | None = None) -> "Board":
+        """The board with a position, or with the last one that was set. Raises UserError."""
         from alphazero.protocols.uci.board import Board
 
         game = self._game
-        if self._board is not None and self._board.game is game:
-            return self._board, False
-        self._board = Board(game)
-        return self._board, True
-
-    def _place(self, board: "Board", setup: Setup) -> None:
+        if self._board is None or self._board.game is not game:  # Chess960 has been switched
+            self._board = Board(game)
         try:
-            board.set(setup)
+            self._board.set(setup or self._setup)
         except ValueError as error:
             self.say(f"position: {error}")
-        self._setup = board.setup
-
-    def _current_board(self) -> "Board":
-        """The board with the last position that was set. Raises UserError."""
-        board, is_new = self._find_board()
-        if is_new:  # another game, such as Chess960
-            self._place(board, self._setup)
-        return board
+        self._setup = self._board.setup
+        return self._board
 
     def _load_reference(self) -> "Reference | None":
         """The book and the endgame tables that the options name; None without any.
@@ -255,7 +245,7 @@ class UciServer:
 
     def _show(self) -> None:
         """Print the board as Stockfish's `d` does."""
-        board = self._current_board()
+        board = self._board_with()
         self.send(
             f"{board.position.render()}\n\nFen: {board.pieces.fen(board.position.state)}\n"
             f"Key: {board.position.key:016X}"
@@ -263,7 +253,7 @@ class UciServer:
 
     def _perft(self, plies: int, handle: SearchHandle[None]) -> None:
         """Count lines of moves by their first move; less than one ply is one position."""
-        board = self._current_board()
+        board = self._board_with()
         began, total = time.perf_counter(), 0
         for action in board.legal() if plies > 0 else []:
             if handle.is_stopped:
@@ -284,7 +274,7 @@ class UciServer:
             from alphazero.protocols.uci.go_command import from_book, search, without_search
 
             settings, send = self._settings, self.send
-            board = self._current_board()
+            board = self._board_with()
             legal = board.legal()
             if legal:  # the answer if anything fails: better than a loss on time
                 answer = bestmove(board.position.text(legal[0]))
