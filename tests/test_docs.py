@@ -110,8 +110,10 @@ def test_every_target_of_the_makefile_is_explained_in_its_help() -> None:
 # -- examples --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md"], ids=name_of)
-def test_python_examples_of_the_readme_run(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs/reference.md"], ids=name_of)
+def test_python_examples_in_the_documents_run(
+    document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All but what takes long: games of the match, and the run after its settings are read."""
     trained = []
     played = play_match
