@@ -20,8 +20,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import registry
 
-from alphazero.arena.player import RESIGN, Player
-from alphazero.arena.players import make_player
+from alphazero.arena.players import RESIGN, Player, make_player
 from alphazero.errors import UserError, closest
 from alphazero.game import Game, Position, available, load
 from alphazero.picture import board_picture

@@ -17,7 +17,7 @@ from alphazero.network import find
 from alphazero.network.evaluator import Evaluator
 
 if TYPE_CHECKING:
-    from alphazero.arena.player import Player
+    from alphazero.arena.players import Player
     from alphazero.arena.rating import Sprt
     from alphazero.arena.result import MatchResult
     from alphazero.config import Config

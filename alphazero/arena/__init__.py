@@ -1,1 +1,1 @@
-"""Players meet: who is stronger, and by how much. Start reading in `match.py`."""
+"""Matches between players and estimates of their strength: start reading in `match.py`."""

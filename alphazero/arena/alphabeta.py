@@ -1,4 +1,4 @@
-"""Brute force for any game: alpha-beta search on the game's own kernels, the Deep Blue yardstick.
+"""Alpha-beta search for any game, on the game's own kernels: a yardstick without learning.
 
 Negamax with iterative deepening, a transposition table, killer moves and history (Schaeffer 1989).
 It needs no knowledge of the game: a position at the depth limit counts as a draw unless a heuristic
@@ -55,7 +55,7 @@ NO_TACTICS = Tactics(moves, noisy, gain, heuristic)
 
 @dataclass(frozen=True)
 class Finding:
-    """Findings of a brute-force search of a position."""
+    """The result of a search."""
 
     action: int  # a best one, at this depth
     value: float  # for the player to move, in [-1, 1]
@@ -65,16 +65,12 @@ class Finding:
     nodes: int
     seconds: float
 
-    @property
-    def nodes_per_second(self) -> float:
-        return self.nodes / max(self.seconds, 1e-9)
-
 
 class AlphaBeta:
     """Alpha-beta search for one game; the same arguments give the same move.
 
-    `heuristic(state)` is a kernel: the value in [-1, 1] that the player to move may expect; without
-    one, that of the game's tactics.
+    `heuristic(state)` is a kernel: the expected value in [-1, 1] for the player to move; None for
+    that of the game's tactics.
     """
 
     def __init__(

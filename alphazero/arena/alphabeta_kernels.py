@@ -107,7 +107,7 @@ def gain(state, action):
 
 @borrows
 def enter(stack, table, run, ply):
-    """Look at a new position: settle its frame, or list the moves to try; bound to a game."""
+    """Enter a new position: settle its frame, or list the moves to try; bound to a game."""
     frame, state, actions = stack.frames[ply], stack.states[ply], stack.moves[ply]
     run.nodes += 1
     n = run.history + ply if USES_KEYS else 0

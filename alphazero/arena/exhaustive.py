@@ -1,4 +1,4 @@
-"""Proof of play: a player meets every line that an opponent can choose, from both seats.
+"""Exhaustive play: a player meets every line that an opponent can choose, from both seats.
 
 Positions are met level by level, one ply after the other, each distinct one once: the player is
 asked about it, the opponent tries every legal move. A *line* is one game from the start to the end;
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.arena.match import choose_moves, describe
-from alphazero.arena.player import Player
+from alphazero.arena.players import Player
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
 
@@ -38,7 +38,7 @@ class Lines:
 
 
 class Proof(NamedTuple):
-    """The player's results against every line of play."""
+    """The results of a player against every line of play."""
 
     as_first: Lines
     as_second: Lines
@@ -115,5 +115,5 @@ def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
 
 
 def _identity(position: Position) -> object:
-    """The identity of a position: its key, or all of its past where the rules look at it."""
+    """The identity of a position: its key, or all earlier keys where the rules look at them."""
     return tuple(position.moves) if position.game.uses_keys else position.key

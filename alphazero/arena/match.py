@@ -1,4 +1,4 @@
-"""Matches: two players meet in many games at once, or many players each meet each.
+"""Matches of two players, many games at once, and round robins of many players.
 
 Every opening is played twice with the seats changed, so that neither an opening nor the first move
 favours anybody. The two games are a *pair*; pairs are what is independent, and what the statistics
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from alphazero.arena.player import RESIGN, HumanPlayer, Player
+from alphazero.arena.players import RESIGN, HumanPlayer, Player
 from alphazero.arena.rating import Pairing, Sprt, fit_elo
 from alphazero.arena.result import MatchResult, RoundRobin, Tally
 from alphazero.data.record import GameRecord
@@ -41,9 +41,9 @@ def play_match(
     parallel: int = PARALLEL_GAMES,
     progress: Callable[[int, int], None] | None = None,
 ) -> MatchResult:
-    """Play a match of so many games; with an SPRT, until it has decided or they are played.
+    """Play a match of `games` games; with an SPRT, at most so many, until it has decided.
 
-    The same seed gives the same match. `progress` hears how many games are finished of how many.
+    The same seed gives the same match. `progress` gets the number of finished games and of all.
     Raises UserError for impossible settings, PlayerFailure when a player breaks the rules.
     """
     if games < 2 or games % 2:
@@ -97,7 +97,7 @@ class _Match:
             progress(len(self.finished), len(games))
 
     def _opening(self, number: int) -> Position:
-        """The opening of a game: random legal moves, the same for both games of a pair."""
+        """Play the opening of a game: random legal moves, the same for both games of a pair."""
         rng = np.random.default_rng([self.seed, 0, number // 2])
         for _ in range(OPENING_ATTEMPTS):
             position = self.game.position()
@@ -111,7 +111,7 @@ class _Match:
         )
 
     def _side_to_move(self, number: int) -> int:
-        """0 if it is a's move, 1 if b's."""
+        """The side to move: 0 for a, 1 for b."""
         return int(self.running[number].to_play != number % 2)
 
     def _put_away(self, numbers: Sequence[int]) -> None:
@@ -120,7 +120,7 @@ class _Match:
                 self.finished[number] = self.running.pop(number)
 
     def _points(self, number: int) -> float:
-        """Score of a finished game for a: 1 for a win, however large, 1/2 or 0."""
+        """The points of a for a finished game: 1 for a win, however large, 1/2 or 0."""
         if number in self.resigned:
             return float(self.resigned[number] == 1)
         outcome = self.finished[number].outcome()
@@ -128,7 +128,7 @@ class _Match:
         return 0.5 if outcome.winner is None else float(outcome.winner == number % 2)
 
     def _count_pairs(self) -> bool:
-        """Count finished pairs in the order of the games; whether the SPRT has decided."""
+        """Count finished pairs in the order of the games; true once the SPRT has decided."""
         while self.counted in self.finished and self.counted + 1 in self.finished:
             points = self._points(self.counted) + self._points(self.counted + 1)
             self.pairs[round(2 * points)] += 1
@@ -192,7 +192,7 @@ def choose_moves(
     *,
     may_resign: bool = False,
 ) -> list[int]:
-    """The player's choice in all these positions, checked. Raises PlayerFailure."""
+    """Have a player choose in all positions, and check the choice. Raises PlayerFailure."""
     if not positions:
         return []
     try:
@@ -216,7 +216,7 @@ def choose_moves(
 
 
 def describe(position: Position) -> str:
-    """A position in words: the moves to it and the board."""
+    """Describe a position for people: the moves to it and the board."""
     replayed = Position(position.game, position.start_state)
     moves = []
     for action in position.moves:
@@ -239,11 +239,10 @@ def round_robin(
     anchor: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RoundRobin:
-    """Play `games` games between any two of the players, and fit ratings to all of them.
+    """Play a match of `games` games between any two players, and fit ratings to all results.
 
-    The anchor has 0 Elo, or the mean of all without one. `progress` is called with the name of the
-    match, its finished games and their number. Raises UserError as `play_match` does, and for equal
-    names.
+    The anchor has 0 Elo; without one the mean has. `progress` gets the title of a match, the number
+    of finished games and of all. Raises UserError as `play_match` does, and for equal names.
     """
     names = [player.name for player in players]
     if len(players) < 2 or len(set(names)) < len(names):

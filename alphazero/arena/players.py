@@ -1,4 +1,6 @@
-"""Players by their texts, `kind:argument,option=value`, for example
+"""Players: whatever chooses moves, for many games at once, and the texts that name them.
+
+A text is `kind:argument,option=value`, for example
 
     random                                  checkpoint:runs/connect4,simulations=200
     mcts:1000                               policy:runs/connect4
@@ -9,38 +11,269 @@
 Networks, and torch with them, are loaded only when a player needs them.
 """
 
+import math
 import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.arena.gtp_client import GtpEngine, stones_of
-from alphazero.arena.player import (
-    AlphaBetaPlayer,
-    Ask,
-    HumanPlayer,
-    InformedPlayer,
-    Player,
-    PolicyPlayer,
-    ProgramPlayer,
-    RandomPlayer,
-    SearchPlayer,
-)
 from alphazero.arena.reference import Reference
-from alphazero.arena.spec import Kind, Spec, split_options
 from alphazero.arena.subprocess_engine import TIMEOUT, EnginePool
 from alphazero.arena.tactics import TacticsEvaluator
 from alphazero.arena.uci_client import UciEngine, UciLimits, pieces_of
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.errors import UserError, closest
-from alphazero.game import Game
+from alphazero.game import Game, Position
 from alphazero.network import find
-from alphazero.network.evaluator import RolloutEvaluator, TracedRolloutEvaluator
+from alphazero.network.encoder import Encoder
+from alphazero.network.evaluator import (
+    CachedEvaluator,
+    Evaluator,
+    Leaves,
+    RolloutEvaluator,
+    TracedRolloutEvaluator,
+)
+from alphazero.search.search import Search, SearchResult
 
 SIMULATIONS = 200  # of a network player unless it says otherwise
 MOST_PROCESSES = 4  # of an external program, unless it says otherwise
+MOST_TREES = 256  # searched at once: enough to fill a batch
+
+RESIGN = -(2**31)  # returned for an action by a player that resigns
+
+Ask = Callable[[Position], int]  # asks a person for a legal action
+
+
+class Player:
+    """Chooses moves. Equal positions and an equal generator give the same choice."""
+
+    name = "player"
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        """Choose an action or RESIGN for every position. None is over; they are left unchanged."""
+        raise NotImplementedError
+
+
+class RandomPlayer(Player):
+    """Plays random legal moves."""
+
+    name = "random"
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [int(rng.choice(position.legal_actions())) for position in positions]
+
+
+class HumanPlayer(Player):
+    """Asks a person, one position at a time."""
+
+    name = "human"
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [self._ask(position) for position in positions]
+
+
+class SearchPlayer(Player):
+    """Monte Carlo tree search with any evaluator; all positions are searched in one batch."""
+
+    def __init__(
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        config: SearchConfig,
+        name: str,
+        temperature: float = 0.0,
+    ) -> None:
+        """At a temperature above 0 a move is drawn from policy ** (1 / temperature)."""
+        self.game = game
+        self.name = name
+        self._evaluator = evaluator
+        self._config = config
+        self._temperature = temperature
+        self._search: Search | None = None
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        seeds = rng.integers(2**63, size=len(positions)).tolist()
+        results = self._run(positions, seeds, None)
+        return [result.sample(self._temperature, rng) for result in results]
+
+    def look_up(self, reference: Reference) -> None:
+        """Search with the reference's tables of endings from now on."""
+        self._evaluator, self._search = reference.evaluator(self._evaluator, self.game), None
+
+    def analyse(
+        self, position: Position, simulations: int | None = None, seed: int = 0
+    ) -> SearchResult:
+        """Search one position."""
+        return self._run([position], [seed], simulations)[0]
+
+    def _run(
+        self, positions: Sequence[Position], seeds: Sequence[int], simulations: int | None
+    ) -> list[SearchResult]:
+        """Search all positions; a tree that is done takes the next one, to keep batches full."""
+        wanted = min(len(positions), MOST_TREES)
+        if self._search is None or self._search.num_trees < wanted:
+            self._search = Search(self.game, self._evaluator, self._config, wanted)
+        search = self._search
+        if isinstance(search.evaluator, CachedEvaluator):
+            search.evaluator.clear()  # the network may have new weights since
+        results: dict[int, SearchResult] = {}
+        searching: dict[int, int] = {}  # tree -> row of its position
+        waiting = iter(range(len(positions)))
+        finished = list(range(wanted))  # trees free for a position
+        while finished or searching:
+            for tree in finished:
+                if tree in searching:
+                    results[searching.pop(tree)] = search.result(tree)
+                row = next(waiting, None)
+                if row is not None:
+                    searching[tree] = row
+                    search.begin(tree, positions[row], seed=seeds[row], simulations=simulations)
+            finished = search.step() if searching else []
+        return [results[row] for row in range(len(positions))]
+
+
+class PolicyPlayer(Player):
+    """Plays the move with the highest policy of a network, without search."""
+
+    def __init__(
+        self, game: Game, evaluator: Evaluator, name: str, temperature: float = 0.0
+    ) -> None:
+        """At a temperature above 0 a move is drawn from softmax(logits / temperature)."""
+        self.game = game
+        self.name = name
+        self._evaluator = evaluator
+        self._temperature = temperature
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        if not positions:
+            return []
+        states = np.concatenate([position.state_array for position in positions])
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        planes, values = encoder.inputs_of(positions)
+        seeds = rng.integers(2**63, size=len(positions)).astype(np.uint64)
+        logits = self._evaluator.evaluate(Leaves(planes, states, seeds, values)).logits.copy()
+        legal = np.stack([position.legal_mask() for position in positions])
+        logits[legal == 0] = -np.inf
+        if self._temperature > 0:  # the largest of Gumbel-perturbed logits is a draw by softmax
+            logits = logits / self._temperature + rng.gumbel(size=logits.shape)
+        return [int(action) for action in logits.argmax(axis=1)]
+
+
+class InformedPlayer(Player):
+    """Plays by an opening book and endgame tables, and asks another player for other moves."""
+
+    def __init__(self, inner: Player, reference: Reference) -> None:
+        self.inner, self.name, self._reference = inner, inner.name, reference
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        known: dict[int, int] = {}
+        allowed: dict[int, list[int]] = {}  # which moves keep the result, by row
+        for row, position in enumerate(positions):
+            move = self._reference.move(position, rng)
+            if move is not None:
+                known[row] = move
+                continue
+            allowed[row] = self._reference.only(position) or []
+            if len(allowed[row]) == 1:
+                known[row] = allowed[row][0]
+        asked = [row for row in range(len(positions)) if row not in known]
+        answers = self.inner.choose([positions[row] for row in asked], rng) if asked else []
+        for row, answer in zip(asked, answers, strict=True):
+            fits = not allowed[row] or answer in allowed[row]
+            known[row] = answer if fits else int(rng.choice(allowed[row]))
+        return [known[row] for row in range(len(positions))]
+
+
+class AlphaBetaPlayer(Player):
+    """Plays by alpha-beta search to a depth; ties are broken at random."""
+
+    def __init__(
+        self, game: Game, depth: int, name: str | None = None, seconds: float | None = None
+    ) -> None:
+        self.name = name or f"alphabeta:{depth}"
+        self._search = AlphaBeta(game)
+        self._depth = depth
+        self._seconds = seconds
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        seeds = rng.integers(2**63, size=len(positions)).tolist()
+        return [
+            self._search.search(position, self._depth, seconds=self._seconds, seed=seed).action
+            for position, seed in zip(positions, seeds, strict=True)
+        ]
+
+
+class ProgramPlayer(Player):
+    """Plays by a program that speaks GTP or UCI, which need not repeat its moves."""
+
+    def __init__(self, pool: EnginePool, name: str) -> None:
+        self.name = name
+        self.pool = pool
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        return [RESIGN if move is None else move for move in self.pool.choose(positions)]
+
+
+# -- players by their texts ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The text of a player, parsed."""
+
+    text: str
+    kind: str
+    argument: str
+    options: dict[str, str]
+
+    def count(self, name: str, default: int = 0) -> int:
+        """A whole number above 0: the option `name`, or the argument. Raises UserError."""
+        if default and name not in self.options:
+            return default
+        text = self.options.get(name, self.argument)
+        if not text.isdecimal() or not 0 < int(text) < 2**31:
+            raise UserError(
+                f"player {self.text!r}: {name} must be a whole number above 0, not {text!r}"
+            )
+        return int(text)
+
+    def number(self, name: str, default: float) -> float:
+        """An option that is a number of at least 0. Raises UserError."""
+        text = self.options.get(name, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < math.inf:
+            raise UserError(
+                f"player {self.text!r}: {name} must be a number of at least 0, not {text!r}"
+            )
+        return value
+
+
+class Kind(NamedTuple):
+    """A kind of player: the form of its text, and how one is made."""
+
+    example: str
+    needs: str  # what its argument is; "" if it takes none
+    optional: bool  # whether it may be left out
+    options: tuple[str, ...]
+    make: Callable[..., Any]  # (spec, game, who asks a person)
+    takes_command: bool = False  # whose words may look like options
+    passes_options: bool = False  # those that are not ours are the program's
 
 
 def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
-    """The player that a text such as `mcts:1000` means; `ask` asks the person who plays `human`.
+    """Make the player of a text such as `mcts:1000`; `ask` asks the person who plays `human`.
 
     Raises UserError, which lists the choices.
     """
@@ -56,7 +289,7 @@ def make_player(text: str, game: Game, ask: Ask | None = None) -> Player:
 
 
 def parse_spec(text: str) -> Spec:
-    """Take a player's text apart. Raises UserError."""
+    """Parse the text of a player. Raises UserError."""
     kind, _, rest = text.strip().partition(":")
     kind = kind.strip().lower()
     if kind not in KINDS:
@@ -71,6 +304,30 @@ def parse_spec(text: str) -> Spec:
     if argument and not known.needs:
         raise UserError(f"player {text!r}: {kind} takes no argument")
     return Spec(text, kind, argument, options)
+
+
+def split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str]]:
+    """Split `argument,name=value,...` from the right: a path may hold commas and equals signs.
+
+    Raises UserError for an unknown option.
+    """
+    options: dict[str, str] = {}
+    pattern = r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)"
+    if kind.passes_options:
+        pattern = r"(.*),\s*([A-Za-z][\w ]*?)\s*=\s*([^,=]*)"
+    while matched := re.fullmatch(pattern, rest):
+        name = matched[2]
+        if name not in kind.options and not kind.passes_options:
+            if kind.takes_command or Path(rest).expanduser().exists():
+                break
+            choices = ", ".join(kind.options)
+            raise UserError(
+                f"player {text!r} has no option {name!r}{closest(name, kind.options)}"
+                + (f"; options: {choices}" if choices else "")
+            )
+        options.setdefault(name, matched[3].strip())
+        rest = matched[1] or ""
+    return rest.strip(), options
 
 
 def _make_random(spec: Spec, game: Game, ask: Ask | None) -> Player:

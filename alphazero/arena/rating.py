@@ -1,4 +1,4 @@
-"""How much stronger: Elo differences with honest intervals, a sequential test, ratings of many.
+"""Statistics of strength: Elo differences with intervals, a sequential test, ratings of many.
 
 A result is worth 1, 1/2 or 0 points, and the Elo difference d of two players is what makes the
 stronger expect 1 / (1 + 10 ** (-d / 400)) points a game. Games come as *counts*: how often each
@@ -22,7 +22,7 @@ ELO_PER_NAT = 400 / math.log(10)  # an Elo difference is this times the log of t
 
 
 def expected_score(elo: float) -> float:
-    """The share of the points that a player expects who is this much stronger."""
+    """The expected score, in [0, 1], of a player who is `elo` stronger."""
     return 1 / (1 + 10 ** (-elo / 400))
 
 
@@ -37,7 +37,7 @@ def elo_of_score(score: float) -> float:
 
 
 class EloDifference(NamedTuple):
-    """How much stronger one player is than another, with what is known of it."""
+    """An Elo difference with its 95 % interval."""
 
     elo: float  # infinite if one side made no point
     low: float  # of the 95 % interval
@@ -119,7 +119,7 @@ def _points(counts: Sequence[int]) -> np.ndarray:
 
 
 def _edge(rejected: Callable[[float], bool], outside: float, inside: float) -> float:
-    """Where the interval around `inside` ends towards `outside`, by bisection."""
+    """Find the end of the interval around `inside` towards `outside`, by bisection."""
     if outside == inside:
         return outside
     for _ in range(45):
@@ -203,7 +203,7 @@ class Pairing(NamedTuple):
 
 
 class Rating(NamedTuple):
-    """A player's place among others."""
+    """A player's rating among others."""
 
     name: str
     elo: float
@@ -216,7 +216,7 @@ PRIOR_ELO = 1000.0  # standard deviation of the prior: weak, but keeps a player 
 
 
 def fit_elo(pairings: Iterable[Pairing], anchor: str | None = None) -> list[Rating]:
-    """Ratings that explain all results best, strongest first; the anchor has 0, else the mean.
+    """Fit the ratings that explain all results best, strongest first; anchor, else mean, has 0.
 
     Maximum likelihood of the Bradley-Terry model, where a draw counts as half a win and half a
     loss, so that two players end as far apart as their score says, with a weak normal prior. The

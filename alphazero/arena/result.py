@@ -39,7 +39,7 @@ class Tally(NamedTuple):
         return (self.wins + self.draws / 2) / self.games if self.games else 0.5
 
     def plus(self, points: float) -> "Tally":
-        """With one more game that brought 0, 1/2 or 1 point."""
+        """Add a game that brought 0, 1/2 or 1 point."""
         return Tally(
             self.wins + (points == 1), self.draws + (points == 0.5), self.losses + (points == 0)
         )
@@ -73,7 +73,7 @@ class MatchResult:
 
     @property
     def elo(self) -> EloDifference:
-        """How much stronger a is; from pairs where openings make two games depend on each other."""
+        """The Elo difference of a to b; from pairs where openings make two games dependent."""
         return (
             elo_difference_of_counts(self.pairs)
             if self.opening_plies
@@ -87,7 +87,7 @@ class MatchResult:
 
     @property
     def different_games(self) -> int:
-        """Players without randomness repeat games, which then prove nothing new."""
+        """The number of different games: players without randomness repeat theirs."""
         return len({record.moves.tobytes() for record in self.records})
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class MatchResult:
         return "\n".join(lines)
 
     def summary(self) -> dict[str, Any]:
-        """The numbers, for JSON; a bound that is open is None."""
+        """The numbers for JSON; an open bound is None."""
         elo, low, high = (value if abs(value) < 1e9 else None for value in self.elo)
         return {
             "game": self.game.spec,
@@ -182,7 +182,7 @@ def _reserve(directory: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class RoundRobin:
-    """Every player against every other."""
+    """The result of a round robin."""
 
     ratings: list[Rating]  # strongest first
     matches: list[MatchResult]
@@ -203,7 +203,7 @@ class RoundRobin:
         return "\n".join(format_table(rows))
 
     def _points(self, name: str, other: str) -> str:
-        """The points one player made against another, as text."""
+        """The points of one player against another, as text."""
         for match in self.matches:
             won, drawn, lost = match.total
             if (match.a, match.b) == (name, other):
@@ -214,7 +214,7 @@ class RoundRobin:
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side, the first to the left, numbers to the right."""
+    """Format rows as aligned columns, the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

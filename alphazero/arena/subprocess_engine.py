@@ -71,7 +71,7 @@ class SubprocessEngine:
     def choose(self, position: Position) -> int | None:
         """The program's move, or None if it resigns.
 
-        Raises IllegalAnswer for an illegal move, UserError if there is no answer.
+        Raises IllegalAnswer for an illegal move, UserError if there is not an answer.
         """
         raise NotImplementedError
 

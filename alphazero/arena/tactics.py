@@ -1,4 +1,4 @@
-"""An evaluator without a network, for games that say what is noisy in them (`game.Tactics`).
+"""An evaluator without a network, for games with tactics (`game.Tactics`).
 
 It makes every move of a position and follows captures and the like until the position after it is
 quiet. The move with the best outcome gives the value, all of them the priors. Mostly it sees what a
@@ -63,7 +63,7 @@ class TacticsEvaluator(Evaluator):
 
 
 def without_network(game: Game) -> tuple[Evaluator, str]:
-    """The best evaluator for a game that nothing has been learnt of, and what people call it."""
+    """The best evaluator for a game without a network, and its name for people."""
     if game.tactics is not None:
         return TacticsEvaluator(game), "material and captures"
     if game.weigh is not None:
@@ -98,7 +98,7 @@ def look_ahead(leaves, states, actions, lines, logits, values):
 
 
 def quiet_value(states, actions, lines):
-    """Value of states[1] for the player to move, by alpha-beta over noisy moves."""
+    """The value of states[1] for the player to move, by alpha-beta over noisy moves."""
     ply, deepest, is_new = 1, states.shape[0] - 1, True
     lines[1].alpha, lines[1].beta = -1.0, 1.0
     while True:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.player import RESIGN, Player, ProgramPlayer
+from alphazero.arena.players import RESIGN, Player, ProgramPlayer
 from alphazero.arena.subprocess_engine import IllegalAnswer
 from alphazero.arena.uci_client import UciEngine
 from alphazero.errors import UserError

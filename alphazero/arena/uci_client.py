@@ -17,7 +17,7 @@ ELO, LIMIT, CHESS960 = "UCI_Elo", "UCI_LimitStrength", "UCI_Chess960"
 
 
 class UciLimits(NamedTuple):
-    """Limits of a program's search for one move, which ends at whichever comes first."""
+    """Limits of a search by a program; it ends at whichever comes first."""
 
     seconds: float | None = None
     nodes: int | None = None

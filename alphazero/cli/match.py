@@ -4,7 +4,7 @@ import argparse
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alphazero.cli.games import GAME_HELP
 from alphazero.command_line import count, natural, report, seed
@@ -47,6 +47,7 @@ def add_match(one: argparse.ArgumentParser) -> None:
         "--sprt", metavar="ELO0,ELO1", help="stop early, once a sequential test says which"
     )
     one.add_argument("--round-robin", action="store_true", help="each against each, with ratings")
+    one.add_argument("--anchor", metavar="PLAYER", help="of a round robin: the one rated 0 Elo")
     one.add_argument(
         "--clock", metavar="SECONDS+INCREMENT", help="real clocks, for two programs that speak UCI"
     )
@@ -78,19 +79,22 @@ def match(options: argparse.Namespace) -> int:
         raise UserError(f"a match needs two players, not {len(names)}: {PLAYER_HELP}")
     if many and options.sprt:
         raise UserError("--sprt compares two players, so it does not go with a round robin")
+    if options.anchor and options.anchor not in names * many:
+        raise UserError("--anchor names one of the players of a round robin")
     sprt = read_sprt(options.sprt) if options.sprt else None
     players = [make_player(name, game, ask_person) for name in names]
     if options.out:
         writable(Path(options.out) / "games")
     game.compile(report)
-    shared = {"seed": options.seed, "opening_plies": options.openings}
+    shared: dict[str, Any] = {"seed": options.seed, "opening_plies": options.openings}
     if options.clock:
         if many:
             raise UserError("--clock is for two players, so it does not go with a round robin")
         players = timed(players, options.clock)
         shared["parallel"] = 1
     if many:
-        table = round_robin(game, players, options.games, **shared, progress=report_match)
+        shared |= {"anchor": options.anchor, "progress": report_match}
+        table = round_robin(game, players, options.games, **shared)
         matches = table.matches
         print(table)
     else:

@@ -16,7 +16,7 @@ from alphazero.errors import UserError, closest
 from alphazero.files import writable
 
 if TYPE_CHECKING:
-    from alphazero.arena.player import Player
+    from alphazero.arena.players import Player
     from alphazero.arena.reference import Reference
     from alphazero.engine.engine import Engine
     from alphazero.game import Game, Position

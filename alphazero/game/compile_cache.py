@@ -65,7 +65,7 @@ def compile_cached(function: Any, **options: Any) -> Any:
 
 
 def is_compiled(dispatcher: Any) -> bool:
-    """Return whether a dispatcher has machine code in memory or on disk."""
+    """True if a dispatcher has machine code in memory or on disk."""
     cache = dispatcher._cache
     on_disk = Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi")
     return bool(dispatcher.overloads) or any(on_disk)

@@ -55,17 +55,13 @@ class Symmetries(NamedTuple):
     actions: np.ndarray  # int32 [S, A]
 
     @property
-    def inverse_points(self) -> np.ndarray:
-        return np.argsort(self.points, axis=1).astype(np.int32)
-
-    @property
     def inverse_actions(self) -> np.ndarray:
         return np.argsort(self.actions, axis=1).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """Something else a network can learn from a finished game, such as ownership of points.
+    """An auxiliary target that a network learns from finished games, such as ownership of points.
 
     `target(state, final_state, out)` is a kernel that fills float32 out [prod(shape)], seen by the
     player to move in `state`. A shape (H, W) follows the game's symmetries.
@@ -87,8 +83,8 @@ class Ruleset(NamedTuple):
 
 @dataclass(frozen=True)
 class Stones:
-    """Capabilities of a game of stones on a grid, such as Go, for programs that know such games
-    (GTP, SGF, the terminal). Plain Python, never called by a search.
+    """The interface of a game of stones on a grid, such as Go, to GTP, SGF and the terminal. Plain
+    Python, never called by a search.
 
     Boards are int8 [H, W], row 0 on top: 0 empty, 1 the first player's, 2 the second's. A board of
     dead stones is bool [H, W]. The functions that change a state do so in place.
@@ -116,8 +112,8 @@ class Stones:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Capabilities of a game of pieces, such as chess, for programs that know such games (UCI, PGN,
-    perft, the terminal). Plain Python, never called by a search.
+    """The interface of a game of pieces, such as chess, to UCI, PGN, perft and the terminal. Plain
+    Python, never called by a search.
 
     Squares are 0..63 from a1, b1, ... to h8 whoever is to move; pieces are PNBRQK the first
     player's, pnbrqk the second's.
@@ -139,8 +135,8 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Tactics:
-    """Kernels by which alpha-beta search (`arena/alphabeta.py`) orders moves, extends lines and
-    values positions. They see one position, whatever came before it.
+    """Kernels that guide alpha-beta search (`arena/alphabeta.py`): about one position, without its
+    history.
 
     `actions` is an int32 array with room for all legal actions of any position.
     """
@@ -336,8 +332,7 @@ class Game:
         return self.bind(kernels.trace_batch)
 
     def compile(self, report: Callable[[str], None] | None = None) -> None:
-        """Compile the rules, or load them from disk; call `report` with a sentence if it takes
-        long."""
+        """Compile the rules or load them from disk; `report` is told if it takes long."""
         if report is not None and not is_warm(self.playout_batch, self.observe_batch):
             report(f"compiling the {self.title} rules (once, about 10 s)…")
         position = self.position()

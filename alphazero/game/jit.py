@@ -283,7 +283,7 @@ def _engine_hash() -> str:
 
 
 def is_warm(*kernels: Callable[..., Any]) -> bool:
-    """Return whether every one of these kernels has machine code in memory or on disk."""
+    """True if all kernels have machine code in memory or on disk."""
     return PURE_PYTHON or all(is_compiled(dispatcher) for dispatcher in kernels)
 
 

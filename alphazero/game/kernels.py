@@ -85,8 +85,8 @@ def replay(moves, states, keys):
 
 
 def examine(states, keys, n, mask, verdict):
-    """Look at states[n], the position after n moves: note its key in keys[n], its legal actions in
-    mask [A] (none once the game is over), and (over, value) in verdict float32 [2]."""
+    """Examine states[n], the position after n moves: write its key into keys[n], its legal actions
+    into mask [A] (none once the game is over), (over, value) into verdict float32 [2]."""
     state = states[n]
     keys[n] = key(state)
     over, value = outcome(state, keys, n)
@@ -161,7 +161,7 @@ def trace_batch(states, seeds, values, firsts):
 
 @kernel
 def random_weighted(weights, rng):
-    """A random entry of weights uint8 [A], in proportion to them."""
+    """Draw an index of weights uint8 [A] with probability proportional to its weight."""
     weights = borrow(weights)
     total: Any = 0
     for action in range(weights.shape[0]):
@@ -178,7 +178,7 @@ def random_weighted(weights, rng):
 
 @kernel
 def random_legal(mask, rng):
-    """A uniformly random set entry of a mask [A].
+    """Draw an index of a mask [A] uniformly among those set.
 
     Eight entries are counted at once: where few of thousands are set, as in chess, looking at each
     takes four times as long as the rules themselves.

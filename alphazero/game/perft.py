@@ -5,7 +5,6 @@ A game that counts for itself (`Pieces.perft`) is asked; any other is counted by
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,9 @@ from alphazero.game.kernels import key, legal, outcome, play
 
 
 def divide(game: Game, fen: str | None, depth: int) -> Iterator[str]:
-    """Count the lines behind every move from the start or a FEN, and their sum, as lines of text.
+    """Yield what `perft` prints: a count for every move from the start or a FEN, and a sum.
 
-    Raises UserError when there is something wrong with the FEN.
+    Raises UserError for a bad FEN.
     """
     position = game.position()
     if fen is not None:
@@ -40,9 +39,10 @@ def divide(game: Game, fen: str | None, depth: int) -> Iterator[str]:
 
 
 def lines_by_move(position: Position, depth: int) -> dict[int, int]:
-    """How many lines of `depth` >= 1 plies begin with each legal action.
+    """Count the lines of `depth` >= 1 plies that begin with each legal action.
 
-    A line that ends earlier is none. Games with pieces count on where a draw would be claimed.
+    A line that ends earlier does not count. Games with pieces count on where a draw could be
+    claimed.
     """
     assert depth >= 1, "a line has at least one move"
     game = position.game
@@ -57,7 +57,7 @@ def lines_by_move(position: Position, depth: int) -> dict[int, int]:
 
 
 def count(position: Position, depth: int) -> int:
-    """Lines of `depth` plies from a position, by the game's contract."""
+    """Count the lines of `depth` plies from a position, by the game's contract."""
     game, n = position.game, len(position.moves)
     states = game.empty_states(depth + 1)
     states[0] = position.state
@@ -67,15 +67,11 @@ def count(position: Position, depth: int) -> int:
         np.zeros((depth + 1, game.num_actions), np.uint8),
         np.zeros(depth + 1, int),
     )
-    return int(_counter(game)(states, masks, next_actions, keys, n, depth))
-
-
-def _counter(game: Game) -> Any:
-    return game.bind(count_lines)
+    return int(game.bind(count_lines)(states, masks, next_actions, keys, n, depth))
 
 
 def count_lines(states, masks, next_actions, keys, n, depth):
-    """Lines from states[0]; a template. The arrays have room for `depth` more plies."""
+    """Count the lines from states[0]; a template. The arrays have room for `depth` more plies."""
     lines, ply, entered = 0, 0, True
     while ply >= 0:
         if entered:

@@ -1,4 +1,4 @@
-"""A position of a game with the moves that led to it: what people and front ends handle."""
+"""A position of a game with the moves that led to it."""
 
 import operator
 from collections.abc import Callable
@@ -70,7 +70,7 @@ class Position:
 
     @property
     def to_play(self) -> int:
-        """Whose move it is: 0 for the first player, 1 for the second."""
+        """The player to move: 0 for the first, 1 for the second."""
         return int(self.state["to_play"])
 
     @property
@@ -80,7 +80,7 @@ class Position:
 
     @property
     def movers(self) -> list[int]:
-        """Who has made each of the moves: 0 the first player, 1 the second."""
+        """The player of each move: 0 for the first, 1 for the second."""
         return self._states["to_play"][: len(self.moves)].tolist()
 
     @property
@@ -116,7 +116,7 @@ class Position:
         return Outcome(winner, (first, 0.0 - first))
 
     def planes(self) -> np.ndarray:
-        """The network's input planes: uint8 [C, H, W], for the player to move."""
+        """The game's observation planes: uint8 [C, H, W], from the view of the player to move."""
         planes = np.zeros((1, *self.game.planes), np.uint8)
         lengths = np.array([len(self.moves)], np.int32)
         self.game.observe_batch(self.state_array, self._keys[None], lengths, planes)
@@ -157,8 +157,8 @@ class Position:
         self._examine()
 
     def amend(self, change: Callable[[State], None]) -> None:
-        """Apply `change` to the state before and after every move, for what holds for a whole game
-        and is not known from its start, such as komi."""
+        """Apply `change` to the state before and after every move, for properties of the whole game
+        that may be set late, such as komi."""
         moves, self.moves = self.moves, []
         for n in range(len(moves) + 1):
             self.moves = moves[:n]
@@ -183,7 +183,7 @@ class Position:
         return states
 
     def is_same(self, other: "Position") -> bool:
-        """Return whether two positions are the same in every respect, their history included."""
+        """Compare with another position of the same game, history included."""
         if self.moves != other.moves or not np.array_equal(self.keys, other.keys):
             return False
         names = self.game.state.names or ()
@@ -194,7 +194,7 @@ class Position:
     # -- text --------------------------------------------------------------------------------------
 
     def action(self, text: str) -> int:
-        """The action a text means here; ValueError if it means none. Does not check legality."""
+        """Parse a move as text. Raises ValueError if it cannot be read; does not check legality."""
         return self.game.str_to_action(self.state, text)
 
     def text(self, action: int) -> str:
@@ -215,7 +215,7 @@ class Position:
     # -- inside ------------------------------------------------------------------------------------
 
     def _why_illegal(self, action: int, written: str | None) -> str:
-        """`written` is the action as somebody wrote it, if anybody did."""
+        """The reason why an action is illegal; `written` is its text if it came as one."""
         game = self.game
         if not 0 <= action < game.num_actions:
             return f"action {action} is not in 0..{game.num_actions - 1}"

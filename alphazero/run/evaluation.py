@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from alphazero.arena.exhaustive import Proof, prove_unbeaten
 from alphazero.arena.match import play_match
-from alphazero.arena.player import Player, SearchPlayer
-from alphazero.arena.players import make_player, parse_spec
+from alphazero.arena.players import Player, SearchPlayer, make_player, parse_spec
 from alphazero.arena.rating import EloDifference
 from alphazero.config import Config, SearchConfig
 from alphazero.errors import UserError

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from alphazero.arena.player import RESIGN, Player
+from alphazero.arena.players import RESIGN, Player
 from alphazero.arena.reference import Reference
 from alphazero.command_line import INTERRUPTED
 from alphazero.engine.analysis import Analysis

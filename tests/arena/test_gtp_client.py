@@ -13,8 +13,7 @@ import pytest
 from alphazero.arena import subprocess_engine as programs
 from alphazero.arena.gtp_client import GtpEngine, GtpError, History
 from alphazero.arena.match import play_match
-from alphazero.arena.player import RESIGN, Player
-from alphazero.arena.players import make_player
+from alphazero.arena.players import RESIGN, Player, make_player
 from alphazero.errors import UserError
 from alphazero.formats.handicap import handicap_position
 from alphazero.game import Position, load

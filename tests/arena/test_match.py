@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from alphazero.arena.match import PlayerFailure, play_match, round_robin
-from alphazero.arena.player import HumanPlayer, Player, RandomPlayer
-from alphazero.arena.players import make_player
+from alphazero.arena.players import HumanPlayer, Player, RandomPlayer, make_player
 from alphazero.arena.rating import Sprt, elo_difference, elo_difference_of_counts
 from alphazero.arena.result import Tally
 from alphazero.data.record import read_shard

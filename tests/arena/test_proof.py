@@ -5,8 +5,7 @@ import pytest
 from alphazero.arena import exhaustive as proof
 from alphazero.arena.exhaustive import prove_unbeaten
 from alphazero.arena.match import PlayerFailure
-from alphazero.arena.player import Player, RandomPlayer
-from alphazero.arena.players import make_player
+from alphazero.arena.players import Player, RandomPlayer, make_player
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.game.jit import PURE_PYTHON

@@ -9,8 +9,7 @@ import pytest
 
 from alphazero.arena import book as module
 from alphazero.arena.book import Book
-from alphazero.arena.player import InformedPlayer, Player
-from alphazero.arena.players import make_player
+from alphazero.arena.players import InformedPlayer, Player, make_player
 from alphazero.arena.reference import Reference
 from alphazero.arena.tablebase import Tablebase, split_folders
 from alphazero.config import SearchConfig

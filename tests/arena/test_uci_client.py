@@ -11,8 +11,7 @@ import pytest
 
 from alphazero.arena import timed as timing
 from alphazero.arena.match import play_match
-from alphazero.arena.player import RESIGN, Player, RandomPlayer
-from alphazero.arena.players import make_player, parse_spec
+from alphazero.arena.players import RESIGN, Player, RandomPlayer, make_player, parse_spec
 from alphazero.arena.timed import Clocks, Fischer, TimedPlayer, read_fischer, timed
 from alphazero.arena.uci_client import UciEngine, UciLimits
 from alphazero.errors import UserError

@@ -107,6 +107,7 @@ def test_the_module_runs_as_a_program():
         ("games --fast", "unrecognized arguments: --fast"),
         ("games connect4", "unrecognized arguments: connect4"),
         ("train none.toml", "none.toml"),
+        ("train conect4 --dry-run", "unknown configuration 'conect4' (did you mean \"connect4\"?)"),
         ("train a.toml b.toml", "one file of settings at a time, not a.toml, b.toml"),
         ("train serch.simulations=3 --dry-run", "did you mean"),
         ("train game=connect5 --dry-run", "unknown game 'connect5' (did you mean \"connect4\"?)"),
@@ -129,6 +130,8 @@ def test_the_module_runs_as_a_program():
         ("match random random --sprt 5,0", "elo0 = 5 must be below elo1 = 0"),
         ("match random mcts:1 mcts:2 --sprt 0,5", "--sprt compares two players"),
         ("match random random --round-robin", "two or more different players"),
+        ("match random mcts:1 --anchor random", "--anchor names one of the players"),
+        ("match random mcts:1 mcts:2 --anchor mcts:3", "--anchor names one of the players"),
         ("check conect4", "unknown game 'conect4'"),
         ("prove tic-tac-toe pretrained:x", "pretrained:x"),
         ("export none.safetensors out.safetensors", "none.safetensors"),
@@ -409,3 +412,21 @@ def test_training_ends_with_its_proof_and_how_to_play(monkeypatch, tmp_path):
     done = False
     out = run("train", "--run-dir", "there")
     assert "train --resume runs/x" in out and calls[-1][1]["directory"] == "there"
+
+
+def test_show_executes_no_path_that_the_user_did_not_give(tmp_path, capsys):
+    """A file of records, or a saved game, may come from anybody."""
+    trap, proof = tmp_path / "trap.py", tmp_path / "executed"
+    rules = (ROOT / "games" / "tictactoe.py").read_text()
+    trap.write_text(f"open({str(proof)!r}, 'w').close()\n{rules}")
+    run("match", "random", "random", "--games", "2", "--game", str(trap), "--out", str(tmp_path))
+    saved = tmp_path / "saved.txt"
+    saved.write_text(f"game {trap}\n")
+    proof.unlink()
+    (shard,) = tmp_path.glob("*.npz")
+    program = "import sys; from alphazero.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "show", str(shard)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "--game" in done.stderr and not proof.exists()
+    done = subprocess.run([*command, "--game", str(trap)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "\nid 0" in done.stdout and proof.exists(), done.stderr

@@ -10,8 +10,7 @@ import pytest
 
 from alphazero.arena.exhaustive import prove_unbeaten
 from alphazero.arena.match import play_match
-from alphazero.arena.player import Player
-from alphazero.arena.players import make_player
+from alphazero.arena.players import Player, make_player
 from alphazero.game import load
 from tests.judges.connect4_solver import Solver
 

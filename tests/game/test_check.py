@@ -339,12 +339,12 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
     ),
     "text: nonsense raises KeyError": (
         {"str_to_action": str_to_action_of_a_dictionary},
-        "a text that is no move",
+        "a text that is not a move",
         "KeyError",
     ),
     "text: nonsense is a move": (
         {"str_to_action": str_to_action_of_anything},
-        "a text that is no move",
+        "a text that is not a move",
         "read as action 99",
     ),
     "text: changes the state": (

@@ -1,12 +1,15 @@
 """Positions, the kernels over many positions, and finding games by name, parameters and file."""
 
+import copy
 import functools
+import gc
 import os
 import pickle
 import re
 import subprocess
 import sys
 import textwrap
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphazero.errors import UserError
-from alphazero.game import Game, Position, Symmetries, available
+from alphazero.game import Game, Position, Symmetries, available, load_recorded
 from alphazero.game import load as load_anew
+from alphazero.game.game import MAX_ACTIONS, MAX_LEGAL
 from tests.helpers import toy_games
 from tests.helpers.tree_reading import plain
 
@@ -345,14 +349,11 @@ def test_inverse_permutations() -> None:
     game = load("tic-tac-toe")
     symmetries = game.symmetries
     assert isinstance(symmetries, Symmetries)
-    for forth, back in (
-        (symmetries.points, symmetries.inverse_points),
-        (symmetries.actions, symmetries.inverse_actions),
-    ):
-        assert all(
-            (row[inverse] == np.arange(9)).all() for row, inverse in zip(forth, back, strict=True)
-        )
-        assert not (forth == back).all(), "quarter turns are not their own inverse"
+    forth, back = symmetries.actions, symmetries.inverse_actions
+    assert all(
+        (row[inverse] == np.arange(9)).all() for row, inverse in zip(forth, back, strict=True)
+    )
+    assert not (forth == back).all(), "quarter turns are not their own inverse"
 
 
 # -- finding games ---------------------------------------------------------------------------------
@@ -500,3 +501,109 @@ def test_a_copy_in_another_folder_is_a_game_of_its_own(tmp_path: Path) -> None:
     paths = [write(folder, text, "copied.py") for folder in (tmp_path, tmp_path / "copy")]
     for path in paths:
         assert load_anew(str(path)).title.startswith(str(path))
+
+
+# -- one game, one object --------------------------------------------------------------------------
+
+
+def test_equal_specs_give_the_same_game() -> None:
+    assert load_anew("connect4") is load_anew("Connect-4:cols=7") is load_anew("connect4:rows=6")
+    assert load_anew("connect4:rows=4") is not load_anew("connect4")
+    position = load_anew("connect4").position("d d")
+    assert position.is_same(load_anew("connect4").position(["d", "d"]))
+
+
+def test_positions_are_copied_and_pickled_with_their_game() -> None:
+    position = load("connect4").position("d d e")
+    for again in (
+        position.copy(),
+        copy.deepcopy(position),
+        pickle.loads(pickle.dumps(position)),
+    ):
+        assert again.game is position.game and again.is_same(position)
+    again = copy.deepcopy(position)
+    again.play("a")
+    assert len(position.moves) == 3, "independent"
+    ring = toy_games.RING
+    assert copy.deepcopy(ring) is ring, "also a game that `load` does not know"
+
+
+def test_a_game_that_nobody_uses_is_freed() -> None:
+    game = load_anew("connect4:rows=5,cols=6")
+    _ = game.start_batch
+    there = weakref.ref(game)
+    del game
+    gc.collect()
+    assert there() is None
+
+
+# -- files of users --------------------------------------------------------------------------------
+
+RULES = """
+from dataclasses import replace
+
+from alphazero.game import load
+
+{imports}
+
+GAME = replace(load("tic-tac-toe"), name="mine", title=TITLE)
+"""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from helper import TITLE",
+        "from .helper import TITLE",
+        "from . import helper; TITLE = helper.TITLE",
+        "import helper as h; TITLE = h.TITLE",
+        "import tables.names; TITLE = tables.names.TITLE",
+        "from tables.names import TITLE",
+        "import json, helper; TITLE = helper.TITLE",
+    ],
+)
+def test_helpers_of_the_same_name_do_not_disturb_each_other(tmp_path: Path, imports: str) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "tables").mkdir(parents=True)
+        (tmp_path / name / "json.py").write_text("raise SystemExit('the standard library wins')")
+        for helper in ("helper.py", "tables/names.py"):
+            (tmp_path / name / helper).write_text(f"TITLE = {name!r}")
+        (tmp_path / name / "rules.py").write_text(RULES.format(imports=imports))
+    titles = [load_anew(str(tmp_path / name / "rules.py")).title for name in ("one", "two")]
+    assert titles == ["one", "two"]
+    assert "helper" not in sys.modules and not (tmp_path / "one" / "__pycache__").exists()
+
+
+def test_a_file_that_names_a_game_by_its_path_does_not_execute_it(tmp_path: Path) -> None:
+    trap = tmp_path / "trap.py"
+    trap.write_text("raise SystemExit('executed')")
+    with pytest.raises(UserError, match="not executed"):
+        load_recorded(f"{trap}:size=9")
+    assert load_recorded("tic-tac-toe") is load_anew("tic-tac-toe")
+    assert load_recorded(str(trap), "tic-tac-toe") is load_anew("tic-tac-toe")
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+def test_limits_of_actions() -> None:
+    """An action is a uint16, the number of a node's edges an int16."""
+    game = load("tic-tac-toe")
+    assert replace(game, num_actions=MAX_ACTIONS, symmetries=None).num_actions == MAX_ACTIONS
+    at = replace(game, num_actions=MAX_LEGAL, max_legal=0, symmetries=None)
+    assert at.max_legal == MAX_LEGAL
+    with pytest.raises(ValueError, match=f"num_actions is {MAX_ACTIONS + 1}.*{MAX_ACTIONS}"):
+        replace(game, num_actions=MAX_ACTIONS + 1, symmetries=None)
+    with pytest.raises(ValueError, match=f"max_legal is {MAX_LEGAL + 1}.*{MAX_LEGAL}"):
+        replace(game, num_actions=MAX_LEGAL + 1, max_legal=0, symmetries=None)
+
+
+def test_a_game_beyond_the_limits_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "wide.py"
+    path.write_text(
+        "from dataclasses import replace\n"
+        "from alphazero.game import load\n"
+        "GAME = replace(load('tic-tac-toe'), num_actions=70_000, symmetries=None)\n"
+    )
+    with pytest.raises(UserError, match="num_actions is 70000"):
+        load_anew(str(path))

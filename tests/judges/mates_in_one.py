@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphazero.arena.player import Player
-from alphazero.arena.players import make_player
+from alphazero.arena.players import Player, make_player
 from alphazero.game import Game, Position, load
 from alphazero.learning.checkpoint import checkpoints
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.arena.player import RESIGN, Player
+from alphazero.arena.players import RESIGN, Player
 from alphazero.cli.play import main
 from alphazero.engine.analysis import Analysis, MoveInfo
 from alphazero.engine.resignation import LOST_TURNS

@@ -274,14 +274,14 @@ def auxiliary_targets(sample: Sample) -> None:
 
 
 def nonsense_is_refused(sample: Sample) -> None:
-    """str_to_action raises ValueError for a text that is not a move"""
+    """str_to_action answers a text that is not a move with ValueError"""
     for position in sample.positions[:20]:
         for text in ("", " ", "?", "-1", "zz99", "a0", "99999999999", "\0", "é", "a" * 200):
             try:
                 action = position.action(text)
             except ValueError as error:
                 if not str(error):
-                    raise Violation(f"no reason why {text!r} is no move", position) from None
+                    raise Violation(f"no reason why {text!r} is not a move", position) from None
                 continue
             except Exception as error:
                 raise Violation(f"{text!r} raised {type(error).__name__}", position) from error

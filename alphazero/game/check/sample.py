@@ -1,4 +1,4 @@
-"""Samples for the checks: random games, and positions picked from all of them."""
+"""The sample that checks look at: random games, and positions picked from all of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,12 +112,12 @@ def _check_position(position: Position) -> None:
 
 
 def same_state(game: Game, a: State, b: State) -> bool:
-    """Return whether two states agree in every field (the padding between fields may differ)."""
+    """Compare two states field by field (the padding between fields may differ)."""
     return all(np.array_equal(a[field], b[field]) for field in game.state.names or ())
 
 
 class Answers(NamedTuple):
-    """Answers of a game's batch kernels about B positions."""
+    """The answers of a game's batch kernels about B positions."""
 
     over: np.ndarray  # uint8 [B]
     values: np.ndarray  # float32 [B]

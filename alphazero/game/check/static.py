@@ -90,7 +90,7 @@ def reading_changes_nothing(sample: Sample) -> None:
 
 @dataclass
 class Answer:
-    """Answers of the interpreted rules about one position of a game."""
+    """The answers of interpreted rules about one position of a game."""
 
     over: bool
     value: float

@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphazero.arena import player as players
-from alphazero.arena import players as roster
-from alphazero.arena.player import AlphaBetaPlayer, PolicyPlayer, RandomPlayer, SearchPlayer
-from alphazero.arena.players import make_player, parse_spec
+from alphazero.arena import players
+from alphazero.arena.players import (
+    AlphaBetaPlayer,
+    PolicyPlayer,
+    RandomPlayer,
+    SearchPlayer,
+    make_player,
+    parse_spec,
+)
 from alphazero.config import NetworkConfig, SearchConfig
 from alphazero.errors import UserError
 from alphazero.game import load
@@ -115,7 +120,7 @@ def test_what_cannot_be_a_player_is_refused_in_one_line(text, message):
 def test_every_kind_is_listed_with_an_example_that_parses():
     with pytest.raises(UserError) as caught:
         parse_spec("nobody")
-    for kind, known in roster.KINDS.items():
+    for kind, known in players.KINDS.items():
         assert known.example in str(caught.value)
         assert parse_spec(known.example).kind == kind
 
@@ -323,7 +328,7 @@ def test_a_checkpoint_searches_with_its_network(run):
     assert action == TICTACTOE.str_to_action(None, "a3")
     default = make_player(f"checkpoint:{run}", TICTACTOE)
     assert isinstance(default, SearchPlayer)
-    assert default.analyse(TICTACTOE.position()).simulations <= roster.SIMULATIONS
+    assert default.analyse(TICTACTOE.position()).simulations <= players.SIMULATIONS
 
 
 def test_a_network_for_another_game_and_an_empty_run_are_refused(run, tmp_path):
