@@ -77,6 +77,7 @@ class Evaluator:
 
     name = "evaluator"
     player = ""  # the kind of player that searches with it, as matches call it
+    game: Game | None = None  # the one it was made for; None: all that its encoder fits
     encoder: Encoder | None = None  # of its planes; None: `Encoder.of` the game
     uses_planes = True  # False spares the search from encoding leaves
     uses_states = False  # True has the search hand over state records
@@ -109,6 +110,7 @@ class UniformEvaluator(Evaluator):
     name = "uniform"
 
     def __init__(self, game: Game) -> None:
+        self.game: Game = game
         self._num_actions = game.num_actions
         self._grow(256)
 
@@ -135,7 +137,7 @@ class RolloutEvaluator(Evaluator):
         """Raises ValueError for less than one playout."""
         if playouts < 1:
             raise ValueError(f"playouts must be at least 1, not {playouts}")
-        self._game = game
+        self.game: Game = game
         self._playouts = playouts
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
@@ -143,8 +145,8 @@ class RolloutEvaluator(Evaluator):
         seeds = np.repeat(leaves.seeds, self._playouts)
         seeds += np.tile(np.arange(self._playouts, dtype=np.uint64), len(leaves.states))
         values = np.empty(len(states), np.float32)
-        self._game.playout_batch(states, seeds, values)
-        logits = np.zeros((len(leaves.states), self._game.num_actions), np.float32)
+        self.game.playout_batch(states, seeds, values)
+        logits = np.zeros((len(leaves.states), self.game.num_actions), np.float32)
         return Evaluation.of_value(logits, values.reshape(-1, self._playouts).mean(axis=1))
 
 
@@ -159,14 +161,14 @@ class TracedRolloutEvaluator(Evaluator):
     traces = True
 
     def __init__(self, game: Game) -> None:
-        self._game = game
+        self.game: Game = game
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         rows = len(leaves.states)
         values = np.empty(rows, np.float32)
-        firsts = np.zeros((rows, self._game.num_actions), np.int8)
-        self._game.trace_batch(leaves.states.copy(), leaves.seeds, values, firsts)
-        logits = np.zeros((rows, self._game.num_actions), np.float32)
+        firsts = np.zeros((rows, self.game.num_actions), np.int8)
+        self.game.trace_batch(leaves.states.copy(), leaves.seeds, values, firsts)
+        logits = np.zeros((rows, self.game.num_actions), np.float32)
         return Evaluation.of_value(logits, values, firsts)
 
 
@@ -187,7 +189,7 @@ class CachedEvaluator(Evaluator):
             raise ValueError(f"only an evaluator of planes can be cached, not {inner.name!r}")
         self.inner = inner
         self.name = f"cached {inner.name}"
-        self.encoder = inner.encoder
+        self.game, self.encoder = inner.game, inner.encoder
         self.pipelines = inner.pipelines
         self.hits = 0
         self.misses = 0

@@ -67,12 +67,16 @@ class Search:
         threads: int = 1,
     ) -> None:
         """`pipelines` is the number of parts that the trees are divided into; None: as the
-        evaluator says. Each is searched by `threads` threads, which end with the search."""
+        evaluator says. Each is searched by `threads` threads, which end with the search.
+
+        Raises ValueError for an evaluator of another game, UserError for settings that it cannot
+        serve."""
         self.game = game
         self.config = config
         evaluator = cached(evaluator, game, config.nn_cache_size)
         _require_traces(evaluator, config.puct.rave_equivalence)
         encoder = evaluator.encoder or Encoder.of(game)
+        _require_fit(game, evaluator, encoder)
         self.evaluator = evaluator
         self.rows_evaluated = 0  # of all batches so far
         self.batches = 0
@@ -452,6 +456,26 @@ def _kernels(policy: str) -> _Kernels:
 
 def _is_same_game(one: Game, other: Game) -> bool:
     return one is other or (one.spec == other.spec and one.state == other.state)
+
+
+def _require_fit(game: Game, evaluator: Evaluator, encoder: Encoder) -> None:
+    """Raises ValueError for an evaluator that was made for another game. Parameters that leave
+    states and actions as they are, such as komi, make no other one."""
+    made = evaluator.game
+    if made is not None and (made.name, made.num_actions, made.state) != (
+        game.name,
+        game.num_actions,
+        game.state,
+    ):
+        raise ValueError(
+            f"cannot search {game.spec}: the {evaluator.name} evaluator was made for {made.spec}"
+        )
+    actions = encoder.symmetries.actions.shape[1]
+    if actions != game.num_actions:
+        raise ValueError(
+            f"cannot search {game.spec}, which has {game.num_actions} actions: the encoder of the"
+            f" {evaluator.name} evaluator knows {actions}"
+        )
 
 
 def _require_traces(evaluator: Evaluator, rave: float) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
 from alphazero.game import Game, Position
 from alphazero.game import load as load_anew
+from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import (
     Evaluation,
     Evaluator,
@@ -1081,6 +1082,17 @@ def test_a_position_of_another_game_is_not_searched() -> None:
         search.begin(0, other.position(), seed=1)
     search.begin(0, load_anew("connect4").position(), seed=1)  # the same game
     run_to_the_end(search)
+
+
+@pytest.mark.parametrize("kind", [UniformEvaluator, RolloutEvaluator])
+def test_an_evaluator_of_another_game_is_refused(kind: Callable[[Game], Evaluator]) -> None:
+    game, other = load("connect4"), load("connect4:rows=4,cols=4")
+    with pytest.raises(ValueError, match=r"cannot search connect4\S* the .*made for connect4:rows=4"):
+        Search(game, kind(other), budgets("puct", 5, nn_cache_size=8))
+    evaluator = Equivariant(other)
+    evaluator.encoder = Encoder.of(other)
+    with pytest.raises(ValueError, match="has 7 actions: the encoder of the evaluator evaluator"):
+        Search(game, evaluator, budgets("puct", 5))
 
 
 def test_a_search_does_not_keep_its_game_alive() -> None:
