@@ -1,5 +1,4 @@
-"""How a search divides its trees: into pipelines that take turns at the evaluator, and these into
-sections, one for each thread.
+"""The division of a search: pipelines that take turns at the evaluator, sections for threads.
 
     trees        | section 0 | section 1 | section 2 |    of one pipeline
     their rows   | 0 1 2 3   | 4 5       | 6 7 8     |    each section fills its own part of a batch
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 
 class Pool:
-    """A number of threads, the calling one among them; the others end when the pool is dropped."""
+    """Threads, the calling one among them; the others end when the pool is dropped."""
 
     def __init__(self, threads: int) -> None:
         assert threads >= 1
@@ -35,7 +34,7 @@ class Pool:
     def each(self, work: Callable[[T], None], parts: Sequence[T]) -> None:
         """Work on all parts, at least one, of which the first is the calling thread's.
 
-        Returns when none is under way any more, and so raises what the first part that failed did.
+        Returns once none is under way any more; raises the exception of the first part that failed.
         """
         if self._others is None or len(parts) == 1:
             for part in parts:
@@ -127,6 +126,6 @@ class Pipeline:
 
 
 def divide(trees: range, parts: int) -> Iterator[range]:
-    """So many ranges of nearly the same length; fewer where there are not enough trees."""
+    """Split a range into `parts` of nearly the same length; fewer if there are not enough trees."""
     edges = np.linspace(trees.start, trees.stop, parts + 1).astype(int).tolist()
     return (range(first, end) for first, end in pairwise(edges) if end > first)

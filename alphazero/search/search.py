@@ -111,7 +111,7 @@ class Search:
         self._in_step = False
         self._kept = np.zeros(capacity, np.int32)
         self._moved_to = np.zeros(capacity, np.int32)
-        # What has been searched in each tree: the moves that led there and the key. None: nothing.
+        # Of each tree, the moves that led to the position searched last, and its key.
         self._searched: list[tuple[list[int], int] | None] = [None] * trees
 
     @property

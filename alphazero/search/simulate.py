@@ -68,7 +68,7 @@ class Batch(NamedTuple):
 
 
 def allocate_batch(leaves: int, num_actions: int, encoder: Encoder) -> Batch:
-    """Room for so many leaves."""
+    """Allocate a batch with room for `leaves` leaves."""
     planes, values = encoder.empty(leaves)
     return Batch(
         leaves=records((leaves,), LEAF),

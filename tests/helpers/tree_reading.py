@@ -38,7 +38,7 @@ class Seen:
             yield from child.nodes()
 
     def subtree(self, action: int) -> list[tuple]:
-        """What must survive a move: everything but where things lie."""
+        """All that must survive a move: everything but indices."""
         return [
             (node.path[1:], *node.facts(), node.priors, list(node.children))
             for node in self.children[action].nodes()

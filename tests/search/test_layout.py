@@ -130,7 +130,7 @@ def test_the_picture_in_the_map_shows_the_arrays() -> None:
 
 
 def test_the_widest_games_fit_the_fields() -> None:
-    """What `Game` refuses is what the arrays, and a record of a game, have no room for."""
+    """The limits that `Game` checks are within the integer types of the arrays."""
     assert NODE["action"].kind == EDGE["action"].kind == "u"
     assert np.iinfo(NODE["action"]).max >= MAX_ACTIONS - 1
     assert np.iinfo(EDGE["action"]).max >= MAX_ACTIONS - 1

@@ -1,4 +1,4 @@
-"""What happens only at the root: noise, sequential halving, first-play urgency, the result."""
+"""Policies at the root: noise, sequential halving, first-play urgency; and the result."""
 
 import functools
 import math
@@ -221,7 +221,7 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
 
 # -- sequential halving ----------------------------------------------------------------------------
 
-# Every simulation goes to an action that has had so many visits; one column per action considered,
+# Every simulation goes to an action that has had this many visits; one column per action considered,
 # one row per round.
 SCHEDULES = {
     (4, 16): """

@@ -45,7 +45,7 @@ policies = pytest.mark.parametrize("policy", ["puct", "gumbel"])
 
 
 def position_in(name: str, seed: int, plies: int) -> Position:
-    """A position that is not over, after at most so many random moves."""
+    """A position that is not over, after at most `plies` random moves."""
     game = GAMES[name]()
     rng = np.random.default_rng(seed)
     position = game.position()
@@ -945,7 +945,7 @@ def test_a_game_that_breaks_its_word_is_caught() -> None:
 
 
 def test_memory_of_a_node() -> None:
-    """What is allocated and used: itself, its state, 4 bytes per legal move, room for links."""
+    """Bytes allocated and used: itself, its state, 4 bytes per legal move, room for links."""
     position = position_in("connect4", 1, 0)
     search = searched(position, UniformEvaluator(position.game), budgets("puct", 400))
     root = read_tree(search)
@@ -1087,7 +1087,9 @@ def test_a_position_of_another_game_is_not_searched() -> None:
 @pytest.mark.parametrize("kind", [UniformEvaluator, RolloutEvaluator])
 def test_an_evaluator_of_another_game_is_refused(kind: Callable[[Game], Evaluator]) -> None:
     game, other = load("connect4"), load("connect4:rows=4,cols=4")
-    with pytest.raises(ValueError, match=r"cannot search connect4\S* the .*made for connect4:rows=4"):
+    with pytest.raises(
+        ValueError, match=r"cannot search connect4\S* the .*made for connect4:rows=4"
+    ):
         Search(game, kind(other), budgets("puct", 5, nn_cache_size=8))
     evaluator = Equivariant(other)
     evaluator.encoder = Encoder.of(other)
