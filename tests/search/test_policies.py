@@ -221,8 +221,8 @@ def test_the_target_is_pruned_of_what_was_forced() -> None:
 
 # -- sequential halving ----------------------------------------------------------------------------
 
-# Every simulation goes to an action that has had this many visits; one column per action considered,
-# one row per round.
+# Every simulation goes to an action that has had this many visits; one column per action
+# considered, one row per round.
 SCHEDULES = {
     (4, 16): """
         0000
