@@ -169,7 +169,10 @@ def find_in_sgf(path: Path) -> Iterator[Found]:
     for number, root in enumerate(roots, start=1):
 
         def read(game: Game, root=root) -> tuple[Position, float | None]:
-            played = read_sgf(format_sgf([root]).encode(), game=game)
+            content = format_sgf([root]).encode()
+            played = read_sgf(content, game=game)
+            if played.left_out is not None:  # what follows is the game of another position
+                played = read_sgf(content, played.left_out, game=game)
             return played.position, winner(played.info.result)
 
         yield Found(f"{path}, game {number}", read)

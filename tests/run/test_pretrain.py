@@ -90,6 +90,13 @@ def test_every_move_of_a_game_is_a_target_and_the_rules_allow_it(tmp_path: Path)
     assert again == records[15:]
 
 
+def test_a_game_with_a_faulty_move_is_used_up_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "faulty.sgf"
+    path.write_text("(;SZ[9]KM[7]RE[B+R];B[dd];W[ff];B[undefined];W[gg];B[cc])")
+    (record,) = read_games(load("go:size=9"), find_in_sgf(path), first=0)
+    assert len(record.moves) == 2
+
+
 def test_games_of_go_keep_their_start_and_their_result(tmp_path: Path) -> None:
     game = load("go:size=5,komi=7.5")
     records = list(read_games(game, find_in_sgf(sgf_file(tmp_path)), first=0))

@@ -2,15 +2,19 @@
 
 Komi, rules and handicap of the file are set in the position's states, whatever the parameters of
 its game. Stones set up in the middle of the main line begin a new start position: earlier moves are
-not in its history. So does a move that is illegal here and may be legal by other rules, because of
-a repetition or after two passes.
+not in its history. So does a move that is illegal here: it may be legal by other rules, because of
+a repetition or after two passes, and otherwise it is executed as FF[4] says, on an occupied point
+and as suicide too.
+
+Faulty values are corrected or left out with a remark. Only a file without a game of Go on a square
+board of a size that can be played is refused.
 """
 
 import functools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,9 @@ from alphazero.game import Game, Position, load
 DEFAULT_SIZE = 19  # where property SZ is missing
 SETUP = {"AE": 0, "AB": 1, "AW": 2}
 LARGEST_KOMI = 150  # beyond it, the number is hundredths: some servers write 375 for 3.75
+KOMI_IN_STONES = (2.5, 4)  # hundredths of this many are of stones: 350 for 7 points
+MOST_DIGITS = 15  # of a number that is not taken for nonsense
+SHOWN = 20  # characters of a faulty value that a remark quotes
 
 
 @dataclass
@@ -38,6 +45,7 @@ class SgfGame:
     following: list[int]  # the next moves, up to stones set up or an illegal move
     plies: int  # moves of the whole main line
     remarks: list[str]  # assumptions made, one line each
+    left_out: int | None = None  # the number of the first move that names no point
 
 
 def read_sgf(
@@ -70,7 +78,13 @@ def read_sgf(
         raise UserError(f"{name}: {error}") from error
     plies = sum(len(list(_moves(node))) for node in nodes)
     return SgfGame(
-        reader.position, reader.info, reader.annotations, reader.following, plies, reader.remarks
+        reader.position,
+        reader.info,
+        reader.annotations,
+        reader.following,
+        plies,
+        reader.remarks,
+        reader.left_out,
     )
 
 
@@ -83,12 +97,12 @@ def _read(path: Path | str) -> bytes:
 
 def _game_for(root: Node, game: Game | None) -> Game:
     """`game` if its board has the root's size, else Go on a board of that size."""
-    kind, size = root.value("GM", "1"), root.value("SZ", str(DEFAULT_SIZE))
+    kind, size = root.value("GM") or "1", root.value("SZ") or str(DEFAULT_SIZE)
     if kind != "1":
-        raise ValueError(f"not a game of Go (GM[1]) but GM[{kind}]")
-    sides = re.fullmatch(r"(\d+)(?:\s*[:xX*,]\s*(\d+))?", size)
+        raise ValueError(f"not a game of Go (GM[1]) but GM[{_quoted(kind)}]")
+    sides = re.fullmatch(r"(\d{1,4})(?:\s*[:xX*,]\s*(\d{1,4}))?", size, re.ASCII)
     if sides is None:
-        raise ValueError(f"invalid board size SZ[{size}]")
+        raise ValueError(f"invalid board size SZ[{_quoted(size)}]")
     width, height = int(sides[1]), int(sides[2] or sides[1])
     if width != height:
         raise ValueError(f"the board is {width}x{height}; only square boards are supported")
@@ -123,14 +137,17 @@ class _Reader:
         )  # an empty board with the file's komi and rules
         self._size = game.planes[1]
         self._plies = 0
+        self.left_out: int | None = None
         self.info = self._read_info(root, strict)
-        self._stones.set_komi(self._state, self._read_komi(root))
+        self._set_komi(root)
         self.position = Position(game, self._state)
 
     def read(self, nodes: list[Node], move: float) -> None:
         """Play the nodes to before this move, and look ahead at the moves that follow."""
+        coming = _players_to_come(nodes)
         for index, node in enumerate(nodes):
-            self._set_up(nodes[index:], is_root=index == 0)
+            if index == 0 or not node.properties.keys().isdisjoint({*SETUP, "PL"}):
+                self._set_up(node, coming[index], is_root=index == 0)
             for player, text in _moves(node):
                 if self._plies + 1 >= move:
                     self._look_ahead(nodes[index:])
@@ -149,7 +166,7 @@ class _Reader:
             white_rank=root.value("WR"),
             result=root.value("RE"),
             rules=self._read_rules(root.value("RU"), strict),
-            handicap=_handicap(root),
+            handicap=self._read_handicap(root),
             date=root.value("DT"),
             event=root.value("EV"),
             main_time=_number(root.value("TM")),
@@ -172,38 +189,55 @@ class _Reader:
             self.remarks.append(f"the file's rules, {written}, are not known: {own.name} instead")
         return own.name
 
-    def _read_komi(self, root: Node) -> float:
+    def _read_handicap(self, root: Node) -> int:
+        """Read the number of handicap stones; a single one does not count."""
+        written = root.value("HA")
+        handicap = _number(written)
+        if handicap is None:
+            if any(letter.isdigit() for letter in written):
+                self.remarks.append(f"the handicap {_quoted(written)} left out")
+            return 0
+        if not 0 <= handicap <= self._size**2:
+            self.remarks.append(f"the handicap {_quoted(written)} left out")
+            return 0
+        return int(handicap) if handicap >= 2 else 0
+
+    def _set_komi(self, root: Node) -> None:
+        """Set the file's komi in the start state, or the usual one."""
         written = root.value("KM")
         komi = _number(written)
-        if komi is None:
-            is_handicap = self.info.handicap > 0
-            komi = HANDICAP_KOMI if is_handicap else self._stones.komi(self._state)
-            what = f"the komi {written!r} is not a number" if written else "the file names no komi"
-            self.remarks.append(f"{what}: {komi:g} assumed")
-            return komi
-        points = komi / 100 if abs(komi) > LARGEST_KOMI else komi
-        if points % 1 in (0.25, 0.75):
-            points *= 2  # counted in stones, as in China: 3.75 stones for 7.5 points
-        if points != komi:
-            self.remarks.append(f"komi {written} read as {points:g} points")
-        return points
+        problem = f"the komi {_quoted(written)!r} is not a number" if written else ""
+        if komi is not None:
+            points = _points_of_komi(komi)
+            try:
+                self._stones.set_komi(self._state, points)
+            except ValueError as error:
+                problem = str(error)
+            else:
+                if points != komi:
+                    self.remarks.append(f"komi {written} read as {points:g} points")
+                return
+        komi = HANDICAP_KOMI if self.info.handicap > 0 else self._stones.komi(self._state)
+        self._stones.set_komi(self._state, komi)
+        self.remarks.append(f"{problem or 'the file names no komi'}: {komi:g} assumed")
 
     # -- nodes -------------------------------------------------------------------------------------
 
-    def _set_up(self, nodes: list[Node], is_root: bool) -> None:
-        """Apply the setup stones of the first node; the others tell who moves next."""
-        node = nodes[0]
+    def _set_up(self, node: Node, coming: int | None, is_root: bool) -> None:
+        """Apply the setup stones of a node; `coming` makes the next move."""
         board = self._stones.board(self.position.state)
         before = board.copy()
         for name, color in SETUP.items():
             for value in node.properties.get(name, []):
-                for point in self._points(value):
+                try:
+                    points = list(self._points(value))
+                except ValueError as error:
+                    self.remarks.append(f"{name}[{_quoted(value)}] left out: {error}")
+                    continue
+                for point in points:
                     board[point] = color
-        coming = next((player for node in nodes for player, _ in _moves(node)), None)
         if is_root and self.info.handicap and not board.any() and coming != 0:
-            for point in handicap_points(self._size, self.info.handicap):
-                board[point] = 1
-            self.remarks.append(f"{self.info.handicap} handicap stones set on the usual points")
+            self._place_handicap(board)
         to_play = _color(node.value("PL"))
         if not np.array_equal(board, before):
             if to_play is None:
@@ -215,34 +249,68 @@ class _Reader:
         if to_play is not None and to_play != self.position.to_play:
             self.position.set_to_play(to_play)
 
-    def _begin(self, board: np.ndarray, to_play: int) -> None:
-        """Begin a new start position from a board."""
-        state = self._state.copy()
+    def _place_handicap(self, board: np.ndarray) -> None:
+        """Set the handicap stones that the file only counts."""
+        count = self.info.handicap
         try:
-            self._stones.set_up(state, board, to_play)
+            points = handicap_points(self._size, count)
         except ValueError as error:
-            raise ValueError(f"the board set up after move {self._plies}: {error}") from error
+            self.info = replace(self.info, handicap=0)
+            self.remarks.append(f"the handicap {count} left out: {error}")
+            return
+        for point in points:
+            board[point] = 1
+        self.remarks.append(f"{count} handicap stones set on the usual points")
+
+    def _begin(self, board: np.ndarray, to_play: int) -> None:
+        """Begin a new start position from a board; chains without a liberty are taken off."""
+        state = self._state.copy()
+        # Whoever is to move has just lost what the opponent's last stone has captured.
+        taken = [_capture(board, color) for color in (to_play + 1, 2 - to_play)]
+        if points := [point for captured in taken for point in captured]:
+            named = " ".join(self._stones_names(points))
+            place = f"after move {self._plies}" if self._plies else "at the start"
+            self.remarks.append(f"stones without a liberty {place} taken off: {named}")
+        self._stones.set_up(state, board, to_play)
         self._stones.set_handicap(state, self.info.handicap)
         self.position = Position(self._game, state)
         self.annotations.clear()
 
+    def _stones_names(self, points: list[tuple[int, int]]) -> list[str]:
+        return [self._game.position().text(row * self._size + column) for row, column in points]
+
     def _play(self, player: int, text: str) -> None:
-        place = f"move {self._plies} ({COLORS[player]}[{text}])"
+        place = f"move {self._plies} ({COLORS[player]}[{_quoted(text)}])"
         try:
             action = self._action(text)
         except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+            self.remarks.append(f"{place} left out: {error}")
+            self.left_out = self.left_out or self._plies
+            return
         if self.position.to_play != player:
             self.position.set_to_play(player)
         try:
             self.position.play(action)
         except ValueError as error:
-            self._begin(self._stones.board(self.position.state), player)
-            if not self.position.is_legal(action):
-                raise ValueError(f"{place}: {error}") from error
-            self.position.play(action)
-            reason = str(error).partition("illegal: ")[2] or error
-            self.remarks.append(f"history begins before {place}, impossible otherwise: {reason}")
+            reason = str(error).partition("illegal: ")[2] or str(error)
+            board = self._stones.board(self.position.state)
+            self._begin(board, player)
+            if self.position.is_legal(action):
+                self.position.play(action)
+                self.remarks.append(
+                    f"history begins before {place}, impossible otherwise: {reason}"
+                )
+            else:
+                self._execute(board, player, action)
+                self.remarks.append(f"history begins after {place}, an illegal move: {reason}")
+
+    def _execute(self, board: np.ndarray, player: int, action: int) -> None:
+        """Make an illegal move as FF[4] says: the stone is set whatever was there, chains of the
+        opponent without a liberty are captured, then one's own."""
+        board.flat[action] = player + 1
+        _capture(board, 2 - player)
+        _capture(board, player + 1)
+        self._begin(board, 1 - player)
 
     def _look_ahead(self, nodes: list[Node]) -> None:
         """Collect the moves that follow, while they alternate and are legal."""
@@ -275,9 +343,10 @@ class _Reader:
     # -- values ------------------------------------------------------------------------------------
 
     def _action(self, text: str) -> int:
-        """Parse a move: a point, or a pass, which older versions write as the point tt."""
+        """Parse a move: a point, or a pass, which older versions write as the point tt
+        and some programs as a word."""
         text = text.strip().lower()
-        if text in ("", "tt"):
+        if text in ("", "tt", "pass"):
             return self._size * self._size
         row, column = self._point(text)
         return row * self._size + column
@@ -296,7 +365,8 @@ class _Reader:
     def _point(self, text: str) -> tuple[int, int]:
         column, row = (LETTERS.find(letter) for letter in text) if len(text) == 2 else (-1, -1)
         if not (0 <= row < self._size and 0 <= column < self._size):
-            raise ValueError(f"{text!r} is not a point of a {self._size}x{self._size} board")
+            size = f"{self._size}x{self._size}"
+            raise ValueError(f"{_quoted(text)!r} is not a point of a {size} board")
         return row, column
 
 
@@ -307,10 +377,51 @@ def _moves(node: Node) -> Iterator[tuple[int, str]]:
             yield COLORS.index(name), values[0]
 
 
-def _handicap(root: Node) -> int:
-    """Read the number of handicap stones; a single one does not count."""
-    handicap = int(_number(root.value("HA")) or 0)
-    return handicap if handicap >= 2 else 0
+def _points_of_komi(komi: float) -> float:
+    """Convert a komi that may be in hundredths, or in stones as in China: 3.75 for 7.5 points."""
+    points = komi / 100 if abs(komi) > LARGEST_KOMI else komi
+    least, most = KOMI_IN_STONES
+    is_in_stones = points % 1 in (0.25, 0.75) or (points != komi and least <= points <= most)
+    return 2 * points if is_in_stones else points
+
+
+def _players_to_come(nodes: list[Node]) -> list[int | None]:
+    """For each node, the player who makes the first move in it or after it; None for nobody."""
+    coming: list[int | None] = []
+    player = None
+    for node in reversed(nodes):
+        player = next((mover for mover, _ in _moves(node)), player)
+        coming.append(player)
+    return coming[::-1]
+
+
+def _capture(board: np.ndarray, color: int) -> list[tuple[int, int]]:
+    """Take chains of a color without a liberty off a board; returns their points."""
+    seen = np.zeros(board.shape, bool)
+    captured: list[tuple[int, int]] = []
+    for start in zip(*map(np.ndarray.tolist, np.nonzero(board == color)), strict=True):
+        if seen[start]:
+            continue
+        seen[start] = True
+        chain, has_liberty = [start], False
+        for row, column in chain:  # which grows
+            for near in (
+                (row - 1, column),
+                (row + 1, column),
+                (row, column - 1),
+                (row, column + 1),
+            ):
+                if not (0 <= near[0] < len(board) and 0 <= near[1] < len(board)):
+                    continue
+                has_liberty |= board[near] == 0
+                if board[near] == color and not seen[near]:
+                    seen[near] = True
+                    chain.append(near)
+        if not has_liberty:
+            captured += chain
+    for point in captured:
+        board[point] = 0
+    return captured
 
 
 def _color(text: str) -> int | None:
@@ -318,6 +429,15 @@ def _color(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """Find the first number in a text, in which a comma may be the decimal point."""
-    found = re.search(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+", text)
-    return float(found[0].replace(",", ".")) if found else None
+    """Find the first number in a text, in which a comma may be the decimal point; None without one
+    or for one with more digits than mean anything."""
+    found = re.search(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+", text, re.ASCII)
+    if found is None or len(found[0]) > MOST_DIGITS:
+        return None
+    return float(found[0].replace(",", "."))
+
+
+def _quoted(text: str) -> str:
+    """Shorten a faulty value for a message of one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

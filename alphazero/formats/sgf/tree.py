@@ -11,10 +11,11 @@ a first node without its semicolon, any kind of line break, a byte order mark.
 """
 
 import codecs
-import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+from alphazero.formats.sgf.charsets import decode, known
 
 LINE_WIDTH = 78  # a line is broken between two nodes beyond it
 CHARSETS = {  # supersets, which files that name the smaller charset often need
@@ -31,6 +32,8 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+WIDE_BEGINNING = b"(\0;\0"  # UTF-16 without a mark: at an odd place the high bytes come first
+WIDE_WITHIN = 64  # bytes
 
 TREE = re.compile(r"\(\s*;")
 BARE_TREE = re.compile(r"\(\s*[A-Za-z]+\s*\[")  # where the first node lacks its semicolon
@@ -38,7 +41,6 @@ TOKEN = re.compile(
     r"(?P<mark>[();])|(?P<name>[A-Za-z0-9]+)|\[(?P<value>(?:[^\\\]]|\\.?)*+)\]?", re.DOTALL
 )
 CHARSET = re.compile(rb"\bCA\s*\[\s*([-\w.:]+)\s*\]")
-BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 LINE_BREAK = re.compile(r"\r\n|\n\r|\n|\r")
 
 
@@ -67,24 +69,21 @@ class Node:
 
 
 def decode_sgf(content: bytes) -> str:
-    """Decode a file by its byte order mark or its CA property.
+    """Decode a file by its byte order mark, its CA property, or the most probable charset.
 
-    Without either, try UTF-8, then GB18030 if all bytes beyond ASCII come in pairs, then Latin-1,
-    the default of the format. Invalid bytes are replaced: they are in comments and names.
+    The characters are decoded before the syntax is read, so that no second byte of a character
+    is taken for a bracket or a backslash. Invalid bytes are replaced: they are in comments and
+    names.
     """
     for mark, charset in MARKS.items():
         if content.startswith(mark):
             return content[len(mark) :].decode(charset, errors="replace")
+    if (place := content[:WIDE_WITHIN].find(WIDE_BEGINNING)) >= 0:
+        charset = "utf-16-be" if place % 2 else "utf-16-le"
+        return content.decode(charset, errors="replace")
     named = CHARSET.search(content)
-    if named is not None:
-        with contextlib.suppress(LookupError, ValueError):  # unknown encoding
-            name = codecs.lookup(named[1].decode("ascii")).name
-            return content.decode(CHARSETS.get(name, name), errors="replace")
-    with contextlib.suppress(UnicodeDecodeError):
-        return content.decode("utf-8")
-    if all(len(run) % 2 == 0 for run in BEYOND_ASCII.findall(content)):
-        return content.decode("gb18030", errors="replace")
-    return content.decode("cp1252", errors="replace")
+    name = known(named[1].decode("ascii")) if named is not None else ""
+    return decode(content, CHARSETS.get(name, name))
 
 
 def parse_sgf(text: str) -> list[Node]:
