@@ -116,7 +116,7 @@ def test_the_cluster_suite_is_run_on_request_alone() -> None:
 def test_a_drivers_work_for_games_is_told_by_what_it_is_spent_on() -> None:
     game = load("tic-tac-toe")
     templates = [cluster.random_game(game, seed, entries=4) for seed in range(4)]
-    total, *parts = cluster.driving_volunteers("games", game, templates, 128)
+    total, *parts = cluster.driving_contributors("games", game, templates, 128)
     assert [part.name for part in (total, *parts)] == [
         "games, by a folder: CPU",
         "games, by a folder: to receive them",

@@ -55,6 +55,7 @@ def test_the_judged_positions_are_judged_rightly():
         assert "".join("abcdefg"[column] for column in np.flatnonzero(row)) == best, moves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "at_least"), [("policy", 0.945), ("200", 0.97)])
 def test_the_connect_four_network_finds_moves_that_keep_the_result(kind, at_least):
     share, _ = share_of_best_moves(make_player(pretrained(kind), load("connect4")))
@@ -66,6 +67,7 @@ def test_the_tic_tac_toe_network_is_unbeaten():
     assert prove_unbeaten(make_player("pretrained:64", game), game).unbeaten
 
 
+@pytest.mark.slow
 def test_the_go_network_beats_random_playouts():
     game = load("go:size=9,komi=7")
     players = make_player("pretrained:16", game), make_player("mcts:100", game)

@@ -136,6 +136,7 @@ BOUNDS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disable", ["0", "1"])
 def test_kernels_keep_their_asserts_under_python_O(tmp_path: Path, disable: str) -> None:
     """Neither an optimised process nor one after it may run kernels without bounds."""

@@ -468,6 +468,7 @@ def weights_of(position: Position) -> dict[str, int]:
     return {position.text(int(action)): int(mask[action]) for action in np.flatnonzero(mask)}
 
 
+@pytest.mark.slow
 def test_playouts_take_save_and_answer() -> None:
     board = """
         . . . . . . .
@@ -502,6 +503,7 @@ def test_playouts_take_what_puts_them_in_atari() -> None:
     assert weights["A2"] == TAKE_AND_SAVE and weights["B2"] == SAVE and weights["D1"] == NEAR
 
 
+@pytest.mark.slow
 def test_weights_of_moves_keep_what_is_legal() -> None:
     rng = np.random.default_rng(5)
     for spec in ("go:size=5", "go:size=9,tidy=true", "go:size=9,rules=chinese"):

@@ -244,6 +244,7 @@ def test_unicode_can_be_wished_for_and_ascii_locales_are_safe(environment):
     assert "\x1b" not in out and "●" in out
 
 
+@pytest.mark.slow
 def test_odd_bytes_and_a_closed_input_do_no_harm(environment):
     done = subprocess.run(
         [*PLAY, "--simulations", "5"],
@@ -258,6 +259,7 @@ def test_odd_bytes_and_a_closed_input_do_no_harm(environment):
     assert done.returncode == 0 and b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(environment):
     command = " ".join([*PLAY, "--vs random --simulations 5 | head -1"])
     done = subprocess.run(
@@ -299,6 +301,7 @@ def test_the_first_interrupt_makes_the_engine_move(environment):
     assert len(saved.moves) == 2
 
 
+@pytest.mark.slow
 def test_the_second_interrupt_leaves_with_the_game_saved(environment):
     game = start_thinking(environment)
     assert game.stdout is not None
