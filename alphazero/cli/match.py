@@ -77,6 +77,8 @@ def match(options: argparse.Namespace) -> int:
     many = options.round_robin or len(names) > 2
     if len(names) < 2:
         raise UserError(f"a match needs two players, not {len(names)}: {PLAYER_HELP}")
+    if options.games % 2:
+        raise UserError(f"a match has an even number of games, at least 2, not {options.games}")
     if many and options.sprt:
         raise UserError("--sprt compares two players, so it does not go with a round robin")
     if options.anchor and options.anchor not in names * many:
