@@ -29,7 +29,7 @@ from .chess_fen_rules import (
     write_fen,
 )
 from .chess_moves_rules import list_moves
-from .chess_notation_rules import read_move, write_san, write_uci
+from .chess_notation_rules import legal_actions, read_move, write_san, write_uci
 from .chess_perft_rules import perft
 from .chess_planes_rules import OTHER_PLANES, POSITION_PLANES, show
 from .chess_reasons_rules import claim, how_ended, marked_squares, why_illegal
@@ -185,6 +185,7 @@ def pieces(chess960: bool, repetitions: int, limit: int, max_plies: int) -> Piec
         ending=ending,
         claim=claim,
         count=lambda states: np.bitwise_count(states["mine"] | states["theirs"]),
+        legal=legal_actions,
         perft=perft,
     )
 

@@ -22,8 +22,8 @@ NAMES = dict(
 )
 FILES = "abcdefgh"
 ORIGINALS = {"q": 1, "r": 2, "b": 2, "n": 2}  # of each player; more of them were pawns
-LONGEST_CLOCK = 150
-LAST_MOVE_NUMBER = 9999
+LARGEST_CLOCK = 255  # a state's is a byte
+LARGEST_NUMBER = 99_999_999  # plies count to twice as many
 LONGEST_FEN = 200
 
 
@@ -135,7 +135,8 @@ def castling(state: State) -> str:
 
 def read_fen(text: str, chess960: bool = False) -> Setup:
     """Read a FEN. The clocks may be left out; rooks that may castle are KQkq or files (X-FEN,
-    Shredder-FEN). Raises ValueError with the mistake."""
+    Shredder-FEN). Castling and en passant that the pieces rule out are dropped, and a clock beyond
+    what a state holds is cut. Raises ValueError with the mistake."""
     if len(text) > LONGEST_FEN:
         raise ValueError(f"a FEN has at most {LONGEST_FEN} characters, not {len(text)}")
     fields = text.split()
@@ -150,19 +151,20 @@ def read_fen(text: str, chess960: bool = False) -> Setup:
         raise ValueError(f"the player to move is w or b, not {color!r}")
     to_play = "wb".index(color)
     rooks = read_castling(castles, pieces, chess960)
-    plies = read_number(clock, "the clock of plies without capture or pawn's move", LONGEST_CLOCK)
-    move = max(1, read_number(number, "the number of the move", LAST_MOVE_NUMBER))
+    plies = read_number(clock, "the clock of plies without capture or pawn's move")
+    move = max(1, read_number(number, "the number of the move"))
     setup = Setup(
-        pieces, to_play, rooks, read_en_passant(target, pieces, to_play), plies,
+        pieces, to_play, rooks, read_en_passant(target, pieces, to_play),
+        min(plies, LARGEST_CLOCK),
         2 * (move - 1) + to_play,
     )  # fmt: skip
     reject_impossible(setup)
     return setup
 
 
-def read_number(text: str, name: str, largest: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) <= largest):
-        raise ValueError(f"{name} is a whole number from 0 to {largest}, not {text!r}")
+def read_number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST_NUMBER):
+        raise ValueError(f"{name} is a whole number from 0 to {LARGEST_NUMBER}, not {text!r}")
     return int(text)
 
 
@@ -190,19 +192,18 @@ def read_pieces(placed: str) -> dict[int, str]:
 
 
 def read_castling(text: str, pieces: dict[int, str], chess960: bool) -> tuple[int, ...]:
-    """The squares of the rooks that may castle."""
-    rooks: list[int] = []
-    sides: set[tuple[str, bool]] = set()
+    """The squares of the rooks that may castle. Rights that the pieces rule out are dropped; of two
+    rooks on one side of the king the outer one is taken. Raises ValueError for other letters."""
+    rooks: dict[tuple[bool, bool], int] = {}  # by the owner and the side of its king
     for letter in "" if text == "-" else text:
         if letter not in "KQkqABCDEFGHabcdefgh":
             files = "or files A to H, a to h " if chess960 else ""
             raise ValueError(f"castling is some of KQkq {files}or -, not {text!r}")
-        white = letter.isupper()
-        owner, own_king, own_rook = ("White", "K", "R") if white else ("Black", "k", "r")
-        first = 0 if white else 56
+        is_white = letter.isupper()
+        own_king, own_rook, first = ("K", "R", 0) if is_white else ("k", "r", 56)
         rank = [pieces.get(first + file) for file in range(8)]
         if own_king not in rank:
-            raise ValueError(f"castling {letter}: {owner}'s king is not on its first rank")
+            continue
         king = rank.index(own_king)
         files = [file for file in range(8) if rank[file] == own_rook]
         if letter in "Kk":
@@ -211,39 +212,24 @@ def read_castling(text: str, pieces: dict[int, str], chess960: bool) -> tuple[in
             files = [file for file in files if file < king][:1]
         else:
             files = [file for file in files if file == FILES.index(letter.lower())]
-        if not files:
-            raise ValueError(f"castling {letter}: {owner} has no such rook on its first rank")
-        if not chess960 and (king != 4 or files[0] not in (0, 7)):
-            raise ValueError(
-                f"castling {letter}: the king castles from e{first // 8 + 1} with a rook in the "
-                "corner, but in chess:chess960=true"
-            )
-        side = owner, files[0] > king
-        if side in sides:
-            raise ValueError(f"castling {text}: one side of {owner}'s king comes twice")
-        sides.add(side)
-        rooks.append(first + files[0])
-    return tuple(rooks)
+        if not files or not (chess960 or (king == 4 and files[0] in (0, 7))):
+            continue
+        side = is_white, files[0] > king
+        outer = max if files[0] > king else min
+        rooks[side] = outer(first + files[0], rooks.get(side, first + files[0]))
+    return tuple(rooks.values())
 
 
 def read_en_passant(text: str, pieces: dict[int, str], to_play: int) -> int | None:
-    """The square behind the pawn that has just moved."""
+    """The square behind the pawn that has just moved; None where no pawn can have come."""
     if text == "-":
         return None
     if len(text) != 2 or text[0] not in FILES or text[1] not in "12345678":
         raise ValueError(f"en passant is a square such as e3, or -, not {text!r}")
     rank, ahead, pawn = (6, -8, "p") if to_play == 0 else (3, 8, "P")
-    if int(text[1]) != rank:
-        raise ValueError(
-            f"en passant {text}: with {PLAYERS[to_play]} to move the square is on rank {rank}"
-        )
-    target = FILES.index(text[0]) + 8 * (rank - 1)
-    if pieces.get(target + ahead) != pawn or target in pieces or target - ahead in pieces:
-        raise ValueError(
-            f"en passant {text}: no pawn of {PLAYERS[1 - to_play]} can just have come to "
-            f"{square_name(target + ahead)}"
-        )
-    return target
+    target = FILES.index(text[0]) + 8 * (int(text[1]) - 1)
+    is_behind = int(text[1]) == rank and pieces.get(target + ahead) == pawn
+    return target if is_behind and not {target, target - ahead} & pieces.keys() else None
 
 
 def reject_impossible(setup: Setup) -> None:

@@ -19,7 +19,8 @@ NAMES = {"p": "pawn", "n": "knight", "b": "bishop", "r": "rook", "q": "queen", "
 UCI = re.compile(r"([a-h][1-8])-?([a-h][1-8])=?([a-z])?")
 SAN = re.compile(r"([KQRBN]?)([a-h]?)([1-8]?)[x:-]?([a-h][1-8])(?:=?\(?([QRBN])\)?)?")
 CASTLING = re.compile(r"O-O(-O)?")
-DECORATION = re.compile(r"( ?e\.?p\.?)?[+#!?]*$")
+# Check, mate, and opinions of the position as people write them: !?, +-, =, ±, +/=.
+DECORATION = re.compile(r"( ?e\.?p\.?)?(\+/?[-−–=]|[-−–=]/?\+|[+#!?=±∓⩲⩱∞□])*$")
 LONGEST_MOVE = 24
 HINT = "write it as e2e4, e7e8q, Nf3, exd5, e8=Q or O-O"
 

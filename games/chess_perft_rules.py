@@ -6,12 +6,9 @@ import numpy as np
 
 from alphazero.game.jit import borrow, kernel
 
-from .chess_attacks_rules import BOARD
 from .chess_moves_rules import list_moves, make_move
 from .chess_notation_rules import legal_actions
-from .chess_rules import SCRATCH_MOVES
-
-BOARD_DTYPE = np.dtype((np.record, np.dtype(BOARD, align=True)))
+from .chess_rules import SCRATCH_MOVES, STATE
 
 
 @kernel
@@ -19,7 +16,8 @@ def count_leaves(boards, moves, counts, depth):
     """Lines of `depth` plies from boards[0]; every move of every line is made.
 
     boards [D + 1], int16 moves [D, SCRATCH_MOVES] and int64 counts [D] are scratch; D is at least
-    `depth`.
+    `depth`. The boards are whole states, though only the pieces count: for records of another kind
+    the move generator would be compiled once more.
     """
     boards, moves, counts = borrow(boards), borrow(moves), borrow(counts)
     if depth == 0:
@@ -45,12 +43,11 @@ def count_leaves(boards, moves, counts, depth):
 def perft(state: Any, depth: int) -> dict[int, int]:
     """How many lines of `depth` plies begin with each legal action; no draw ends one."""
     assert depth >= 1, "a line has at least one move"
-    boards = np.zeros(depth + 1, BOARD_DTYPE)
+    boards = np.zeros(depth + 1, np.dtype((np.record, STATE)))
     moves, counts = np.empty((depth + 1, SCRATCH_MOVES), np.int16), np.zeros(depth + 1, np.int64)
     found = {}
     for action in legal_actions(state):
-        for name, _ in BOARD:
-            boards[0][name] = state[name]
+        boards[0] = state
         make_move(boards[0], boards[0], action)
         found[action] = int(count_leaves(boards, moves, counts, depth - 1))
     return found

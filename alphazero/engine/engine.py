@@ -130,9 +130,12 @@ class Engine:
         slow.start()
         try:
             position = self.game.position()
+            limits = SearchLimits(WARM_UP_SIMULATIONS)
+            if not position.is_over:  # some of the moves, as in searchmoves
+                only = position.legal_actions()[:2]
+                self.analyze(SearchRequest(position, limits, only, continuations=0))
             for _ in range(2):  # the second time a kept tree is moved on
                 if not position.is_over:
-                    limits = SearchLimits(WARM_UP_SIMULATIONS)
                     request = SearchRequest(position, limits, continuations=0)
                     position.play(self.analyze(request).action)
             self._kept = None

@@ -186,7 +186,7 @@ def saved_text(path: Path | str, named: str | None = None) -> str:
         return read_fen_file(path, saved_game(path)).render()
     if kind == PGN:
         pgn = read_pgn(path)
-        remarks = [pgn.error] if pgn.error else []
+        remarks = [remark for remark in (pgn.error, pgn.remark) if remark]
         written = write_pgn(pgn.position, pgn.tags, pgn.annotations)
         return "\n".join([written, *remarks, pgn.position.render()])
     if kind != SGF:

@@ -129,6 +129,7 @@ class Pieces:
     # (state, keys): why the player to move may claim a draw, in a game that goes on; "": may not.
     claim: Callable[[State, np.ndarray], str]
     count: Callable[[np.ndarray], np.ndarray]  # pieces in each of states [B], kings included
+    legal: Callable[[State], list[int]]  # legal actions in ascending order, the game over or not
     # (state, plies): lines by their first action; a draw ends none.
     perft: Callable[[State, int], dict[int, int]]
 
@@ -340,3 +341,17 @@ class Game:
         position.planes()
         values = np.empty(1, np.float32)
         self.playout_batch(position.state_array.copy(), np.zeros(1, np.uint64), values)
+        self._compile_for_people(position)
+
+    def _compile_for_people(self, position: Position) -> None:
+        """Compile what front ends call and no search does: it would be compiled in the middle of a
+        game, on the clock."""
+        state, pieces = position.state_array.copy()[0], self.pieces
+        if self.explain is not None and pieces is not None:
+            self.explain(state, position.legal_actions()[0])  # looks at everything before it is ""
+        if pieces is not None:
+            pieces.set_fen(state, pieces.fen(state))
+            pieces.san(state, pieces.legal(state)[0])
+            pieces.perft(state, 1)
+            for ask in (pieces.ending, pieces.claim):
+                ask(state, position.keys)

@@ -48,7 +48,7 @@ from alphazero.search.result import (
 )
 from alphazero.search.root import begin_search, reroot, restrict_root
 from alphazero.search.simulate import bind_backup_and_select, step_leaves
-from alphazero.search.solver import NO_DISTANCE, ProvenLine, measure_plies, proven_line
+from alphazero.search.solver import ProvenLine, measure_plies, proven_line
 
 __all__ = ["Search", "SearchResult", "search_many"]
 
@@ -415,12 +415,14 @@ class Search:
         measure_plies(self._trees, tree, plies)
         line, visits = np.empty((2, LONGEST_LINE), np.int32)
         found = {}
-        for child in np.flatnonzero((nodes["parent"] == ROOT) & (plies != NO_DISTANCE)):
+        # Asked of every move, so that the kernel is not first compiled when something is proven.
+        for child in np.flatnonzero(nodes["parent"] == ROOT):
             action = int(nodes["action"][child])
             length = proven_line(self._trees, tree, plies, action, line, visits)
-            found[action] = ProvenLine(
-                int(plies[child]) + 1, line[:length].tolist(), visits[:length].tolist()
-            )
+            if length:
+                found[action] = ProvenLine(
+                    int(plies[child]) + 1, line[:length].tolist(), visits[:length].tolist()
+                )
         return found
 
     def memory_per_node(self) -> float:

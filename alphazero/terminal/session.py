@@ -348,7 +348,7 @@ class Session:
             else:
                 self.drawn = "agreement"
         self._take_side([pgn.tags.get("White"), pgn.tags.get("Black")])
-        return []
+        return [pgn.remark] if pgn.remark else []
 
     def _require_moves(self, name: str, found: int, wanted: int | None) -> None:
         if wanted is not None and wanted > found:

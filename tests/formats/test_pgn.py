@@ -135,7 +135,7 @@ def test_games_need_no_empty_line_between_them():
         ("1. e4 e5\n2. Ke3 Nc6", 2, "line 2: 2. Ke3: Ke3: no king can go to e3"),
         ("1. e4 e5 2. Nf6", 2, "line 1: 2. Nf6: Nf6: no knight can go to f6"),
         ("1. e4 xyz", 1, "line 1: 1... xyz: 'xyz' is no move"),
-        ("1. e4 --", 1, "line 1: 1... --: '--' is no move"),
+        ("1. e4 --", 1, "line 1: 1... --: null moves are not supported"),
         ("1. e4 {never", 1, "line 1: a comment is never closed"),
         ("1. e4 (1. d4", 1, "line 1: a variation is never closed"),
         ('[FEN "8/8"]\n\n1. e4', 0, "line 1: FEN '8/8': a FEN has 4 to 6 fields"),
@@ -153,11 +153,127 @@ def test_a_broken_game_goes_as_far_as_it_can(text, moves, error):
 
 def test_games_of_a_game_that_ends_sooner():
     text = "1. Nf3 Nf6 2. Ng1 Ng8 3. Nf3 Nf6 4. Ng1 Ng8 5. e4 *"
-    assert not read(text)[0].error
-    assert read(text, game=load("chess"))[0].error.startswith(
-        "line 1: 5. e4: the game is over: threefold repetition"
-    )
+    assert not read(text)[0].error and not read(text)[0].remark
+    (sooner,) = read(text, game=load("chess"))
+    assert sooner.remark.startswith("line 1: 5. e4: the game is over: threefold repetition")
+    assert not sooner.error and len(sooner.position.moves) == 8
     assert "a game of Chess960, not of chess" in read('[Variant "960"]\n*', game=CHESS)[0].error
+
+
+PLAYED = "1. d4 d5 2. c4 e6 *"
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ('[Event "x"][Site "y"]  [White "W"] [Black "B"]', {"Site": "y", "White": "W"}),
+        ('[Event "x"] [White "W"] [Black "B"] 1. a3 0-1', {"Event": "x", "Black": "B"}),
+        ('[ White"W" ]\n\n[Black\t"B"]', {"White": "W", "Black": "B"}),
+        ('[White "W. "Will" Wu"]\n[Black "B"]', {"White": 'W. "Will" Wu', "Black": "B"}),
+        ('[White "W"]\n[Site "C:\\dir\\"]', {"White": "W", "Site": "C:\\dir\\"}),
+        ('[White-Elo "2000"][Black "B"]', {"White-Elo": "2000", "Black": "B"}),
+        ('[White W. Wu]\n[Black "B"]', {"White": "W. Wu", "Black": "B"}),
+        ('[White \u201cW\u201d]\n[Black "B"]', {"White": "W", "Black": "B"}),
+        ('[Event "a long\nname"]\n[Black "B"]', {"Event": "a long name", "Black": "B"}),
+        ('[Event "never closed\n[Black "B"]', {"Black": "B"}),
+        ('; a remark\n[]\n[?]\n[Black "B"]', {"Black": "B"}),
+    ],
+)
+def test_tags_as_they_are_found(tags, expected):
+    found = read(f'{tags}\n\n{PLAYED}\n[Event "next"]\n\n{PLAYED}')
+    assert [len(game.position.moves) for game in found[-2:]] == [4, 4]
+    assert not any(game.error for game in found)
+    assert expected.items() <= found[0].tags.items()
+    assert len(found) == 2 + ("0-1" in tags) and found[-1].tags["Event"] == "next"
+
+
+def test_a_fen_without_quotes_is_one():
+    (game,) = read("[FEN 4k3/8/8/8/8/8/4P3/4K3 w - - 0 1]\n\n1. e4 *")
+    assert not game.error and game.position.start_state["pawns"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. d4 1. ... d5 2. c4 2. .. e6 *",
+        "1 . d4 1 ... d5 2 c4 2... e6 *",
+        "1. d4 … d5 2. c4 2… e6 *",
+        "1.d4! d5?! 2.c4!! N 2...e6 +/= *",
+        "1. d4 = d5 +- 2. c4 ± e6 ∞ *",
+        "1. d4+- d5= 2. c4+/- e6± $10 -/+ D *",
+        "1. d4 [%clk 0:00:01] d5 <diagram> 2. c4 (=) e6 *",
+    ],
+)
+def test_numbers_and_opinions_as_people_write_them(text):
+    (game,) = read(text)
+    assert not game.error
+    assert write_pgn(game.position).endswith("1. d4 d5 2. c4 e6 *\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("1-0", 1), ("1 - 0", 1), ("1–0", 1), ("1—0", 1), ("1:0", 1), ("0−1", -1), ("0 : 1", -1),
+        ("1/2", 0), ("1/2 - 1/2", 0), ("½", 0), ("½-½", 0), ("½–½", 0), ("0.5-0.5", 0), ("*", None),
+        ("0-1 White resigns", -1), ("1-0 {on time}", 1),
+    ],
+)  # fmt: skip
+def test_results_as_people_write_them(text, result):
+    found = read(f"1. e4 e5 {text}\n\n1. d4 *\n")
+    assert [(game.error, game.result) for game in found[:1]] == [("", result)]
+    assert len(found[0].position.moves) == 2 and len(found[-1].position.moves) == 1
+    tag = text.split(" {")[0].removesuffix(" White resigns")
+    (tagged,) = read(f'[Result "{tag}"]\n\n1. e4 e5')
+    assert tagged.result == result
+
+
+def test_null_moves_are_named_and_end_the_line():
+    for null in ("--", "Z0", "0000", "null", "@@@@", "<>"):
+        (game,) = read(f"1. d4 d5 2. c4 {null} 3. Nc3 *")
+        assert "null move" in game.error and len(game.position.moves) == 3
+        assert not read(f"1. d4 d5 (1... {null}) 2. c4 *")[0].error
+
+
+def test_a_record_may_go_on_after_a_draw_by_rule():
+    fen = "8/8/3k4/8/8/3K4/8/8 w - - 0 1"
+    (game,) = read(f'[FEN "{fen}"]\n[Result "1-0"]\n\n1. Ke4 Ke6 2. Kd4 1-0')
+    assert not game.error and "3 more moves" in game.remark and game.result == 1
+    shuffle = "Nf3 Nf6 Ng1 Ng8 " * 5
+    (game,) = read(f"{shuffle} e4 e5 1/2-1/2")
+    assert not game.error and "fivefold" in game.remark and len(game.position.moves) == 16
+    (game,) = read(f"{shuffle} e4 Ke3 1/2-1/2")  # not a move at all
+    assert "fivefold" in game.error
+    assert read("1. f3 e5 2. g4 Qh4 3. a3 *")[0].error
+
+
+CHESS960_FEN = "bbqnnrkr/pppppppp/8/8/8/8/PPPPPPPP/BBQNNRKR w {} - 0 1"
+
+
+@pytest.mark.parametrize("rights", ["HFhf", "KQkq"])
+def test_chess960_is_known_by_its_castling(rights):
+    (game,) = read(f'[SetUp "1"]\n[FEN "{CHESS960_FEN.format(rights)}"]\n\n1. e4 e5 *')
+    assert not game.error and game.position.game.parameters["chess960"]
+    usual = "r3k2r/8/8/8/8/8/8/R3K2R w HAha - 0 1"
+    (game,) = read(f'[FEN "{usual}"]\n\n1. O-O O-O-O *')
+    assert not game.error and not game.position.game.parameters["chess960"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_files_of_any_encoding_and_line_ends(tmp_path, encoding, end):
+    path = tmp_path / "games.pgn"
+    text = f'[White "Zoë"]\n[Site "x"]\n\n1. e4 ; a remark\ne5 *\n\n[White "Ω"]\n\n{PLAYED}\n'
+    path.write_bytes((text * 1000).replace("\n", end).encode(encoding))
+    found = list(games(path))
+    assert [(len(game.position.moves), game.tags["White"]) for game in found] == [
+        (2, "Zoë"), (4, "Ω"),
+    ] * 1000  # fmt: skip
+    assert found[2].line == 10 and not any(game.error for game in found)
+
+
+def test_typographic_characters_of_windows():
+    (game,) = games(["[White \u201cMüller\u201d]\r\n1. e4 e5 1\u20130".encode("cp1252")])
+    assert (game.error, game.result, game.tags["White"]) == ("", 1.0, "Müller")
 
 
 def test_one_game_of_a_file(tmp_path):
@@ -216,6 +332,30 @@ def test_python_chess_reads_what_we_write():
         first = found.variations[0]
         assert first.clock() == 61.5 and first.eval().white().score() == round(100 * pawns_of(0.7))
         assert found.headers["Result"] == result_text(position)
+
+
+@needs_chess
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[Event "a"][White "W"]\n\n1. e4 e5 2. Nf3 *',
+        '[Event "a "quoted" name"]\n\n1. e4 e5 2. Nf3 *',
+        '[SetUp "1"]\n[FEN "6k1/5ppp/8/8/8/8/r4PPP/4R1K1 b - - 3 31"]\n\n31. ... Ra8 32. Re7 *',
+        f'[FEN "{CHESS960_FEN.format("KQkq")}"]\n\n1. e4 e5 2. f3 *',
+        '[FEN "r3k2r/8/8/8/8/8/8/R4RK1 w KQkq - 0 1"]\n\n1. Rfe1+ Kd7 2. Rad1+ *',
+        "1. e4! e5?! 2. Nf3 $14 Nc6 (2... d6 3. d4) 3. Bb5 *",
+    ],
+)
+def test_we_read_what_python_chess_reads(text):
+    import chess.pgn
+
+    judge = chess.pgn.read_game(io.StringIO(text))
+    assert judge is not None and not judge.errors
+    (found,) = read(text)
+    assert not found.error
+    assert found.position.game.pieces.fen(found.position.state) == judge.end().board().fen(
+        en_passant="legal"
+    )
 
 
 @needs_chess
