@@ -396,7 +396,9 @@ def test_the_run_without_a_checkpoint_is_named(tmp_path):
 def test_warming_up_is_silent_when_it_is_quick(monkeypatch):
     monkeypatch.setattr(engines, "SLOW_SECONDS", 600.0)
     heard: list[str] = []
-    rollouts().warm_up(heard.append)
+    ready = rollouts()
+    ready.game.compile()
+    ready.warm_up(heard.append)
     assert heard == []
     timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
     assert all(timer.finished.is_set() for timer in timers)  # cancelled, perhaps not yet gone
