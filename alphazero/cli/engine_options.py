@@ -45,7 +45,13 @@ def add_thinking(options: argparse.ArgumentParser) -> None:
         help=f"how much it searches for a move ({NETWORK_SIMULATIONS}; without a network"
         f" {ROLLOUT_SIMULATIONS})",
     )
-    strength.add_argument("--time", type=seconds, metavar="SECONDS", help="how long it may think")
+    strength.add_argument(
+        "--time",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long it may think about a move, also where a clock allows more (with a clock:"
+        " a minute in Go, five minutes in chess)",
+    )
     options.add_argument(
         "--seed", type=seed, metavar="N", help="random seed, for the same moves every time"
     )

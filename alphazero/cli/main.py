@@ -22,6 +22,21 @@ def main(arguments: list[str] | None = None) -> int:
     return run("alphazero", lambda: options.command(options))
 
 
+def gtp() -> int:
+    """Run `alphazero gtp`, for programs that take one path without arguments."""
+    return main(["gtp", *sys.argv[1:]])
+
+
+def uci() -> int:
+    """Run `alphazero uci`, likewise."""
+    return main(["uci", *sys.argv[1:]])
+
+
+def analysis() -> int:
+    """Run `alphazero analysis`, likewise."""
+    return main(["analysis", *sys.argv[1:]])
+
+
 def read_options(arguments: list[str]) -> argparse.Namespace:
     """Parse a command line. Settings and players may stand before and after a command's options."""
     if arguments[:1] == ["bench"]:  # reads its options itself, once it is imported
@@ -72,11 +87,11 @@ def parser() -> argparse.ArgumentParser:
     records.add_export(
         add("export", records.export, "write the network of a checkpoint or run as a weights file")
     )
-    gtp = add("gtp", protocols.gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
-    add_engine_options(gtp)
-    add_gtp_options(gtp)
-    uci = add("uci", protocols.uci, "speak UCI, for chess boards and servers")
-    add_engine_options(uci, "chess")
+    go = add("gtp", protocols.gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
+    add_engine_options(go)
+    add_gtp_options(go)
+    chess = add("uci", protocols.uci, "speak UCI, for chess boards and servers")
+    add_engine_options(chess, "chess")
     summary = "analyse games of Go in KataGo's protocol of JSON lines, as for KaTrain"
     add_engine_options(add("analysis", protocols.analysis, summary))
     add("games", games.games, "list the games")

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+LONGEST_MOVE = 60.0  # searched with days on the clock, unless a person allows more
 LAG = 0.25  # between the end of a search and the controller stopping its clock
 LEAST_SHARE = 0.2  # of a time shorter than the lag that is searched all the same
 MOST_SHARE = 0.25  # of the time left for the whole game that one move may take
@@ -34,7 +35,7 @@ class TimeControl:
 
     @property
     def has_overtime(self) -> bool:
-        return self.stones > 0 or self.periods > 0
+        return self.overtime > 0 and (self.stones > 0 or self.periods > 0)
 
 
 class _Standing(NamedTuple):
@@ -91,8 +92,10 @@ class Clock:
                 left, stones = control.overtime, control.stones
             self._left = _Standing(0.0, left, stones)
         else:
-            while beyond > period and count > 1:
-                beyond, period, count = beyond - period, control.overtime, count - 1
+            if beyond > period and count > 1:
+                beyond, period = beyond - period, control.overtime
+                more = max(math.ceil(min(beyond / period, count - 1)) - 1, 0)
+                beyond, count = beyond - more * period, count - 1 - more
             left = control.overtime if beyond <= period else period - beyond
             self._left = _Standing(0.0, left, count)
 
@@ -144,8 +147,14 @@ def named_control(kind: str, values: list[float]) -> TimeControl | None:
     """
     if kind not in KINDS:
         raise ValueError(f"unknown time settings {kind!r}: choose {', '.join(KINDS)}")
-    if len(values) < KINDS[kind] or not all(0 <= value < math.inf for value in values):
-        raise ValueError(f"{kind} takes {KINDS[kind]} numbers that are not negative")
+    limits: list[float] = []
+    if kind == "fischer-capped":
+        values, limits = values[:2], [math.inf if value < 0 else value for value in values[2:]]
+    is_wrong = any(math.isnan(value) for value in limits)
+    is_wrong |= not all(0 <= value < math.inf for value in values)
+    if is_wrong or len(values) + len(limits) < KINDS[kind]:
+        besides = ", or -1 for no limit" if limits else ""
+        raise ValueError(f"{kind} takes {KINDS[kind]} numbers that are not negative{besides}")
     if kind == "none":
         return None
     control = TimeControl(values[0])
@@ -158,7 +167,7 @@ def named_control(kind: str, values: list[float]) -> TimeControl | None:
     if kind.startswith("fischer"):
         control = replace(control, increment=values[1])
     if kind == "fischer-capped":
-        control = replace(control, most=values[2], longest_move=values[3])
+        control = replace(control, most=limits[0], longest_move=limits[1])
     return control
 
 

@@ -33,14 +33,19 @@ SPELLINGS = {  # compared by their letters and digits in lower case
 }
 _NAMES = {spelling: name for name, spellings in SPELLINGS.items() for spelling in spellings}
 
-KATAGO_TEXT = re.compile(r"ko(simple|positional|situational)scoreareataxnonesui([01])")
+# As KataGo's records of games have it, without what is not a letter or a digit.
+KATAGO_TEXT = re.compile(
+    r"ko(simple|positional|situational)scoreareataxnonesui([01])(?:whb(0|n|n1))?(?:fpok[01])?"
+)
+HANDICAP = {"0": "0", "n": "N", "n1": "N-1"}
 KO_RULES = ("SIMPLE", "POSITIONAL", "SITUATIONAL")
 FIXED = {
     "scoring": "AREA",
     "tax": "NONE",
     "hasButton": False,
 }  # KataGo's fields with one value here
-IGNORED = ("friendlyPassOk",)
+PASS_OK = "friendlyPassOk"  # of no effect here: who passes in reply ends the game in any case
+KATAGO_NAMES = {"chinese": ("chinese", "simple")}  # with other terms than the ruleset of that name
 
 
 class Rules(NamedTuple):
@@ -71,7 +76,13 @@ class Rules(NamedTuple):
     def katago_fields(self, rulesets: Rulesets) -> dict[str, Any]:
         """Convert the terms to the fields of KataGo's JSON."""
         ko, suicide, handicap = self.terms(rulesets)
-        return {**FIXED, "ko": ko.upper(), "suicide": suicide, "whiteHandicapBonus": handicap}
+        return {
+            **FIXED,
+            "ko": ko.upper(),
+            "suicide": suicide,
+            "whiteHandicapBonus": handicap,
+            PASS_OK: self.name != "tromp-taylor",
+        }
 
 
 def find_rules(text: str, rulesets: Rulesets) -> Rules | None:
@@ -85,11 +96,13 @@ def find_rules(text: str, rulesets: Rulesets) -> Rules | None:
     match = KATAGO_TEXT.fullmatch(plain)
     if match is None:
         return None
-    ko, suicide = match[1], match[2] == "1"
+    ko, suicide, handicap = match[1], match[2] == "1", HANDICAP.get(match[3])
+    fitting = [name for name, terms in rulesets.items() if terms.handicap == (handicap or "0")]
     for name, terms in rulesets.items():
-        if (terms.ko, terms.suicide) == (ko, suicide):
+        is_wanted = handicap is None or name in fitting
+        if is_wanted and (terms.ko, terms.suicide) == (ko, suicide):
             return Rules(name)
-    return Rules(next(iter(rulesets)), ko, suicide)
+    return Rules(fitting[0], ko, suicide)
 
 
 def named_rules(text: str, rulesets: Rulesets) -> Rules:
@@ -104,9 +117,11 @@ def named_rules(text: str, rulesets: Rulesets) -> Rules:
 
 
 def read_katago(value: Any, rulesets: Rulesets) -> Rules:
-    """Parse a value of KataGo's JSON: a name, or fields of which some may be missing."""
+    """Parse a value of KataGo's JSON: a name with KataGo's terms, or fields of which some may be
+    missing."""
     if isinstance(value, str):
-        return named_rules(value, rulesets)
+        named = KATAGO_NAMES.get(value.strip().lower())
+        return named_rules(value, rulesets) if named is None else Rules(*named)
     if not isinstance(value, dict):
         raise ValueError(f"rules must be a name or an object, not {json.dumps(value)}")
     return read_katago_fields(Rules("tromp-taylor").katago_fields(rulesets) | value, rulesets)
@@ -116,7 +131,8 @@ def read_katago_fields(fields: Mapping[str, Any], rulesets: Rulesets) -> Rules:
     """Parse all the fields of KataGo's JSON."""
     for name, value in fields.items():
         only = FIXED.get(name, value)
-        if name not in (*FIXED, *IGNORED, "ko", "suicide", "whiteHandicapBonus") or value != only:
+        known = (*FIXED, PASS_OK, "ko", "suicide", "whiteHandicapBonus")
+        if name not in known or value != only or (name == PASS_OK and not isinstance(value, bool)):
             raise ValueError(f"unsupported rules: {name} {json.dumps(value)}")
     ko, suicide, handicap = fields["ko"], fields["suicide"], fields["whiteHandicapBonus"]
     if ko not in KO_RULES or not isinstance(suicide, bool):

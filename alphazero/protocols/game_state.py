@@ -16,6 +16,7 @@ import numpy as np
 from alphazero.engine.clock import Clock, TimeControl, moves_to_go
 from alphazero.errors import RequestError, UserError
 from alphazero.formats.rulesets import Rules, read_katago
+from alphazero.formats.stones import put_stone
 from alphazero.game import Game, Position, Stones
 from alphazero.protocols.vertices import Vertices
 
@@ -161,6 +162,39 @@ class GameState:
         self.moves.append((player, action))
         if self.handicap != handicap:
             self._amend()
+
+    def play_recorded(self, player: int, action: int | None) -> str:
+        """Make a move of a recorded game, which may have had other rules; returns why ours forbid
+        it, or an empty text.
+
+        A ko retaken at once, a repetition and suicide are executed, as by KataGo: the game then
+        begins anew from the stones. Occupied points and points off the board are refused.
+        """
+        try:
+            self.play(player, action)
+            return ""
+        except RequestError:
+            if action is None or not self.is_go or self.is_occupied(action):
+                raise
+        position = self.to_move(player)
+        try:
+            position.play(action)
+        except ValueError as error:
+            reason = str(error).partition("illegal: ")[2] or str(error)
+        else:
+            reason = "the game is over"
+        handicap, board = self.handicap, self.board.copy()
+        self.set_up(board, player, handicap)
+        try:
+            self.play(player, action)
+        except RequestError:
+            put_stone(board, player, action)
+            self.set_up(board, 1 - player, handicap)
+        return reason
+
+    def is_occupied(self, action: int) -> bool:
+        """Return True for a point with a stone."""
+        return action != self.pass_action and bool(self.board.flat[action])
 
     def play_all(self, moves: Iterable[tuple[int, str]]) -> None:
         """Make moves given as players and vertices, all or none."""

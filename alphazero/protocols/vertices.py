@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 COLUMNS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"
 VERTEX = re.compile(r"([A-HJ-Z])([1-9][0-9]?)", re.ASCII)
+NUMBERS = re.compile(r"\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)", re.ASCII)  # KataGo's (x,y)
 PASS = "pass"
 EMPTY, FIRST, SECOND, OTHER = ".", "X", "O", "?"  # as `marks` writes points
 
@@ -25,8 +26,12 @@ def vertex_text(row: int, column: int, rows: int) -> str:
 def read_vertex(text: str, rows: int, columns: int) -> tuple[int, int] | None:
     """Parse a point's name to (row, column); None for a point off the board.
 
-    Raises ValueError for a text that is not a point's name.
+    A point may be written as KataGo's `(x,y)`, from 0, with y from the top. Raises ValueError for a
+    text that is not a point's name.
     """
+    if numbers := NUMBERS.fullmatch(text):
+        column, row = int(numbers[1]), int(numbers[2])
+        return (row, column) if row < rows and column < columns else None
     match = VERTEX.fullmatch(text.upper())
     if match is None:
         raise ValueError(f"{text!r} is not a point")

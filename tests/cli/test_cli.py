@@ -1,6 +1,7 @@
 """`python -m alphazero`: every command, what it prints, what it leaves behind, how it fails."""
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -430,3 +432,18 @@ def test_show_executes_no_path_that_the_user_did_not_give(tmp_path, capsys):
     assert done.returncode == 2 and "--game" in done.stderr and not proof.exists()
     done = subprocess.run([*command, "--game", str(trap)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "\nid 0" in done.stdout and proof.exists(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [("alphazero-gtp", "gtp"), ("alphazero-uci", "uci"), ("alphazero-analysis", "analysis")],
+)
+def test_protocols_have_a_script_without_arguments(script, command, monkeypatch) -> None:
+    """For programs such as Cute Chess and Arena, which take a path alone."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, name = scripts[script].partition(":")
+    ran = []
+    monkeypatch.setattr(f"{module}.main", lambda arguments: ran.append(arguments) or 0)
+    monkeypatch.setattr(sys, "argv", [script, "--seed", "1"])
+    assert getattr(importlib.import_module(module), name)() == 0
+    assert ran == [[command, "--seed", "1"]]

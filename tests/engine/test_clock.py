@@ -60,6 +60,26 @@ def test_byoyomi_loses_periods() -> None:
     assert after(BYOYOMI, 50, 20, 100).left[0] < 0
 
 
+@given(st.floats(0, 1e9), st.floats(0, 30), st.integers(1, 2**31 - 1), st.floats(0, 1e9))
+def test_periods_of_any_number_and_length_are_counted_at_once(main, overtime, periods, seconds):
+    clock = Clock(TimeControl(main, overtime=overtime, periods=periods))
+    clock.spend(seconds)
+    assert clock.left[1] <= periods and clock.seconds(10) >= 0
+    clock.correct(0, periods)  # nothing left of this period
+    clock.spend(seconds)
+    assert clock.left[1] <= periods and clock.seconds(10) >= 0
+
+
+@given(st.integers(0, 40), st.integers(1, 12))
+def test_periods_are_lost_one_by_one(late: int, periods: int) -> None:
+    """As if every period was counted by itself."""
+    beyond, period, left = late, 3, periods
+    while beyond > period and left > 1:
+        beyond, left = beyond - period, left - 1
+    clock = after(TimeControl(0, overtime=3, periods=periods), late)
+    assert clock.left[1] == left and (clock.left[0] < 0) == (beyond > period)
+
+
 def test_the_controller_knows_better() -> None:
     clock = after(CANADIAN, 10)
     clock.correct(33.5)
@@ -142,6 +162,14 @@ def test_controls_have_names() -> None:
     assert named_control("fischer", [60, 5]) == FISCHER
     capped = named_control("fischer-capped", [60, 5, 120, 20])
     assert capped == TimeControl(60, increment=5, most=120, longest_move=20)
+    for numbers, most, longest in (
+        ([60, 5, -1, 20], math.inf, 20),
+        ([60, 5, 120, -1], 120, math.inf),
+        ([60, 5, -1, -1], math.inf, math.inf),
+    ):
+        unlimited = named_control("fischer-capped", numbers)
+        assert unlimited == TimeControl(60, increment=5, most=most, longest_move=longest)
+        assert unlimited is not None and Clock(unlimited).seconds(10) > 0
     assert sorted(KINDS.values()) == [0, 1, 2, 3, 3, 4]
     for kind, values in (
         ("sudden", [1]),
@@ -150,6 +178,9 @@ def test_controls_have_names() -> None:
         ("byoyomi", [60, 30, 1.5]),
         ("absolute", [-1]),
         ("absolute", [math.nan]),
+        ("fischer-capped", [60, 5, 120]),
+        ("fischer-capped", [60, 5, 120, math.nan]),
+        ("fischer-capped", [60, -1, 120, 20]),
         ("fischer", [math.inf, 1]),
     ):
         with pytest.raises(ValueError):

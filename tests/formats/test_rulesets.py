@@ -48,6 +48,30 @@ def test_katagos_forms_keep_the_terms(ko: str, suicide: bool | str) -> None:
         assert short.terms(RULESETS)[:2] == terms[:2]
 
 
+def test_katagos_names_have_katagos_terms() -> None:
+    """KataGo's Chinese rules have simple ko; superko is in those of the servers OGS and KGS."""
+    simple = read_katago("Chinese", RULESETS)
+    assert simple.name == "chinese" and simple.terms(RULESETS) == ("simple", False, "N")
+    for name in ("chinese-ogs", "chinese-kgs"):
+        assert read_katago(name, RULESETS).terms(RULESETS) == ("positional", False, "N")
+    assert named_rules("chinese", RULESETS).terms(RULESETS).ko == "positional"
+    fields = {name: Rules(name).katago_fields(RULESETS) for name in RULESETS}
+    friendly = [name for name in RULESETS if fields[name]["friendlyPassOk"]]
+    assert friendly == ["chinese", "aga", "new-zealand"]
+    assert read_katago(fields["aga"] | {"friendlyPassOk": False}, RULESETS) == Rules("aga")
+    with pytest.raises(ValueError, match="friendlyPassOk"):
+        read_katago({"friendlyPassOk": "yes"}, RULESETS)
+
+
+def test_a_shorthand_may_say_more() -> None:
+    text = "koSIMPLEscoreAREAtaxNONEsui0whbN"
+    for end in ("", "fpok1"):
+        assert named_rules(text + end, RULESETS).terms(RULESETS) == ("simple", False, "N")
+    aga = "koSITUATIONALscoreAREAtaxNONEsui0whbN-1"
+    assert named_rules(aga, RULESETS) == Rules("aga")
+    assert named_rules(aga.replace("N-1", "0"), RULESETS).terms(RULESETS)[2] == "0"
+
+
 def test_a_ruleset_goes_before_a_changed_one() -> None:
     assert find_rules("koSITUATIONALscoreAREAtaxNONEsui0", RULESETS) == Rules("aga")
     assert read_katago({"ko": "SITUATIONAL"}, RULESETS) == Rules("new-zealand")

@@ -110,6 +110,9 @@ def test_errors_are_answers() -> None:
         b"\n",
         b"not json\n",
         b"[" * 10**5 + b"\n",
+        b'{"id": "n", "action": "clear_cache", "more": NaN}\n',
+        b'{"id": "n", "action": "clear_cache", "more": [-Infinity]}\n',
+        b'{"id": "n", "action": "clear_cache", "more": 1e999}\n',
         b"[1]\n",
         {"moves": []},
         {"id": 3},
@@ -121,12 +124,12 @@ def test_errors_are_answers() -> None:
         {"id": "action", "action": "dance"},
     )
     assert [answer.get("id") for answer in answers] == [
-        None, None, None, None, None, "size", "illegal", "point", "stones", "komi", "action",
+        *[None] * 8, "size", "illegal", "point", "stones", "komi", "action",
     ]  # fmt: skip
-    fields = [answer.get("field") for answer in answers[5:]]
+    fields = [answer.get("field") for answer in answers[8:]]
     assert fields == ["boardXSize", "moves", "moves", "initialStones", "komi", "action"]
     assert all("error" in answer and "\n" not in answer["error"] for answer in answers)
-    assert answers[6]["error"] == "move 1 (D4): illegal move"
+    assert answers[9]["error"] == "move 1 (D4): illegal move"
 
 
 # -- answers ---------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def test_values_are_told_for_black_unless_it_is_said_otherwise() -> None:
             answer = ask_one(
                 analyzeTurns=[turn],
                 includeOwnership=True,
-                overrideSettings={"reportAnalysisWinratesAs": view, "wideRootNoise": 0.04},
+                overrideSettings={"reportAnalysisWinratesAs": view},
             )
             leads[view, turn] = answer["rootInfo"]["scoreLead"]
             owners[view, turn] = answer["ownership"][0]
@@ -224,6 +227,101 @@ def test_rules_that_are_not_known_are_replaced_with_a_warning() -> None:
     assert [warning["id"] for warning in warnings] == ["a", "d", "e"]  # each once
     assert all(warning["field"] == "rules" for warning in warnings)
     assert {answer["id"] for answer in answers if "moveInfos" in answer} == set("abcde")
+
+
+KO = [["B", "D5"], ["W", "E5"], ["B", "C4"], ["W", "F4"], ["B", "D3"], ["W", "E3"], ["B", "J9"],
+      ["W", "D4"], ["B", "E4"], ["W", "D4"], ["B", "A1"]]  # fmt: skip
+
+
+@pytest.mark.usefixtures("knowing")
+def test_moves_of_a_recorded_game_may_break_our_rules() -> None:
+    def asked(moves: list[list[str]], **changes) -> tuple[dict, dict]:
+        warning, answer = ask(QUESTION | {"moves": moves, "includePolicy": True} | changes)
+        assert warning["field"] == "moves" and warning["id"] == answer["id"] == "a"
+        return warning, answer
+
+    def taken(answer: dict) -> set[str]:
+        """The points where nobody can play."""
+        names = (f"{column}{row}" for row in range(9, 0, -1) for column in "ABCDEFGHJ")
+        return {name for name, share in zip(names, answer["policy"], strict=False) if share == -1}
+
+    warning, answer = asked(KO)
+    assert "move 9 (D4)" in warning["warning"] and "ko" in warning["warning"]
+    assert "D4" in taken(answer) and answer["rootInfo"]["currentPlayer"] == "W"
+    corner = [["B", "A2"], ["W", "J9"], ["B", "B1"], ["W", "A1"], ["B", "E5"]]
+    warning, answer = asked(corner)  # suicide
+    assert "move 3 (A1)" in warning["warning"] and "suicide" in warning["warning"]
+    assert {"A2", "B1", "E5", "J9"} <= taken(answer)
+    assert answer["rootInfo"]["currentPlayer"] == "W"
+    two = [["B", "A2"], ["W", "A1"], ["B", "B2"], ["W", "J9"], ["B", "C1"], ["W", "B1"]]
+    _, answer = asked(two)  # of two stones, which some rules allow
+    assert "J9" in taken(answer) and ask_one(moves=two, rules="tromp-taylor")
+    _, answer = asked(KO, analyzeTurns=[10])
+    assert answer["rootInfo"]["currentPlayer"] == "B"
+    for moves in ([["B", "E5"], ["W", "E5"]], [["B", "E5"], ["W", "Z9"]]):
+        assert ask_one(moves=moves)["field"] == "moves"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_fields_without_effect_are_named() -> None:
+    answers = ask(
+        QUESTION
+        | {
+            "maxvisits": 3,
+            "includeOwnershipStdev": True,
+            "includeMovesOwnershipStdev": False,
+            "overrideSettings": {"fooBar": 1, "maxTime": 60},
+        },
+        QUESTION | {"id": "b", "maxvisits": 3},
+        QUESTION | {"id": "c", "avoidMoves": [{"player": "W", "moves": ["C3"], "untilDepth": 4}]},
+    )
+    warned = [(answer["id"], answer["field"]) for answer in answers if "warning" in answer]
+    assert warned == [("a", "maxvisits"), ("a", "includeOwnershipStdev"), ("a", "fooBar"),
+                      ("c", "untilDepth")]  # fmt: skip
+    assert [answer["id"] for answer in answers if "moveInfos" in answer] == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("knowing")
+def test_a_turn_given_twice_is_answered_once() -> None:
+    answers = ask(QUESTION | {"analyzeTurns": [1, 0, 1, 1], "priorities": [1, 2, 3, 4]})
+    assert sorted(answer["turnNumber"] for answer in answers) == [0, 1]
+
+
+@pytest.mark.usefixtures("knowing")
+def test_points_may_be_numbers() -> None:
+    for point, name in (("(2,6)", "C3"), ("(0,0)", "A9"), ("( 8 , 8 )", "J1")):
+        only = [{"player": "B", "moves": [point], "untilDepth": 1}]
+        answer = ask_one(moves=[], allowMoves=only)
+        assert [info["move"] for info in answer["moveInfos"]] == [name]
+    for point in ("(9,0)", "(0,9)", "(-1,0)", "(1)", "(1,2"):
+        assert ask_one(moves=[["B", point]])["field"] == "moves"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_only_illegal_moves_allowed_is_an_error() -> None:
+    for moves in (["D4"], ["D4", "F6"], []):
+        only = [{"player": "B", "moves": moves, "untilDepth": 1}]
+        assert ask_one(allowMoves=only)["field"] == "allowMoves"
+    everything = ask_one(moves=[["B", "A1"]], boardXSize=2, boardYSize=2)["moveInfos"]
+    avoid = [{"player": "W", "moves": ["A2", "B1", "B2", "pass"], "untilDepth": 1}]
+    answer = ask_one(moves=[["B", "A1"]], boardXSize=2, boardYSize=2, avoidMoves=avoid)
+    assert everything and answer["field"] == "avoidMoves"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_lines_may_be_shortened() -> None:
+    whole = ask_one(includePVVisits=True, maxVisits=200)["moveInfos"][0]
+    short = ask_one(includePVVisits=True, maxVisits=200, analysisPVLen=1)["moveInfos"][0]
+    assert len(whole["pv"]) > 1 and whole["pvEdgeVisits"] == whole["pvVisits"]
+    assert short["pv"] == whole["pv"][:1] and len(short["pvVisits"]) == 1
+    assert ask_one(analysisPVLen=0)["field"] == "analysisPVLen"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_the_model_is_named() -> None:
+    (answer,) = ask({"id": "m", "action": "query_models", "more": 1})
+    assert answer["id"] == "m" and answer["action"] == "query_models" and answer["more"] == 1
+    assert answer["models"][0]["name"] == "a stand-in"
 
 
 def test_without_a_score_one_is_made_up_and_that_is_said(knowing, monkeypatch) -> None:  # noqa: F811

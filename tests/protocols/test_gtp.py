@@ -166,6 +166,23 @@ def test_the_own_clock_runs_where_nobody_tells_the_time() -> None:
     assert black.left[0] == white.left[0] == 300
 
 
+def test_a_move_is_bounded_with_days_on_the_clock() -> None:
+    for options, longest in (({}, 60), ({"seconds": 600}, 600), ({"seconds": 5}, 5)):
+        conversation = Conversation(**{"simulations": None} | options)
+        for control in ("fischer 259200 86400", "absolute 1e7", "byoyomi 0 1e6 5"):
+            conversation.all(f"kata-time_settings {control}", "time_left b 259200 0")
+            assert conversation.session.move_limits(0).seconds == longest
+        conversation.all("time_settings 0 2 1")
+        assert conversation.session.move_limits(0).seconds < 2
+
+
+def test_limits_of_a_clock_may_be_absent() -> None:
+    conversation = Conversation()
+    conversation.all("kata-time_settings fischer-capped 60 5 -1 -1", "genmove b")
+    conversation.all("kata-time_settings byoyomi 10 0 2000000000", "genmove w", "genmove b")
+    conversation.all("time_left b 0 2000000000", "genmove b")
+
+
 def test_levels_and_simulations_hold_with_clocks_too() -> None:
     conversation = Conversation(simulations=None, level=3)
     conversation.all("time_settings 300 0 0")
@@ -230,8 +247,11 @@ def test_files_are_read_and_written(tmp_path) -> None:
     assert "PB[one two]" in saved.read_text() and "RE[B+2]" in saved.read_text()
     assert conversation("loadsgf /no/such.sgf") == "cannot load file"
     assert conversation("loadsgf") == "syntax error"
-    path.write_text("(;GM[1]SZ[9];B[zz])")
+    path.write_text("(;GM[2]SZ[9];B[zz])")
     assert conversation(f"loadsgf {path}") == "cannot load file"
+    path.write_text("(;GM[1]SZ[9]KM[7];B[zz];W[aa])")
+    conversation.all(f"loadsgf {path}")
+    assert any("move 1 (B[zz]) left out" in line for line in conversation.heard)
     assert conversation("printsgf /dev/null/x.sgf").startswith("cannot")
     assert any("no such" in line.lower() for line in conversation.heard)
 
@@ -245,6 +265,8 @@ def test_what_the_engine_thought_can_be_asked_for() -> None:
     )
     described = conversation("gomill-describe_engine")
     assert "20 simulations" in described and "seed: 1" in described
+    conversation.all("komi 5.5", "kgs-rules aga")
+    assert "komi 5.5, aga rules" in conversation("gomill-describe_engine")
 
 
 def test_pictures_for_gogui() -> None:
@@ -277,5 +299,33 @@ def test_what_the_evaluator_says() -> None:
     assert raw[start : start + 81].count("NAN") == 1
     assert raw[raw.index("whiteOwnership") + 1 :] == ["0.500000"] * 36 + ["0.000000"] * 45
     assert conversation("kata-raw-nn all").count("symmetry") == 8
-    for wrong in ("8", "-1", "x"):
-        assert conversation(f"kata-raw-nn {wrong}") == "syntax error"
+    for color, lead in (("b", -5), ("white", 5)):
+        for arguments in (color, f"{color} 3", f"{color} 7 0.5"):
+            raw = conversation(f"kata-raw-nn {arguments}").split()
+            assert raw[raw.index("whiteLead") + 1] == f"{lead:.6f}"
+    assert conversation("kata-raw-nn w all").count("symmetry") == 8
+    for wrong in ("8", "-1", "x", "12", "01", "b x", "²", "0 high"):
+        answer = conversation(f"kata-raw-nn {wrong}")
+        assert not answer.ok and answer.startswith("syntax error")
+    for wrong in ("8", "12", "01", "-1", "x", "1.0"):
+        answer = conversation(f"heatmap {wrong}")
+        assert not answer.ok and "symmetry" in answer
+    assert conversation("heatmap 7").ok
+
+
+def test_katagos_words_are_taken_as_katago_takes_them() -> None:
+    conversation = Conversation()
+    conversation.all(
+        "kata-set-rules koPOSITIONALscoreAREAtaxNONEsui1",
+        "kata-set-rule friendlyPassOk TRUE",
+        "kata-set-rule suicide False",
+        "kata-set-rules chinese",
+    )
+    rules = conversation("kata-get-rules")
+    assert '"ko":"SIMPLE"' in rules and '"friendlyPassOk":true' in rules
+    conversation.all("play b (2,6)")  # from the top left
+    assert conversation("list_stones b") == "C3"
+    assert not conversation("play w (9,0)").ok and not conversation("play w (1,").ok
+    for number in ("NaN", "-Infinity", "1e999"):
+        answer = conversation(f'kata-set-rules {{"ko":"SIMPLE","suicide":{number}}}')
+        assert not answer.ok and "finite" in answer

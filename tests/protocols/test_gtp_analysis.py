@@ -77,11 +77,16 @@ def test_katagos_lines_have_fractions_and_the_score(conversation) -> None:
     assert "ownership" not in line and "rootInfo" not in line
 
 
-def test_sabakis_lines_end_with_the_moves_expected(conversation) -> None:
-    for line in analyse(conversation, "analyze B 1"):
+def test_sabakis_lines_have_whole_numbers_too(conversation) -> None:
+    """From 0.60 on it takes fractions for those of another 10,000: 49 % became 0.0049 %."""
+    sabaki = re.compile(LEELA.pattern.replace(r" order", rf" scoreLead {REAL} order"))
+    conversation.session.engine._evaluator.for_black = 0.5
+    for command in ("analyze B 1", "genmove_analyze B 1"):
+        line = analyse(conversation, command)[0]
         for segment in segments(line):
-            assert KATAGO.fullmatch(segment), segment
+            assert sabaki.fullmatch(segment), segment
             assert segment.split(" pv ")[1].split()[0] == moves(segment)[0]
+            assert int(re.findall(r"winrate (\d+)", segment)[0]) == 7500
 
 
 def test_katagos_line_tells_of_the_whole_board_if_it_is_asked_to(conversation) -> None:
@@ -120,6 +125,9 @@ def test_moves_may_be_left_aside_or_be_the_only_ones(conversation) -> None:
     assert set(moves(chosen)) == {"D4", "D6", "pass"}
     less = analyse(conversation, "lz-analyze w 1 minmoves 99 avoid w D4,D6 1 avoid b A1 3")[-1]
     assert len(moves(less)) == 79 and not {"D4", "D6"} & set(moves(less))
+    assert sum("first move only" in line for line in conversation.heard) == 1
+    analyse(conversation, "kata-analyze w 1 avoid w D4 7 rootInfo TRUE")
+    assert sum("first move only" in line for line in conversation.heard) == 1
     answer = conversation("lz-analyze w 1 allow w E5 1")
     assert not answer.ok and answer == "no move is left to consider"
 
@@ -136,8 +144,10 @@ def test_numbers_are_written_so_that_every_reader_takes_them() -> None:
     empty = MoveReport(MoveInfo(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
     report = Report([sure, empty])
     for line in (dialects.katago(report), dialects.sabaki(report)):
-        assert not re.search(r"\d[eE]", line) and " 1.000000 " in line
-    assert "winrate 10000 prior 10000" in dialects.leela(report)
+        assert not re.search(r"\d[eE]", line)
+    assert " 1.000000 " in dialects.katago(report)
+    for line in (dialects.leela(report), dialects.sabaki(report)):
+        assert "winrate 10000 prior 10000" in line
     assert dialects.leela(report).endswith("order 1 pv B1 pass")
     assert dialects.katago(Report([])) == ""
 

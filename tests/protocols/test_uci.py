@@ -336,6 +336,8 @@ def test_book_and_tables(monkeypatch) -> None:
         ("wtime 1000 winc 100 binc 100 btime 1000", 100, 0.01, 0.1),
         ("wtime 50 winc 100", 100, 0.0, 0.001),  # less left than is lost on the way
         ("wtime -20 btime 100", 100, 0.0, 0.001),
+        ("wtime 259200000 winc 86400000", 100, 300.0, 300.0),  # days
+        ("movetime 7200000", 0, 7000.0, 7200.0),  # what is asked for is not bounded
     ],
 )
 def test_time_is_spent_within_the_clock(monkeypatch, go, overhead, least, most) -> None:

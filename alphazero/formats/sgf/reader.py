@@ -25,6 +25,7 @@ from alphazero.formats.handicap import HANDICAP_KOMI, handicap_points
 from alphazero.formats.rulesets import Rules, find_rules, sgf_text
 from alphazero.formats.sgf.tree import Node, decode_sgf, parse_sgf
 from alphazero.formats.sgf.writer import COLORS, LETTERS, SgfInfo, stones_of
+from alphazero.formats.stones import capture, put_stone
 from alphazero.game import Game, Position, load
 
 DEFAULT_SIZE = 19  # where property SZ is missing
@@ -266,7 +267,7 @@ class _Reader:
         """Begin a new start position from a board; chains without a liberty are taken off."""
         state = self._state.copy()
         # Whoever is to move has just lost what the opponent's last stone has captured.
-        taken = [_capture(board, color) for color in (to_play + 1, 2 - to_play)]
+        taken = [capture(board, color) for color in (to_play + 1, 2 - to_play)]
         if points := [point for captured in taken for point in captured]:
             named = " ".join(self._stones_names(points))
             place = f"after move {self._plies}" if self._plies else "at the start"
@@ -301,16 +302,9 @@ class _Reader:
                     f"history begins before {place}, impossible otherwise: {reason}"
                 )
             else:
-                self._execute(board, player, action)
+                put_stone(board, player, action)
+                self._begin(board, 1 - player)
                 self.remarks.append(f"history begins after {place}, an illegal move: {reason}")
-
-    def _execute(self, board: np.ndarray, player: int, action: int) -> None:
-        """Make an illegal move as FF[4] says: the stone is set whatever was there, chains of the
-        opponent without a liberty are captured, then one's own."""
-        board.flat[action] = player + 1
-        _capture(board, 2 - player)
-        _capture(board, player + 1)
-        self._begin(board, 1 - player)
 
     def _look_ahead(self, nodes: list[Node]) -> None:
         """Collect the moves that follow, while they alternate and are legal."""
@@ -393,35 +387,6 @@ def _players_to_come(nodes: list[Node]) -> list[int | None]:
         player = next((mover for mover, _ in _moves(node)), player)
         coming.append(player)
     return coming[::-1]
-
-
-def _capture(board: np.ndarray, color: int) -> list[tuple[int, int]]:
-    """Take chains of a color without a liberty off a board; returns their points."""
-    seen = np.zeros(board.shape, bool)
-    captured: list[tuple[int, int]] = []
-    for start in zip(*map(np.ndarray.tolist, np.nonzero(board == color)), strict=True):
-        if seen[start]:
-            continue
-        seen[start] = True
-        chain, has_liberty = [start], False
-        for row, column in chain:  # which grows
-            for near in (
-                (row - 1, column),
-                (row + 1, column),
-                (row, column - 1),
-                (row, column + 1),
-            ):
-                if not (0 <= near[0] < len(board) and 0 <= near[1] < len(board)):
-                    continue
-                has_liberty |= board[near] == 0
-                if board[near] == color and not seen[near]:
-                    seen[near] = True
-                    chain.append(near)
-        if not has_liberty:
-            captured += chain
-    for point in captured:
-        board[point] = 0
-    return captured
 
 
 def _color(text: str) -> int | None:

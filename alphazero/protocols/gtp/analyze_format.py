@@ -1,8 +1,8 @@
 """Lines of a live analysis, in the dialects that GUIs read.
 
 Leela Zero's has winrates as whole numbers of ten-thousandths, KataGo's as fractions, with the score
-where it is known. Sabaki's is KataGo's without the additions: the expected moves come last, and
-every number has a decimal point. All values are for the player to move.
+where it is known. Sabaki's command `analyze` has Leela Zero's whole numbers, for fractions are
+KataGo's alone there, and the score. All values are for the player to move.
 
     info move D4 visits 836 winrate 4656 prior 839 lcb 4640 order 0 pv D4 Q16 info move …
 """
@@ -44,16 +44,14 @@ class Report:
 
 
 def leela(report: Report) -> str:
-    return " ".join(
-        f"info move {move.pv[0]} visits {move.info.visits} winrate {_scaled(move.info.winrate)}"
-        f" prior {_scaled(move.info.prior)} lcb {_scaled(move.info.lcb)} order {order}"
-        f" pv {' '.join(move.pv)}"
-        for order, move in enumerate(report.moves)
-    )
+    return " ".join(_scaled_move(move, order) for order, move in enumerate(report.moves))
 
 
 def sabaki(report: Report) -> str:
-    return " ".join(_move(move, order) for order, move in enumerate(report.moves))
+    return " ".join(
+        _scaled_move(move, order, "" if move.score is None else f" scoreLead {move.score:.6f}")
+        for order, move in enumerate(report.moves)
+    )
 
 
 def katago(report: Report) -> str:
@@ -100,6 +98,15 @@ def cgos(report: Report) -> str:
             for value in report.ownership
         )
     return json.dumps(fields, separators=(",", ":"))
+
+
+def _scaled_move(move: MoveReport, order: int, score: str = "") -> str:
+    info = move.info
+    return (
+        f"info move {move.pv[0]} visits {info.visits} winrate {_scaled(info.winrate)}"
+        f" prior {_scaled(info.prior)} lcb {_scaled(info.lcb)}{score} order {order}"
+        f" pv {' '.join(move.pv)}"
+    )
 
 
 def _move(move: MoveReport, order: int) -> str:

@@ -89,7 +89,7 @@ def read_number(word: str) -> float:
 
 
 def read_boolean(word: str) -> bool:
-    """Parse `true` or `false`. Raises RequestError."""
-    if word not in BOOLEANS:
+    """Parse `true` or `false` in any case. Raises RequestError."""
+    if word.lower() not in BOOLEANS:
         raise RequestError(SYNTAX_ERROR)
-    return BOOLEANS[word]
+    return BOOLEANS[word.lower()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import alphazero
+from alphazero.engine.clock import LONGEST_MOVE
 from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
@@ -96,6 +97,7 @@ class Session:
         self.resignation = Resignation()
         self.last_search: LastSearch | None = None
         self.reply = Reply("", lambda data: None)  # to the command under way
+        self._reported: set[str] = set()
         self._state: GameState | None = None
         self._problem = ""  # why there is no game
         self._loader: threading.Thread | None = None
@@ -145,6 +147,12 @@ class Session:
         network = self.options.engine.network or "pretrained"
         return has_pretrained(GO) if network == "pretrained" else network not in WITHOUT_NETWORK
 
+    def report_once(self, text: str) -> None:
+        """Report a message for people, but not again in this conversation."""
+        if text not in self._reported:
+            self._reported.add(text)
+            self.report(text)
+
     def begin_game(self) -> None:
         """Forget what belongs to the game before, and make the engine for the board there is."""
         self.last_search = None
@@ -170,8 +178,7 @@ class Session:
         seconds = self.state.seconds_for_move(player)
         if seconds is None:
             return limits
-        if limits.seconds is not None:
-            seconds = min(seconds, limits.seconds)
+        seconds = min(seconds, LONGEST_MOVE if limits.seconds is None else limits.seconds)
         options = self.host.options
         if options.simulations is None and options.level is None:
             limits = limits._replace(simulations=None)  # the default for games without clocks

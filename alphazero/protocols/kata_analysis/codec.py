@@ -4,7 +4,6 @@
  "boardXSize": 9, "boardYSize": 9, "analyzeTurns": [0, 1], "maxVisits": 100}
 """
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +17,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+from alphazero.protocols.finite_json import read_json
 
 if TYPE_CHECKING:
     from alphazero.engine.analysis import MoveInfo
@@ -66,6 +67,7 @@ class Restriction(BaseModel):
     model_config = ConfigDict(frozen=True)
     player: Player
     moves: tuple[str, ...]
+    depth: Annotated[Whole, Field(ge=1)] = Field(1, alias="untilDepth")  # plies for which it holds
 
 
 class OverrideSettings(BaseModel):
@@ -106,6 +108,7 @@ class Query(BaseModel):
     include_ownership: StrictBool = Field(False, alias="includeOwnership")
     include_moves_ownership: StrictBool = Field(False, alias="includeMovesOwnership")
     include_pv_visits: StrictBool = Field(False, alias="includePVVisits")
+    pv_length: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="analysisPVLen")
     settings: OverrideSettings = Field(
         alias="overrideSettings", default_factory=lambda: OverrideSettings.model_validate({})
     )
@@ -139,10 +142,25 @@ class Query(BaseModel):
         return 1 if views[self.settings.view] == to_play else -1
 
 
+def unused_fields(fields: dict[str, Any]) -> list[str]:
+    """Name the fields of a query that have no effect, those in its settings included.
+
+    A switch that is off asks for nothing.
+    """
+    unused = _unused(Query, fields)
+    settings = fields.get("overrideSettings")
+    return unused + (_unused(OverrideSettings, settings) if isinstance(settings, dict) else [])
+
+
+def _unused(model: type[BaseModel], fields: dict[str, Any]) -> list[str]:
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    return [name for name, value in fields.items() if name not in known and value is not False]
+
+
 def read_object(line: bytes) -> dict[str, Any]:
     """Parse a line of input. Raises QueryError unless it is an object with a string as its "id"."""
     try:
-        fields = json.loads(line)
+        fields = read_json(line)
     except (ValueError, RecursionError) as error:
         raise QueryError(f"the line is not JSON: {error}") from error
     if not isinstance(fields, dict):

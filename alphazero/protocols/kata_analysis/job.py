@@ -25,6 +25,7 @@ from alphazero.protocols.kata_analysis.codec import (
 
 COLORS = "BW"
 SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
+DEPTH_WARNING = "restrictions of moves hold for the first move only, and not in what follows"
 LEAST_INTERVAL = 0.01  # seconds between two reports
 
 
@@ -87,7 +88,9 @@ class Job:
                 except RequestError as error:
                     raise QueryError("not a move", field) from error
                 legal = [action for action in legal if (action in named) == allowed]
-        return legal if legal and legal != all_legal else None
+                if not legal:
+                    raise QueryError("no legal move is left to consider", field)
+        return legal if legal != all_legal else None
 
     def _answer(
         self, analysis: Analysis, engine: Engine, predictions: Predictor | None, is_during: bool
@@ -99,10 +102,11 @@ class Job:
         infos = []
         for order, move in enumerate(shown):
             score = after[order].score if after else proxy_score(move.winrate)
-            pv = self.state.vertices.texts(position, move.pv)
+            pv = self.state.vertices.texts(position, move.pv[: query.pv_length])
             info = write_move(move, pv, order, score, sign)
             if query.include_pv_visits:
-                info["pvVisits"] = list(move.pv_visits)
+                # Equal, for no position is reached by two moves of the tree.
+                info["pvVisits"] = info["pvEdgeVisits"] = list(move.pv_visits[: query.pv_length])
             if after and query.include_moves_ownership:
                 info["ownership"] = write_numbers(after[order].ownership, sign)
             infos.append(info)
@@ -155,6 +159,9 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
             state.set_up(board, _to_play(query, 0), handicap if handicap >= 2 else 0)
     except RequestError as error:
         raise QueryError(str(error), "initialStones" if query.stones else "komi") from error
+    is_ignored = any(limit.depth > 1 for limit in (*query.avoid, *query.allow))
+    if is_ignored:
+        warnings.append(("untilDepth", DEPTH_WARNING))
     positions = {}
     for turn in range(len(query.moves) + 1):
         if turn in query.turns:
@@ -162,9 +169,11 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
         if turn < len(query.moves):
             player, text = query.moves[turn]
             try:
-                state.play(player, state.read(text))
+                irregular = state.play_recorded(player, state.read(text))
             except RequestError as error:
                 raise QueryError(f"move {turn} ({text}): {error}", "moves") from error
+            if irregular:
+                warnings.append(("moves", f"move {turn} ({text}) breaks the rules: {irregular}"))
     return [Job(query, turn, positions[turn], state) for turn in query.turns], warnings
 
 

@@ -20,6 +20,7 @@ from alphazero.protocols.kata_analysis.codec import (
     QueryError,
     read_object,
     read_query,
+    unused_fields,
     write_error,
 )
 
@@ -38,7 +39,7 @@ def serve(options: EngineOptions) -> NoReturn:
 
     def make_server(write: Callable[[bytes], None]) -> AnalysisServer:
         def send(answer: dict[str, Any]) -> None:
-            write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+            write(json.dumps(answer, separators=(",", ":"), allow_nan=False).encode() + b"\n")
 
         return AnalysisServer(options, send, report)
 
@@ -85,6 +86,8 @@ class AnalysisServer:
         action = fields["action"]
         if action == "query_version":
             self._send(fields | {"version": alphazero.__version__, "git_hash": "<omitted>"})
+        elif action == "query_models":
+            self.host.run(lambda handle: self._send_models(fields))
         elif action == "clear_cache":  # every search begins with an empty tree
             self._send(fields)
         elif action in ("terminate", "terminate_all"):
@@ -105,16 +108,31 @@ class AnalysisServer:
 
         query = read_query(fields)
         jobs, warnings = make_jobs(self.host, self._game, query)
+        for field in unused_fields(fields):
+            self._warn(query.id, field, f"{field} has no effect")
         for field, text in warnings:
             self._warn(query.id, field, text)
         self._jobs = [(job, handle) for job, handle in self._jobs if not handle.is_done]
+        queued: set[int] = set()
         for job, priority in zip(jobs, query.priorities, strict=True):
+            if job.turn in queued:  # one final answer for every turn
+                continue
+            queued.add(job.turn)
             handle = self.host.run(
                 lambda handle, job=job: self._run(job, handle), priority=priority
             )
             self._jobs.append((job, handle))
 
     # -- in the host's thread ----------------------------------------------------------------------
+
+    def _send_models(self, fields: dict[str, Any]) -> None:
+        try:
+            source = self.host.engine(self.host.game(self._game)).source
+        except UserError as error:
+            self._send(write_error(error, fields["id"]))
+            return
+        model = {"name": source, "internalName": source, "maxBatchSize": 0}
+        self._send(fields | {"models": [model]})
 
     def _run(self, job: "Job", handle: SearchHandle[None]) -> None:
         try:
@@ -132,7 +150,8 @@ class AnalysisServer:
             self._send(write_error(RuntimeError(message), job.query.id))
 
     def _warn(self, query_id: str, field: str, text: str) -> None:
-        """Send a warning once in a conversation."""
-        if text not in self._warned:
-            self._warned.add(text)
+        """Send a warning once in a conversation, one about the moves of a game for every query."""
+        key = f"{query_id} {text}" if field == "moves" else text
+        if key not in self._warned:
+            self._warned.add(key)
             self._send({"warning": text, "field": field, "id": query_id})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 0.25
 MEGABYTE = 1 << 20
+LONGEST_MOVE = 300.0  # seconds searched with days on the clock, unless a person allows more
 USUAL_MOVES = 45  # of one player in a game
 FEWEST_MOVES = 20  # still to come that are planned for, however long a game has lasted
 RESERVE_MOVES = 0.3  # saved for when more time is added only after so many moves
@@ -142,6 +143,8 @@ def limits_of(
         return limits._replace(seconds=usual_seconds) if limits.is_endless else limits
     if usual_seconds is not None:
         seconds = min(seconds, usual_seconds)
+    elif go.move_time is None:
+        seconds = min(seconds, LONGEST_MOVE)
     settle = 0.0 if go.move_time is not None else settings.number("SmartPruningFactor")
     return limits._replace(seconds=seconds, settle=settle, on_clock=True)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LEAST_INTERVAL = 0.01  # seconds
 CENTISECONDS = 100
+DEPTH_WARNING = "avoid and allow hold for the first move only, and not in what follows"
 SWITCHES = (  # KataGo's, each followed by true or false
     "rootInfo",
     "ownership",
@@ -77,9 +78,10 @@ def _read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
             options.max_moves = arguments.integer()
         elif key in ("avoid", "allow"):
             entry = arguments.color(), arguments.word().split(",")
-            arguments.integer()  # plies for which it holds: at least the next, which is ours
+            if arguments.integer() > 1:  # plies for which it holds
+                session.report_once(DEPTH_WARNING)
             (options.avoid if key == "avoid" else options.allow).append(entry)
-        elif key in SWITCHES and arguments.peek() in BOOLEANS:
+        elif key in SWITCHES and arguments.peek().lower() in BOOLEANS:
             options.switches[key] = arguments.boolean()
         else:
             raise RequestError(key)

@@ -5,10 +5,13 @@ Only area scoring is supported: other rules are refused.
 """
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alphazero.errors import RequestError
+from alphazero.formats.rulesets import named_rules
+from alphazero.protocols.finite_json import read_json
 from alphazero.protocols.gtp.arguments import (
+    COLORS,
     SYNTAX_ERROR,
     Arguments,
     read_boolean,
@@ -16,6 +19,9 @@ from alphazero.protocols.gtp.arguments import (
     read_number,
 )
 from alphazero.protocols.gtp.session import Session
+
+if TYPE_CHECKING:
+    from alphazero.game import Position
 
 PARAMETERS = (
     "maxVisits",
@@ -32,7 +38,12 @@ PER_MILLE = 1000
 
 
 def kgs_rules(session: Session, arguments: Arguments) -> str:
-    session.state.set_rules(session.state.read_rules(arguments.word()))
+    """Set a ruleset by its name on KGS, where Chinese rules have superko."""
+    try:
+        rules = named_rules(arguments.word(), session.state.stones.rules)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    session.state.set_rules(rules)
     return ""
 
 
@@ -47,7 +58,7 @@ def set_rules(session: Session, arguments: Arguments) -> str:
         raise RequestError(SYNTAX_ERROR)
     if text.startswith(("{", '"')):
         try:
-            value = json.loads(text)
+            value = read_json(text)
         except (ValueError, RecursionError) as error:
             raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
     session.state.set_rules(session.state.read_rules(value))
@@ -144,7 +155,7 @@ def heatmap(session: Session, arguments: Arguments) -> str:
     """Draw the policy in thousandths (Leela Zero)."""
     state = session.state
     position = state.to_move()
-    symmetry = int(arguments.word()) if arguments and arguments.peek() in "01234567" else 0
+    symmetry = read_symmetry(arguments.word()) if arguments else 0
     probabilities, value = session.engine.evaluate(position, symmetry)
     thousandths = [round(PER_MILLE * float(probability)) for probability in probabilities]
     size = state.size
@@ -158,23 +169,29 @@ def heatmap(session: Session, arguments: Arguments) -> str:
 
 
 def raw_nn(session: Session, arguments: Arguments) -> str:
-    """Write all outputs of the network, under one symmetry or under all of them (KataGo)."""
+    """Write all outputs of the network: `[COLOR] [SYMMETRY]`, where a colour is the one to move and
+    the symmetry a number or `all` (KataGo). KataGo's OPTIMISM after them has no effect here."""
+    player = arguments.color() if arguments.peek().lower() in COLORS else None
     word = arguments.word() if arguments else "0"
-    if word == "all":
-        chosen = range(SYMMETRIES)
-    elif word.isascii() and word.isdigit() and int(word[:4]) < SYMMETRIES:
-        chosen = range(int(word), int(word) + 1)
-    else:
-        raise RequestError(SYNTAX_ERROR)
-    return "\n".join(network_outputs(session, symmetry) for symmetry in chosen)
+    if arguments:
+        arguments.number()
+    chosen = range(SYMMETRIES) if word == "all" else [read_symmetry(word)]
+    position = session.state.to_move(player)
+    return "\n".join(network_outputs(session, position, symmetry) for symmetry in chosen)
 
 
-def network_outputs(session: Session, symmetry: int) -> str:
+def read_symmetry(word: str) -> int:
+    """Parse the number of a symmetry of the board. Raises RequestError."""
+    if len(word) != 1 or word not in "01234567":
+        raise RequestError(f"{SYNTAX_ERROR}: a symmetry is a number from 0 to 7, not {word}")
+    return int(word)
+
+
+def network_outputs(session: Session, position: "Position", symmetry: int) -> str:
     """Format the outputs under one symmetry, for White."""
     from alphazero.engine.ownership import predictor
 
     state = session.state
-    position = state.to_move()
     probabilities, value = session.engine.evaluate(position, symmetry)
     sign = 1 if position.to_play == 1 else -1
     white = (1 + sign * value) / 2

@@ -144,11 +144,13 @@ def explain_last_move(session: Session, arguments: Arguments) -> str:
 
 
 def describe_engine(session: Session, arguments: Arguments) -> str:
-    options = session.options
+    options, state = session.options, session.state
+    lines = [f"{options.name} {options.version}", f"game: {state.game.spec}"]
+    if state.is_go:
+        lines.append(f"komi {state.komi:g}, {state.rules.name} rules")
     return "\n".join(
         [
-            f"{options.name} {options.version}",
-            f"game: {session.state.game.spec}",
+            *lines,
             f"playing with {session.engine.name}",
             f"seed: {options.engine.seed}",
         ]
