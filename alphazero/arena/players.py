@@ -314,7 +314,7 @@ def split_options(text: str, rest: str, kind: Kind) -> tuple[str, dict[str, str]
     options: dict[str, str] = {}
     pattern = r"(?:(.*),)?\s*([a-z_]+)\s*=\s*([^,=]*)"
     if kind.passes_options:
-        pattern = r"(.*),\s*([A-Za-z][\w ]*?)\s*=\s*([^,=]*)"
+        pattern = r"(.*),\s*(option\.[^,=]+?|[A-Za-z][\w ]*?)\s*=\s*([^,=]*)"
     while matched := re.fullmatch(pattern, rest):
         name = matched[2]
         if name not in kind.options and not kind.passes_options:
@@ -392,7 +392,12 @@ def _make_uci(spec: Spec, game: Game, ask: Ask | None) -> Player:
         spec.count("nodes") if "nodes" in spec.options else None,
         spec.count("depth") if "depth" in spec.options else None,
     )
-    theirs = {name: text for name, text in spec.options.items() if name not in UCI_OPTIONS}
+    # Those that begin with `option.` are the program's, whatever they are called.
+    theirs = {
+        name.removeprefix("option."): text
+        for name, text in spec.options.items()
+        if name not in UCI_OPTIONS
+    }
     pool = EnginePool(UciEngine, (spec.argument, game, limits, theirs, timeout), processes)
     return ProgramPlayer(pool, spec.text)
 

@@ -22,6 +22,7 @@ class Ending(NamedTuple):
 
     result: int  # -1, 0, 1 for the player to move
     actions: list[int]  # that keep the result: the quickest to win, the slowest to lose
+    has_distance: bool = True  # False: without DTZ tables all actions that keep the result
 
 
 def split_folders(text: str, separator: str = os.pathsep) -> list[str]:
@@ -36,8 +37,10 @@ class Tablebase:
     """The result of every position with few pieces, and the distance to the next capture or pawn
     move on the way to it (DTZ)."""
 
-    def __init__(self, folders: str) -> None:
-        """Open folders, separated as in PATH. Raises UserError for a folder without tables."""
+    def __init__(self, folders: str, fifty_moves: bool = True) -> None:
+        """Open folders, separated as in PATH. Without `fifty_moves` a game is not drawn after so
+        many without progress. Raises UserError for a folder without tables."""
+        self._fifty_moves = fifty_moves
         self._tables = chess_module("chess.syzygy").Tablebase()
         for folder in split_folders(folders):
             path = Path(folder).expanduser()
@@ -58,13 +61,13 @@ class Tablebase:
         if not self._covers(position):
             return None
         board = board_of(position)
-        if board.halfmove_clock or board.castling_rights:
+        if (board.halfmove_clock and self._fifty_moves) or board.castling_rights:
             return None
         try:
             wdl = self._wdl(board)
         except KeyError:  # a table is missing
             return None
-        return {2: 1, -2: -1}.get(wdl, 0)  # 1 and -1 are draws by fifty moves
+        return self._result(wdl)
 
     def ending(self, position: Position) -> Ending | None:
         """The result and the moves to play; None if a table is missing."""
@@ -73,22 +76,21 @@ class Tablebase:
         board = board_of(position)
         if board.castling_rights:
             return None
-        ranks: dict[int, tuple[int, int]] = {}  # (result, plies to progress), by move
-        try:
-            for action in position.legal_actions():
-                move = board.parse_uci(position.text(action))
-                board.push(move)
-                ranks[action] = self._rank(board)
-                board.pop()
-        except KeyError:
+        for has_distance in (True, False):
+            try:
+                ranks = self._ranks(position, board.copy(), has_distance)
+                break
+            except KeyError:
+                continue
+        else:
             return None
         if not ranks:
             return None
         result = max(result for result, _ in ranks.values())
         kept = {action: plies for action, (found, plies) in ranks.items() if found == result}
         best = {1: min, 0: None, -1: max}[result]
-        if best is None:
-            return Ending(result, list(kept))
+        if best is None or not has_distance:
+            return Ending(result, list(kept), has_distance)
         wanted = best(kept.values())
         return Ending(result, [action for action, plies in kept.items() if plies == wanted])
 
@@ -96,23 +98,41 @@ class Tablebase:
         pieces = position.game.pieces
         return pieces is not None and int(pieces.count(position.state_array)[0]) <= self.men
 
+    def _ranks(
+        self, position: Position, board: Any, has_distance: bool
+    ) -> dict[int, tuple[int, int]]:
+        """The legal moves with their results, and with the plies to progress or else 0.
+
+        Raises KeyError if a table is missing.
+        """
+        ranks = {}
+        for action in position.legal_actions():
+            board.push(board.parse_uci(position.text(action)))
+            ranks[action] = self._rank(board, has_distance)
+            board.pop()
+        return ranks
+
+    def _result(self, wdl: int) -> int:
+        """The result of a table's entry, 2 to -2; 1 and -1 are draws by fifty moves."""
+        return (wdl > 0) - (wdl < 0) if abs(wdl) == 2 or not self._fifty_moves else 0
+
     def _wdl(self, board: Any) -> int:
         return int(self._tables.probe_wdl(board))
 
-    def _rank(self, board: Any) -> tuple[int, int]:
+    def _rank(self, board: Any, has_distance: bool) -> tuple[int, int]:
         """Rank the move that led to this board, for its player: the result, and the plies to the
         next progress, this move included."""
         if board.is_checkmate():
             return 1, 0
         if board.is_stalemate() or board.is_insufficient_material():
             return 0, 0
-        wdl = -self._wdl(board)
+        result = self._result(-self._wdl(board))
+        if not has_distance:
+            return result, 0
         clock = board.halfmove_clock
         plies = 1 if clock == 0 else 1 + abs(int(self._tables.probe_dtz(board)))
-        in_time = clock == 0 or clock - 1 + plies <= LAST_PLY
-        if abs(wdl) < 2 or not in_time:
-            return 0, 0
-        return (1 if wdl > 0 else -1), plies
+        in_time = clock == 0 or clock - 1 + plies <= LAST_PLY or not self._fifty_moves
+        return (result, plies) if result and in_time else (0, 0)
 
 
 class TablebaseEvaluator(Evaluator):

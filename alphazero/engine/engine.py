@@ -130,6 +130,7 @@ class Engine:
         slow.start()
         try:
             position = self.game.position()
+            (self._evaluator.encoder or Encoder.of(self.game)).inputs_of([position])
             limits = SearchLimits(WARM_UP_SIMULATIONS)
             if not position.is_over:  # some of the moves, as in searchmoves
                 only = position.legal_actions()[:2]

@@ -346,7 +346,7 @@ class Game:
     def _compile_for_people(self, position: Position) -> None:
         """Compile what front ends call and no search does: it would be compiled in the middle of a
         game, on the clock."""
-        state, pieces = position.state_array.copy()[0], self.pieces
+        state, stones, pieces = position.state_array.copy()[0], self.stones, self.pieces
         if self.explain is not None and pieces is not None:
             self.explain(state, position.legal_actions()[0])  # looks at everything before it is ""
         if pieces is not None:
@@ -355,3 +355,10 @@ class Game:
             pieces.perft(state, 1)
             for ask in (pieces.ending, pieces.claim):
                 ask(state, position.keys)
+        if stones is not None:
+            board = stones.board(state).copy()
+            board[0, 0] = 1
+            stones.set_up(state, board, 0)
+            stones.score(state, None)
+            stones.area(state, None)
+            stones.pass_alive(state)

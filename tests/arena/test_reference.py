@@ -127,15 +127,19 @@ class StandIn:
         return self.known[board.board_fen() + (" w" if board.turn else " b")][0]
 
     def probe_dtz(self, board):
-        return self.known[board.board_fen() + (" w" if board.turn else " b")][1]
+        distance = self.known[board.board_fen() + (" w" if board.turn else " b")][1]
+        if distance is None:
+            raise KeyError("no .rtbz")
+        return distance
 
 
 @pytest.fixture
 def tables(monkeypatch):
     """A tablebase whose content a test sets."""
 
-    def make(known):
+    def make(known, fifty_moves=True):
         made = Tablebase.__new__(Tablebase)
+        made._fifty_moves = fifty_moves
         made._tables = StandIn(known)
         made.__dict__["men"] = 3
         return made
@@ -180,6 +184,30 @@ def test_a_draw_is_kept_and_fifty_moves_count(tables):
     for plies, result in ((-3, 1), (-4, 0)):
         known = after_moves(lambda san, plies=plies: (-2, plies))
         assert tables(known).ending(late).result == result
+
+
+@needs_chess
+def test_without_distances_all_moves_that_keep_the_result_are_left(tables):
+    one = position(ROOK.format(0))
+    found = tables(after_moves(lambda san: (0 if san == "Rh3+" else -2, None))).ending(one)
+    assert found.result == 1 and not found.has_distance
+    kept = {CHESS.pieces.san(one.state, a) for a in found.actions}
+    assert {"Rh4", "Rg1", "Kb1"} <= kept and "Rh3+" not in kept
+    found = tables(after_moves(lambda san: (-2, -9))).ending(one)
+    assert found.has_distance
+    assert tables({}).ending(one) is None
+
+
+@needs_chess
+def test_the_rule_of_fifty_moves_may_be_left_out(tables):
+    late = position(ROOK.format(95))
+    known = after_moves(lambda san: (-2 if san == "Rh4" else -1, -40))
+    assert tables(known).ending(late).result == 0
+    assert tables(known, fifty_moves=False).ending(late).result == 1
+    here = {"8/8/8/8/8/1k6/8/K6R w": (1, 9)}
+    assert tables(here).result(position(ROOK.format(0))) == 0
+    for clock in (0, 7):
+        assert tables(here, fifty_moves=False).result(position(ROOK.format(clock))) == 1
 
 
 @needs_chess

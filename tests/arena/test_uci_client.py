@@ -177,7 +177,7 @@ def test_options_that_a_program_lacks_are_named_with_those_it_has(engine) -> Non
 # -- as a player -----------------------------------------------------------------------------------
 
 
-def test_a_player_is_written_as_a_command_line() -> None:
+def test_a_player_is_written_as_a_command_line(tmp_path) -> None:
     text = f"uci:{command('fine')} --book=a,b=c,nodes=20,Skill Level=3,UCI_Elo=1350"
     spec = parse_spec(text)
     assert spec.argument == f"{command('fine')} --book=a"
@@ -186,6 +186,11 @@ def test_a_player_is_written_as_a_command_line() -> None:
     assert player.choose([after(), after("a2a3")], RNG) == [
         after().action("a2a3"), after("a2a3").action("a7a6")
     ]  # fmt: skip
+    log = tmp_path / "log"
+    text = f"uci:{command('fine', log)},option.Hash=3,nodes=9,processes=1"
+    assert parse_spec(text).argument == command("fine", log)
+    make_player(text, CHESS).choose([after()], RNG)
+    assert "setoption name Hash value 3" in log.read_text() and "go nodes 9" in log.read_text()
     for bad, message in (
         ("uci", "lacks the command line of a program: write uci:COMMAND"),
         ("uci:cat,nodes=many", "nodes must be a whole number above 0"),

@@ -17,12 +17,12 @@ from alphazero.arena.tablebase import Ending
 from alphazero.config import PuctConfig
 from alphazero.engine import engine as engines
 from alphazero.engine.limits import LEVELS, SearchLimits
-from alphazero.engine.options import require_game
+from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
 from alphazero.network.evaluator import Evaluation, UniformEvaluator
 from alphazero.protocols.uci import go_command
 from alphazero.protocols.uci.codec import read_go
-from alphazero.protocols.uci.options import OPTIONS
+from alphazero.protocols.uci.options import OPTIONS, Settings
 from tests.helpers.uci_conversation import (
     PATIENCE,
     Conversation,
@@ -129,10 +129,32 @@ def test_another_game_is_refused_but_the_conversation_goes_on() -> None:
 def test_a_network_that_is_not_there_is_told_and_no_reason_to_lose(monkeypatch) -> None:
     monkeypatch.undo()  # the stand-in for networks
     lines = Conversation().ask(
-        "setoption name WeightsFile value nowhere.safetensors", "isready", RUY_LOPEZ, "go nodes 5"
+        "setoption name WeightsFile value nowhere.safetensors", "isready", RUY_LOPEZ, "go nodes 200"
     )
-    assert lines[1] == "readyok" and "nowhere.safetensors" in lines[0]
-    assert lines[2:] == [lines[0], "bestmove c6d4"]  # some legal move
+    ready = lines.index("readyok")
+    assert "nowhere.safetensors" in lines[ready - 1] and "plays instead" in lines[ready - 1]
+    assert sum("nowhere" in line for line in lines) == 1
+    assert fields(lines[-2])["nodes"] == "200" and lines[-1] != "bestmove c6d4"  # it has searched
+
+
+def test_after_a_network_that_cannot_be_read_the_last_one_plays_on(monkeypatch) -> None:
+    made = engines.make_engine
+    asked: list[str | None] = []
+
+    def make(game, options, *arguments, **more):
+        asked.append(options.network)
+        if options.network == "broken":
+            raise UserError("cannot read the network broken")
+        return made(game, options, *arguments, **more)
+
+    monkeypatch.setattr(engines, "make_engine", make)
+    conversation = Conversation()
+    weights = "setoption name WeightsFile value"
+    conversation.ask(f"{weights} good", "isready")
+    lines = conversation.ask(f"{weights} broken", "isready", "position startpos", "go nodes 30")
+    assert lines[0] == "info string cannot read the network broken; a stand-in plays instead"
+    assert lines[1] == "readyok" and asked == ["good", "broken", "good"]
+    assert fields(lines[-2])["nodes"] == "30"
 
 
 # -- searching -------------------------------------------------------------------------------------
@@ -178,6 +200,37 @@ def test_it_hears_while_an_engine_is_made(monkeypatch) -> None:
     conversation.send("go infinite")
     conversation.server.close()  # as at `quit`
     assert conversation.until("bestmove")
+
+
+@pytest.mark.parametrize("go", ["go nodes 5", "go perft 1", "bench 2"])
+def test_options_after_the_answer_are_set_before_readyok(monkeypatch, go: str) -> None:
+    conversation = Conversation()
+    conversation.ask("isready", "position startpos")
+    end = {"go nodes 5": "bestmove", "go perft 1": "\nNodes", "bench 2": "\nTotal"}[go]
+    hear = conversation.server._write
+
+    def hear_and_ask(data: bytes) -> None:
+        hear(data)
+        if data.decode().startswith(end) and b"Hash" not in data:  # its task is not over yet
+            conversation.send("setoption name Hash value many", "isready")
+
+    monkeypatch.setattr(conversation.server, "_write", hear_and_ask)
+    conversation.send(go)
+    lines = conversation.until("readyok")
+    assert "option Hash" in lines[-2]
+
+
+def test_a_rejected_fen_leaves_no_position() -> None:
+    conversation = Conversation()
+    conversation.ask("position startpos moves g2g3")
+    for fen in ("nonsense", "8/8/8/8/8/8/8/8 w - - 0 1", "4k3/8/8/8/8/8/8/4K2R w X - 0 1"):
+        lines = conversation.ask("ucinewgame", f"position fen {fen} moves e2e4", "go nodes 5")
+        assert lines[-1] == "bestmove (none)" and lines[0].startswith("info string position: ")
+        assert conversation.ask("d")[0].startswith("info string position: ")
+    assert conversation.best("position startpos moves g2g3", "go nodes 5") != "(none)"
+    careless = "position fen 5k2/8/5K2/8/8/8/8/7R w KQkq - 151 12000"
+    assert conversation.best(careless, "go nodes 30") == "h1h8"
+    assert "Fen: 5k2/8/5K2/8/8/8/8/7R w - - 151 12000" in conversation.ask("d")
 
 
 def test_pondering_waits_for_the_move_and_keeps_what_it_has_found() -> None:
@@ -237,6 +290,42 @@ def test_levels_and_limits_of_the_command_line() -> None:
     assert nodes == [str(LEVELS[2].simulations), "33", "12"]
 
 
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        ({"UCI_Elo": 700}, 0),  # UCI_LimitStrength is false
+        ({"UCI_LimitStrength": "true"}, 6),  # 1500
+        ({"UCI_LimitStrength": "true", "UCI_Elo": 700}, 2),
+        ({"UCI_LimitStrength": "true", "UCI_Elo": 790}, 2),
+        ({"UCI_LimitStrength": "true", "UCI_Elo": 2300}, 10),
+        ({"UCI_LimitStrength": "true", "UCI_Elo": 2300, "Level": 3}, 3),
+        ({"UCI_LimitStrength": "true", "UCI_Elo": 700, "Level": 3}, 2),
+    ],
+)
+def test_strength_is_limited_by_a_rating(options: dict, level: int) -> None:
+    settings = Settings(EngineOptions("chess"))
+    for name, value in options.items():
+        settings.set(name, str(value))
+    assert settings.level == level
+
+
+def test_a_limited_strength_is_played() -> None:
+    conversation = Conversation()
+    conversation.ask("setoption name UCI_LimitStrength value true")
+    line = conversation.ask("setoption name UCI_Elo value 700", "position startpos", "go")[-2]
+    assert fields(line)["nodes"] == str(LEVELS[2].simulations)
+
+
+def test_commands_for_people() -> None:
+    conversation = Conversation()
+    lines = conversation.ask("position startpos moves e2e4", "eval")
+    assert lines[0].startswith("Evaluation: +0.00 (White's side") and "%" in lines[1]
+    lines = conversation.ask("position fen 7k/6Q1/5K2/8/8/8/8/8 b - - 0 1", "eval")
+    assert lines[0].startswith("info string the game is over")
+    assert conversation.ask("bench 3")[-2] == "Nodes searched  : 15"
+    assert any("bench" in line for line in conversation.ask("help"))
+
+
 def test_long_games_are_told_again_and_again() -> None:
     conversation = Conversation()
     moves: list[str] = []
@@ -293,13 +382,15 @@ class RookPawn:
 
 
 def test_book_and_tables(monkeypatch) -> None:
-    def open_files(game, book: str | None, tables: str | None) -> Reference:
+    def open_files(game, book: str | None, tables: str | None, fifty_moves: bool) -> Reference:
+        rules.append(fifty_moves)
         if "nothing" in (book, tables):
             raise UserError(f"cannot read {book or tables}")
         found = Reference.__new__(Reference)
         found.book, found.tablebase = book and FirstMove(), tables and RookPawn()  # type: ignore
         return found
 
+    rules: list[bool] = []
     monkeypatch.setattr(Reference, "open", staticmethod(open_files))
     conversation = Conversation()
     names = ("BookFile", "SyzygyPath")
@@ -317,6 +408,23 @@ def test_book_and_tables(monkeypatch) -> None:
     assert conversation.best("go nodes 30 searchmoves e7e5") == "e7e5"
     conversation.ask(*(f"setoption name {name} value <empty>" for name in names))
     assert fields(conversation.ask("go nodes 30")[-2])["tbhits"] == "0"
+    assert set(rules) == {True}
+    conversation.ask("setoption name Syzygy50MoveRule value false")
+    conversation.ask("setoption name SyzygyPath value folders", "isready")
+    assert rules[-1] is False
+
+
+def test_tables_without_distances_are_told(monkeypatch) -> None:
+    class Results(RookPawn):
+        def ending(self, position):
+            return super().ending(position)._replace(has_distance=False)
+
+    opened = Reference(None, Results())  # type: ignore
+    monkeypatch.setattr(Reference, "open", staticmethod(lambda *files: opened))
+    conversation = Conversation()
+    conversation.ask("setoption name SyzygyPath value folders", "isready")
+    lines = conversation.ask("position startpos moves g2g4", "go nodes 30")
+    assert ".rtbz" in lines[0] and lines[-1].split()[1] in ("h7h5", "h7h6")
 
 
 # -- time ------------------------------------------------------------------------------------------
@@ -338,6 +446,10 @@ def test_book_and_tables(monkeypatch) -> None:
         ("wtime -20 btime 100", 100, 0.0, 0.001),
         ("wtime 259200000 winc 86400000", 100, 300.0, 300.0),  # days
         ("movetime 7200000", 0, 7000.0, 7200.0),  # what is asked for is not bounded
+        ("movetime -50", 100, 0.0, 0.001),
+        ("winc 1000 binc 1000", 100, 0.9, 0.9),  # no clock: the increment is all that is known
+        ("winc -1000 binc -1000", 100, 0.0, 0.001),
+        ("wtime 60000 winc -1000 btime 1", 100, 1.0, 2.0),
     ],
 )
 def test_time_is_spent_within_the_clock(monkeypatch, go, overhead, least, most) -> None:

@@ -40,7 +40,10 @@ from alphazero.protocols.uci.codec import (
         ("foo depth 3 bar 4 nodes 5", Go(depth=3, nodes=5)),
         ("movetime 100.7", Go(move_time=100)),
         ("movetime nan wtime inf nodes 1e400", Go()),
-        ("movetime -3", Go()),
+        ("movetime -3 winc -1", Go(move_time=0, increment=(0, 0))),
+        ("depth -2 nodes -7", Go(depth=1, nodes=1)),
+        ("depth 0 mate -1", Go(depth=0)),
+        ("winc 5", Go(increment=(5, 0))),
         ("nodes 99999999999999999999999", Go(nodes=LARGEST)),
     ],
 )  # fmt: skip
@@ -96,7 +99,7 @@ def test_anything_after_go_means_something(words: list[str]) -> None:
     go = read_go(words)
     assert go.infinite == ("infinite" in words)
     assert (go.search_moves is None) == ("searchmoves" not in words)
-    for number in (go.depth, go.nodes, go.mate, go.move_time, go.perft, *go.increment):
+    for number in (go.depth, go.nodes, go.mate, go.move_time, go.perft, *(go.increment or ())):
         assert number is None or number >= 0
 
 

@@ -18,22 +18,32 @@ class Board:
     def __init__(self, game: Game) -> None:
         assert game.pieces is not None, "UCI is about games with pieces"
         self.game, self.pieces = game, game.pieces
-        self.position = game.position()
+        self.position = game.position()  # with as much history as lets the game go on
+        self.states = self.position.state_array.copy()  # [1], with the clocks as they are counted
         self.setup = START  # what the position was made from
+        self.is_rejected = False  # the FEN of `setup` is none, so that there is no position
 
     def set(self, setup: Setup) -> None:
         """Take over a position; if it continues the last one, only the new moves are made.
 
-        Raises ValueError. After a bad FEN nothing has changed; after an illegal move those before
-        it have been made.
+        Raises ValueError. After a bad FEN there is no position, and `is_rejected` is True; after an
+        illegal move those before it have been made.
         """
         known = self.setup.moves
-        if setup.fen != self.setup.fen or setup.moves[: len(known)] != known:
+        is_next = setup.fen == self.setup.fen and setup.moves[: len(known)] == known
+        if self.is_rejected or not is_next:
+            self.setup, known, self.is_rejected = Setup(setup.fen, ()), (), True
             self.position = self._start(setup.fen)
-            self.setup, known = Setup(setup.fen, ()), ()
+            self.states = self.position.state_array.copy()
+            self.is_rejected = False
         for text in setup.moves[len(known) :]:
             self._play(text)
             self.setup = self.setup._replace(moves=(*self.setup.moves, text))
+
+    @property
+    def fen(self) -> str:
+        """The position as FEN."""
+        return self.pieces.fen(self.states[0])
 
     def legal(self) -> list[int]:
         """All legal moves, whether or not a draw could be claimed."""
@@ -59,9 +69,15 @@ class Board:
     def _play(self, text: str) -> None:
         position = self.position
         if text == NULL_MOVE:
-            self.position = passed(position)
+            self.position, clock = passed(position), self.states[0]["clock"]
+            self.states = self.position.state_array.copy()
+            self.states[0]["clock"] = clock
             return
         action = position.action(text)
+        self._play_action(position, action)
+        self.game.play_batch(self.states, np.array([action], np.int32))
+
+    def _play_action(self, position: Position, action: int) -> None:
         if position.is_over and action in legal_actions(self.pieces, position):
             alive = searchable(position)
             if alive is None:  # nobody can win, so the history does not matter
@@ -75,7 +91,7 @@ def legal_actions(pieces: Pieces, position: Position) -> list[int]:
     """Legal moves in ascending order, whether or not a draw could be claimed."""
     if not position.is_over:
         return position.legal_actions()
-    return sorted(pieces.perft(position.state, 1))
+    return pieces.legal(position.state)
 
 
 def set_up(game: Game, fen: str) -> Position:

@@ -23,6 +23,14 @@ SWITCHES = {"ponder", "infinite"}
 LARGEST = 2**53  # of all numbers: floats hold larger ones only roughly
 NULL_MOVE = "0000"
 MAY_BE_NEGATIVE = {"wtime", "btime"}
+LEAST = {
+    "movetime": 0,
+    "winc": 0,
+    "binc": 0,
+    "depth": 1,
+    "nodes": 1,
+    "perft": 0,
+}  # of negative ones
 PERMILLE = 1000
 LONGEST_PV = 40  # moves written
 
@@ -34,7 +42,7 @@ class Go(NamedTuple):
     ponder: bool = False
     infinite: bool = False
     time: tuple[int | None, int | None] = (None, None)
-    increment: tuple[int, int] = (0, 0)
+    increment: tuple[int, int] | None = None
     moves_to_go: int | None = None  # until more time is added
     depth: int | None = None
     nodes: int | None = None
@@ -78,7 +86,9 @@ def read_go(words: Sequence[str]) -> Go:
             assert moves is not None
             moves.append(word)
         elif waiting:
-            number = read_number(word, negative=waiting in MAY_BE_NEGATIVE)
+            number = read_number(word, negative=waiting in MAY_BE_NEGATIVE | LEAST.keys())
+            if number is not None and waiting in LEAST:
+                number = max(number, LEAST[waiting]) if number < 0 else number
             if number is not None:
                 numbers[waiting] = number
             waiting = ""
@@ -87,7 +97,9 @@ def read_go(words: Sequence[str]) -> Go:
         ponder="ponder" in switches,
         infinite="infinite" in switches,
         time=(numbers.get("wtime"), numbers.get("btime")),
-        increment=(numbers.get("winc", 0), numbers.get("binc", 0)),
+        increment=(numbers.get("winc", 0), numbers.get("binc", 0))
+        if numbers.keys() & {"winc", "binc"}
+        else None,
         moves_to_go=numbers.get("movestogo") or None,
         depth=numbers.get("depth"),
         nodes=numbers.get("nodes"),

@@ -91,15 +91,17 @@ def search(
     engine.use_reference(reference)
     engine.set_search_options(search_options(settings))
     only = None if go.search_moves is None else wanted_moves(position, go, board.legal())
-    kept = None if reference is None else reference.only(position)
-    if kept is not None:  # the moves that keep the result, by the endgame tables
-        only = sorted(set(kept) & set(only or kept)) or only
+    ending = None if reference is None else reference.ending(position)
+    if ending is not None:  # the moves that keep the result, by the endgame tables
+        only = sorted(set(ending.actions) & set(only or ending.actions)) or only
+        if not ending.has_distance:
+            send("info string no .rtbz table: its moves keep the result, but progress is searched")
     style = InfoStyle(
         settings.integer("MultiPV"), settings.flag("UCI_ShowWDL"), settings.text("ScoreType")
     )
 
     def send_info(analysis: Analysis) -> None:
-        for line in info_lines(analysis, position, style, table_hits=int(kept is not None)):
+        for line in info_lines(analysis, position, style, table_hits=int(ending is not None)):
             send(line)
 
     usual_seconds = engine.limits(full_strength=True).seconds
@@ -123,7 +125,7 @@ def limits_of(
     go: Go, position: Position, settings: Settings, usual_seconds: float | None = None
 ) -> SearchLimits:
     """The limits of a search, by the command, the options, and the usual seconds for a move."""
-    level = settings.integer("Level")
+    level = settings.level
     is_analysis = go.infinite or settings.flag("UCI_AnalyseMode")
     limits = SearchLimits(temperature=0.0 if is_analysis else settings.number("Temperature"))
     if go.infinite:
@@ -154,14 +156,18 @@ def seconds_for_move(go: Go, player: int, moves_made: int, overhead: float) -> f
 
     `overhead` seconds are lost on every move between the two programs.
     """
-    if go.move_time is not None:
-        control = TimeControl(0, overtime=go.move_time / MILLISECONDS, periods=1)
-        return Clock(control).seconds(1, overhead)
+    increment = 0 if go.increment is None else go.increment[player]
     # Some programs send only the clock that runs.
     left = go.time[player] if go.time[player] is not None else go.time[1 - player]
+    per_move = go.move_time
+    if per_move is None and left is None and go.increment is not None:
+        per_move = increment  # all that is known of the clock
+    if per_move is not None:
+        control = TimeControl(0, overtime=per_move / MILLISECONDS, periods=1)
+        return Clock(control).seconds(1, overhead)
     if left is None:
         return None
-    control = TimeControl(left / MILLISECONDS, increment=go.increment[player] / MILLISECONDS)
+    control = TimeControl(left / MILLISECONDS, increment / MILLISECONDS)
     to_go = max(USUAL_MOVES - moves_made, FEWEST_MOVES)
     if go.moves_to_go is not None:
         to_go = min(go.moves_to_go + RESERVE_MOVES, to_go)

@@ -7,6 +7,7 @@ look for them. Names are compared without regard to case.
 import math
 from dataclasses import dataclass, replace
 
+from alphazero.engine.limits import LEVELS
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError, closest
 
@@ -91,6 +92,9 @@ def combo(name: str, *choices: str) -> Option:
     return Option(name, "combo", choices[0], choices=choices)
 
 
+# The level of the nearest rating is played. Provisional, until levels are measured against programs
+# whose ratings are known.
+LEVEL_OF_ELO = {300 + 200 * level: level for level in LEVELS}
 OPTIONS = (
     # Set by every program. Threads and Hash (megabytes) are those of the network's evaluations.
     spin("Threads", 1, 1, 1024),
@@ -100,12 +104,15 @@ OPTIONS = (
     check("Ponder", False),
     spin("MultiPV", 1, 1, 500),
     check("UCI_Chess960", False),
+    check("UCI_LimitStrength", False),
+    spin("UCI_Elo", 1500, min(LEVEL_OF_ELO), max(LEVEL_OF_ELO)),
     check("UCI_AnalyseMode", False),
     check("UCI_ShowWDL", False),
     Option("UCI_Opponent", "string", EMPTY),
     # A Polyglot book, and folders of Syzygy tables.
     Option("BookFile", "string", EMPTY),
     Option("SyzygyPath", "string", EMPTY),
+    check("Syzygy50MoveRule", True),
     # Strength. A level is a number of visits and a temperature; 0: no level.
     spin("Level", 0, 0, 10),
     spin("MaxNodes", 0, 0),
@@ -169,6 +176,16 @@ class Settings:
 
     def flag(self, name: str) -> bool:
         return self._values[name] == "true"
+
+    @property
+    def level(self) -> int:
+        """The level to play at, by Level and by UCI_Elo the lower; 0 for full strength."""
+        level = self.integer("Level")
+        if not self.flag("UCI_LimitStrength"):
+            return level
+        elo = self.integer("UCI_Elo")
+        by_elo = LEVEL_OF_ELO[min(LEVEL_OF_ELO, key=lambda rating: abs(rating - elo))]
+        return min(level or by_elo, by_elo)
 
     def is_default(self, name: str) -> bool:
         return self._values[name] == self._by_name[name.lower()].default

@@ -30,6 +30,7 @@ from alphazero.protocols.uci.options import Settings
 
 if TYPE_CHECKING:
     from alphazero.arena.reference import Reference
+    from alphazero.engine.engine import Engine
     from alphazero.game import Game
     from alphazero.protocols.uci.board import Board
 
@@ -37,6 +38,23 @@ NAME = "AlphaZero"
 AUTHOR = "the AlphaZero authors"
 MEGABYTE = 1 << 20
 CLOSING_SECONDS = 3.0  # for tasks under way when the conversation ends
+EVAL_MOVES = 5  # whose probabilities `eval` shows
+BENCH_NODES = 400  # of each position
+BENCH = (
+    "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1",
+    "r1bqkb1r/pppp1ppp/2n2n2/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R w KQkq - 4 4",
+    "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1",
+    "8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1",
+    "8/8/1p3k2/p1p2p2/P1P2P2/1P3K2/8/8 w - - 0 1",
+)
+HELP = """\
+A chess engine that speaks UCI: programs send uci, isready, setoption, ucinewgame, position, go,
+stop, ponderhit and quit. For people there are also
+  d              the board, its FEN and its key
+  eval           the evaluation of the position without a search
+  go perft N     the lines of N moves, counted by their first
+  bench [NODES]  the speed of the search
+The options are listed by uci."""
 
 
 def serve(options: EngineOptions) -> NoReturn:
@@ -60,10 +78,13 @@ class UciServer:
             self._engine_options(), self.say, on_idle=lambda: self.host.game(options.game)
         )
         self._search: SearchHandle[None] | None = None  # the last `go`
+        self._answered: SearchHandle[None] | None = None  # the last `go` that has its answer
+        self._option: SearchHandle[None] | None = None  # the last option that was set
         self._board: Board | None = None
         self._setup = Setup(None, ())  # of the last position that was set
         self._reference: Reference | None = None
-        self._reference_files = ("", "")  # of the book and of the tables
+        self._reference_files = ("", "", True)  # the book, the tables, with the rule of 50 moves
+        self._working: EngineOptions | None = None  # those with which an engine was made
 
     def receive(self, line: bytes) -> bool:
         """Take one line of input; False after `quit`."""
@@ -102,9 +123,9 @@ class UciServer:
 
     # -- tasks -------------------------------------------------------------------------------------
 
-    def _later(self, task: Callable[[], object]) -> None:
+    def _later(self, task: Callable[[], object]) -> SearchHandle[None]:
         """Do something in its turn."""
-        self.host.run(lambda handle: self._try(task))
+        return self.host.run(lambda handle: self._try(task))
 
     def _try(self, task: Callable[[], object]) -> None:
         """Do something that may fail."""
@@ -124,13 +145,21 @@ class UciServer:
         self.send("\n".join([*lines, "uciok"]))
 
     def is_ready(self, words: Sequence[str]) -> None:
-        if self._search is not None and not self._search.is_done:
+        if self._is_searching():
             self.send("readyok")
         else:
             self.host.run(lambda handle: self._get_ready())
 
+    def _is_searching(self) -> bool:
+        """Return True during a `go` without its answer. Once it is stopped, options that were set
+        since are waited for."""
+        search, option = self._search, self._option
+        if search is None or search.is_done or search is self._answered:
+            return False
+        return not search.is_stopped or option is None or option.is_done
+
     def set_option(self, words: Sequence[str]) -> None:
-        self._later(lambda: self._set_option(words))
+        self._option = self._later(lambda: self._set_option(words))
 
     def new_game(self, words: Sequence[str]) -> None:
         self._later(self.host.forget)
@@ -144,9 +173,7 @@ class UciServer:
         go = read_go(words)
         if go.perft is not None:
             plies = go.perft
-            self._search = self.host.run(
-                lambda handle: self._try(lambda: self._perft(plies, handle))
-            )
+            self._search = self._searching(lambda handle: self._perft(plies, handle))
         else:
             self._search = self.host.run(
                 lambda handle: self._go(go, handle), ponder=go.ponder, infinite=go.infinite
@@ -162,6 +189,29 @@ class UciServer:
     def show(self, words: Sequence[str]) -> None:
         self._later(self._show)
 
+    def evaluate(self, words: Sequence[str]) -> None:
+        self._later(self._evaluate)
+
+    def bench(self, words: Sequence[str]) -> None:
+        self.host.stop()
+        nodes = int(words[0]) if words and words[0].isdecimal() else BENCH_NODES
+        self._search = self._searching(lambda handle: self._bench(max(nodes, 1), handle))
+
+    def help(self, words: Sequence[str]) -> None:
+        self.send(HELP)
+
+    def _searching(self, task: Callable[[SearchHandle[None]], str]) -> SearchHandle[None]:
+        """Do in its turn what is stopped like a search, and send what it returns."""
+
+        def answer(handle: SearchHandle[None]) -> None:
+            found: list[str] = []
+            self._try(lambda: found.append(task(handle)))
+            self._answered = handle
+            for text in filter(None, found):
+                self.send(text)
+
+        return self.host.run(answer)
+
     def nothing(self, words: Sequence[str]) -> None:
         """`debug` and `register`: everything is told anyway, and nothing is to be registered."""
 
@@ -169,8 +219,24 @@ class UciServer:
 
     def _get_ready(self) -> None:
         self._try(self._load_reference)
-        self._try(lambda: self.host.engine(self._game))
+        self._try(lambda: self._engine(self._game))
         self.send("readyok")
+
+    def _engine(self, game: "Game") -> "Engine":
+        """The engine, ready to search. With a network that cannot be used the one plays on that
+        played before, else the package's. Raises UserError."""
+        try:
+            engine = self.host.engine(game)
+        except UserError as error:
+            wanted = self.host.options
+            instead = self._working or replace(wanted, network=None, device="auto")
+            if (wanted.network, wanted.device) == (instead.network, instead.device):
+                raise
+            self.host.configure(replace(wanted, network=instead.network, device=instead.device))
+            engine = self.host.engine(game)
+            self.say(f"{error}; {engine.source} plays instead")
+        self._working = self.host.options
+        return engine
 
     def _set_option(self, words: Sequence[str]) -> None:
         option = read_option(words)
@@ -216,8 +282,11 @@ class UciServer:
         try:
             self._board.set(setup or self._setup)
         except ValueError as error:
+            if self._board.is_rejected:
+                raise UserError(f"position: {error}") from error
             self.say(f"position: {error}")
-        self._setup = self._board.setup
+        finally:
+            self._setup = self._board.setup
         return self._board
 
     def _load_reference(self) -> "Reference | None":
@@ -225,10 +294,15 @@ class UciServer:
 
         A file that cannot be opened is reported once and left out.
         """
-        files = self._settings.text("BookFile"), self._settings.text("SyzygyPath")
+        settings = self._settings
+        files = (
+            settings.text("BookFile"),
+            settings.text("SyzygyPath"),
+            settings.flag("Syzygy50MoveRule"),
+        )
         if files != self._reference_files:
             self._reference_files, self._reference = files, None
-            book, tables = files
+            book, tables, _ = files
             if book:
                 self._try(lambda: self._open_reference(book, None))
             if tables:
@@ -238,7 +312,7 @@ class UciServer:
     def _open_reference(self, book: str | None, tables: str | None) -> None:
         from alphazero.arena.reference import Reference
 
-        found = Reference.open(self._game, book, tables)
+        found = Reference.open(self._game, book, tables, self._reference_files[2])
         if self._reference is not None:  # the book was first
             found = Reference(self._reference.book, found.tablebase)
         self._reference = found
@@ -246,24 +320,64 @@ class UciServer:
     def _show(self) -> None:
         """Print the board as Stockfish's `d` does."""
         board = self._board_with()
+        self.send(f"{board.position.render()}\n\nFen: {board.fen}\nKey: {board.position.key:016X}")
+
+    def _evaluate(self) -> None:
+        """Print what the engine thinks of the position and its moves without a search."""
+        from alphazero.formats.annotation import centipawns
+        from alphazero.protocols.uci.board import searchable
+
+        board = self._board_with()
+        position = searchable(board.position)
+        if position is None or not board.legal():
+            raise UserError("the game is over: there is nothing to evaluate")
+        engine = self._engine(board.game)
+        policy, value = engine.evaluate(position)
+        best = sorted(position.legal_actions(), key=lambda action: -policy[action])[:EVAL_MOVES]
+        pawns = centipawns(value if position.to_play == 0 else -value) / 100
+        moves = ", ".join(f"{position.text(one)} {100 * policy[one]:.1f} %" for one in best)
         self.send(
-            f"{board.position.render()}\n\nFen: {board.pieces.fen(board.position.state)}\n"
-            f"Key: {board.position.key:016X}"
+            f"Evaluation: {pawns + 0.0:+.2f} (White's side, without a search, by {engine.source})\n"
+            f"Moves: {moves}"
         )
 
-    def _perft(self, plies: int, handle: SearchHandle[None]) -> None:
-        """Count lines of moves by their first move; less than one ply is one position."""
+    def _bench(self, nodes: int, handle: SearchHandle[None]) -> str:
+        """Search some positions with so many nodes each. Returns the speed; "" if stopped."""
+        from alphazero.engine.limits import SearchLimits, SearchRequest
+        from alphazero.protocols.uci.board import set_up
+
+        game = self._game
+        self._engine(game)
+        began, total = time.perf_counter(), 0
+        for number, fen in enumerate(BENCH, start=1):
+            if handle.is_stopped:
+                return ""
+            self.send(f"Position: {number}/{len(BENCH)} ({fen})")
+            limits = SearchLimits(nodes, fresh=True)
+            request = SearchRequest(set_up(game, fen), limits, continuations=0)
+            total += self.host.search(request, handle).simulations
+        elapsed = max(time.perf_counter() - began, 1e-3)
+        return (
+            f"\nTotal time (ms) : {round(1000 * elapsed)}\nNodes searched  : {total}\n"
+            f"Nodes/second    : {round(total / elapsed)}"
+        )
+
+    def _perft(self, plies: int, handle: SearchHandle[None]) -> str:
+        """Count lines of moves by their first move; less than one ply is one position. Returns the
+        sum; "" if stopped."""
         board = self._board_with()
         began, total = time.perf_counter(), 0
         for action in board.legal() if plies > 0 else []:
             if handle.is_stopped:
-                return
+                return ""
             count = board.count_lines(action, plies - 1)
             total += count
             self.send(f"{board.position.text(action)}: {count}")
-        self.send(f"\nNodes searched: {total if plies > 0 else 1}\n")
         elapsed = max(time.perf_counter() - began, 1e-3)
-        self.say(f"{elapsed:.2f} s, {total / elapsed / 1e6:.1f} million nodes/s")
+        return (
+            f"\nNodes searched: {total if plies > 0 else 1}\n\n"
+            f"info string {elapsed:.2f} s, {total / elapsed / 1e6:.1f} million nodes/s"
+        )
 
     def _go(self, go: Go, handle: SearchHandle[None]) -> None:
         """Search, and answer exactly once, when that may be done."""
@@ -283,11 +397,13 @@ class UciServer:
             if found is None and reference is not None:
                 found = from_book(board, reference, settings, go, self._options.seed)
             if found is None:
+                self._engine(board.game)
                 found = search(self.host, board, reference, settings, go, handle, send)
             answer = found
 
         self._try(choose)
         handle.wait_for_stop()
+        self._answered = handle  # from now on `isready` waits for what comes after
         self.send(answer)
 
 
@@ -301,6 +417,9 @@ COMMANDS: dict[str, Callable[[UciServer, Sequence[str]], None]] = {
     "stop": UciServer.stop,
     "ponderhit": UciServer.ponder_hit,
     "d": UciServer.show,
+    "eval": UciServer.evaluate,
+    "bench": UciServer.bench,
+    "help": UciServer.help,
     "debug": UciServer.nothing,
     "register": UciServer.nothing,
 }
