@@ -144,7 +144,8 @@ UCI = [
     "setoption name MultiPV value 3", "setoption name Hash value 1", "setoption name nosuch",
     "d", "stop", "ponderhit", "isready", "uci", "nosuch", "go perft 2",
     "go nodes 1", "go nodes 30", "go movetime 10", "go wtime 100 btime 100", "go infinite",
-    "go ponder wtime 100 btime 100", "go ponder movetime 5", "go depth 2", "go",
+    "go ponder wtime 100 btime 100", "go ponder movetime 5", "go depth 2", "go", "eval", "bench 2",
+    "go movetime -5", "go winc 10 binc 10", "setoption name UCI_LimitStrength value true", "help",
 ]  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def uci(rng: random.Random, is_abandoned: bool) -> int:
         assert found[word] == count or (is_abandoned and found[word] < count), (word, texts, told)
     for line in told:
         assert not line.startswith("bestmove") or re.fullmatch(
-            r"bestmove ([a-h][1-8]){2}[nbrq]?( ponder ([a-h][1-8]){2}[nbrq]?)?", line
+            r"bestmove (\(none\)|([a-h][1-8]){2}[nbrq]?( ponder ([a-h][1-8]){2}[nbrq]?)?)", line
         ), line
     assert "internal error" not in output.data.decode()
     return len(texts)
