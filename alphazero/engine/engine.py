@@ -18,6 +18,7 @@ from alphazero.engine.options import (
     EngineOptions,
     SearchOptions,
 )
+from alphazero.engine.restrictions import RestrictedEvaluator
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
 from alphazero.network import find
@@ -189,7 +190,7 @@ class Engine:
                 on_info(analysis)
             while not stop():
                 time.sleep(PAUSE_SECONDS)
-        moves = self._with_continuations(analysis.moves, position, request.continuations)
+        moves = self._with_continuations(analysis.moves, request)
         return replace(analysis, moves=moves)
 
     def _begin(self, request: SearchRequest, limits: SearchLimits) -> Search:
@@ -197,10 +198,14 @@ class Engine:
         position, only = request.position, request.only
         simulations = min(limits.simulations or CHUNK_SIMULATIONS, CHUNK_SIMULATIONS)
         config = search_config(simulations, self._options, rave=self._evaluator.traces)
-        is_kept = self._keep_tree and only is None and not limits.fresh
+        evaluator = self._searched
+        if request.restrictions:
+            evaluator = RestrictedEvaluator(evaluator, position, request.restrictions)
+            config = replace(config, symmetry=False)
+        is_kept = self._keep_tree and only is None and not request.restrictions and not limits.fresh
         search = self._continued(position, config) if is_kept else None
         if search is None:
-            search = Search(self.game, self._searched, config)
+            search = Search(self.game, evaluator, config)
             seed = self._move_seed(position) if request.seed is None else request.seed
             search.begin(0, position, seed=seed, simulations=0)
             search.run()
@@ -279,18 +284,22 @@ class Engine:
             draw=moves[0].draw if result.proven is None else float(result.proven == 0),
         )
 
-    def _with_continuations(
-        self, moves: list[MoveInfo], position: Position, count: int
-    ) -> list[MoveInfo]:
-        """The moves, with a continuation searched for those of the first `count` without one."""
+    def _with_continuations(self, moves: list[MoveInfo], request: SearchRequest) -> list[MoveInfo]:
+        """The moves, with a continuation searched for those of the first ones without one."""
+        position, count = request.position, request.continuations
+        evaluator = self._evaluator
+        if request.restrictions:
+            evaluator = RestrictedEvaluator(evaluator, position, request.restrictions)
         continued = []
         for move in moves[:count]:
             after = position.copy()
             after.play(move.action)
             if len(move.pv) == 1 and not after.is_over:
                 simulations = max(1, min(move.visits, CONTINUATION_SIMULATIONS))
-                config = search_config(simulations, rave=self._evaluator.traces)
-                search = Search(self.game, self._evaluator, config)
+                config = search_config(simulations, rave=evaluator.traces)
+                if request.restrictions:
+                    config = replace(config, symmetry=False)
+                search = Search(self.game, evaluator, config)
                 search.begin(0, after, seed=self._move_seed(after))
                 search.run()
                 follows = search.result(0).pv

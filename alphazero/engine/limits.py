@@ -64,18 +64,29 @@ class SearchLimits(NamedTuple):
         return (self.simulations, self.seconds, self.depth) == (None,) * 3 and not self.solve
 
 
+class Restriction(NamedTuple):
+    """Moves that a player does not make, or the only ones, in the first plies below the root."""
+
+    player: int
+    actions: Sequence[int]
+    plies: int  # from the root on; 1: only a move in the root
+    is_allowed: bool = False  # True: these moves alone are considered
+
+
 @dataclass(frozen=True)
 class SearchRequest:
     """A position to search, which is not over, and how.
 
     The best `continuations` moves come with the moves expected to follow, even where the search has
-    not looked that far. With `only`, other moves are not considered. Without a seed the engine's
-    own makes a new one for every ply.
+    not looked that far. With `only`, other moves are not considered in
+    the root; `restrictions` hold below it, in games that count their plies. Without a seed the
+    engine's own makes a new one for every ply.
     """
 
     position: "Position"
     limits: SearchLimits | None = None  # None: the engine's own
     only: Sequence[int] | None = None
+    restrictions: Sequence[Restriction] = ()
     seed: int | None = None
     report_every: float = REPORT_SECONDS  # seconds between two reports of progress
     continuations: int = 1

@@ -16,6 +16,7 @@ from alphazero.game.jit import kernel, mix
 from alphazero.network.encoder import Encoder
 
 UNDECIDED = 2  # no certain result
+EXCLUDED = -(2.0**100)  # the logit of an action that the search is not to consider
 
 
 class Leaves(NamedTuple):

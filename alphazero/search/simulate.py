@@ -22,6 +22,7 @@ from alphazero.game.jit import borrowing, borrows, next_random, random_below
 # Stubs, in whose place `Game.bind` puts a game's own functions.
 from alphazero.game.kernels import USES_KEYS, key, legal, outcome, play
 from alphazero.network.encoder import Encoder, encode  # the encoder's own
+from alphazero.network.evaluator import EXCLUDED
 from alphazero.search.layout import (
     DRAW,
     EXPANDED,
@@ -240,7 +241,8 @@ def expand(trees, t, index, logits, mask, actions, value):
     """Give a node its edges: legal actions with the softmax of their logits as priors.
 
     logits float32 [A] are under a symmetry that `actions` [A] maps back: action a is logits[
-    actions[a]]. `value` is the evaluator's, for the player to move.
+    actions[a]]. EXCLUDED actions get no edge, unless all legal ones are. `value` is the
+    evaluator's, for the player to move.
     """
     node, edges, weights = trees.nodes[t, index], trees.edges[t], trees.scratch
     first = trees.heads[t].num_edges
@@ -252,10 +254,19 @@ def expand(trees, t, index, logits, mask, actions, value):
     for action in range(mask.shape[0]):
         if mask[action]:
             logit = np.float64(logits[actions[action]])
+            if logit == EXCLUDED:
+                continue
             weights[count] = logit
             block[count].action = action
             highest = max(highest, logit)
             count += 1
+    if count == 0:
+        highest = 0.0
+        for action in range(mask.shape[0]):
+            if mask[action]:
+                weights[count] = 0.0
+                block[count].action = action
+                count += 1
     assert count > 0, "a position that is not over has no legal move"
     for i in range(count):
         weights[i] = exponential(weights[i] - highest)

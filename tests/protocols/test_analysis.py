@@ -273,12 +273,10 @@ def test_fields_without_effect_are_named() -> None:
             "overrideSettings": {"fooBar": 1, "maxTime": 60},
         },
         QUESTION | {"id": "b", "maxvisits": 3},
-        QUESTION | {"id": "c", "avoidMoves": [{"player": "W", "moves": ["C3"], "untilDepth": 4}]},
     )
     warned = [(answer["id"], answer["field"]) for answer in answers if "warning" in answer]
-    assert warned == [("a", "maxvisits"), ("a", "includeOwnershipStdev"), ("a", "fooBar"),
-                      ("c", "untilDepth")]  # fmt: skip
-    assert [answer["id"] for answer in answers if "moveInfos" in answer] == ["a", "b", "c"]
+    assert warned == [("a", "maxvisits"), ("a", "includeOwnershipStdev"), ("a", "fooBar")]
+    assert [answer["id"] for answer in answers if "moveInfos" in answer] == ["a", "b"]
 
 
 @pytest.mark.usefixtures("knowing")
@@ -306,6 +304,17 @@ def test_only_illegal_moves_allowed_is_an_error() -> None:
     avoid = [{"player": "W", "moves": ["A2", "B1", "B2", "pass"], "untilDepth": 1}]
     answer = ask_one(moves=[["B", "A1"]], boardXSize=2, boardYSize=2, avoidMoves=avoid)
     assert everything and answer["field"] == "avoidMoves"
+
+
+@pytest.mark.usefixtures("knowing")
+def test_moves_of_the_opponent_may_be_restricted() -> None:
+    only = [{"player": "W", "moves": ["A1", "(1,8)"], "untilDepth": 3}]
+    infos = ask_one(allowMoves=only, maxVisits=400)["moveInfos"]
+    replies = {info["pv"][1] for info in infos if len(info["pv"]) > 1}
+    assert len(infos) > 2 and replies and replies <= {"A1", "B1"}
+    infos = ask_one(avoidMoves=only, maxVisits=400)["moveInfos"]
+    replies = {info["pv"][1] for info in infos if len(info["pv"]) > 1}
+    assert replies and not replies & {"A1", "B1"}
 
 
 @pytest.mark.usefixtures("knowing")

@@ -125,11 +125,35 @@ def test_moves_may_be_left_aside_or_be_the_only_ones(conversation) -> None:
     assert set(moves(chosen)) == {"D4", "D6", "pass"}
     less = analyse(conversation, "lz-analyze w 1 minmoves 99 avoid w D4,D6 1 avoid b A1 3")[-1]
     assert len(moves(less)) == 79 and not {"D4", "D6"} & set(moves(less))
-    assert sum("first move only" in line for line in conversation.heard) == 1
     analyse(conversation, "kata-analyze w 1 avoid w D4 7 rootInfo TRUE")
-    assert sum("first move only" in line for line in conversation.heard) == 1
     answer = conversation("lz-analyze w 1 allow w E5 1")
     assert not answer.ok and answer == "no move is left to consider"
+
+
+def test_moves_may_be_restricted_for_some_plies_and_for_either_side(conversation) -> None:
+    """White has just two points left, then also Black."""
+
+    def lines(arguments: str) -> list[list[str]]:
+        conversation.session.host.set_limits(simulations=400)
+        told = conversation(f"lz-genmove_analyze b {arguments}")
+        conversation.all("undo")
+        shown = re.findall(r" pv ((?:[A-J]\d|pass| )+)", str(told).split("\n")[-2])
+        return [line.split() for line in shown]
+
+    conversation.all("clear_board")
+    free = lines("avoid b E5 1")
+    assert not {line[1] for line in free if len(line) > 1} <= {"A1", "B1"}
+    for arguments in ("allow w A1,(1,8) 2", "allow w A1,B1 4 avoid w C3 4 avoid w B1,D4 1"):
+        replies = {line[1] for line in lines(arguments) if len(line) > 1}
+        assert replies and replies <= {"A1", "B1"}, arguments
+    deep = [line for line in lines("allow w A1,B1 9 allow b C3,D3,E3 9") if len(line) > 1]
+    for line in deep:
+        # Once all moves that are allowed are made, any may be.
+        assert set(line[:5:2]) <= {"C3", "D3", "E3"} and set(line[1:4:2]) <= {"A1", "B1"}, line
+    points = ",".join(f"{column}{row}" for row in range(2, 10) for column in "ABCDEFGHJ")
+    many = [line for line in lines(f"avoid w {points} 20 avoid b pass 1") if len(line) > 1]
+    assert many and all(move in {"pass", *(f"{c}1" for c in "ABCDEFGHJ")}
+                        for line in many for move in line[1::2])  # fmt: skip
 
 
 def test_no_score_is_told_where_none_is_known(conversation, monkeypatch) -> None:

@@ -97,7 +97,6 @@ class Session:
         self.resignation = Resignation()
         self.last_search: LastSearch | None = None
         self.reply = Reply("", lambda data: None)  # to the command under way
-        self._reported: set[str] = set()
         self._state: GameState | None = None
         self._problem = ""  # why there is no game
         self._loader: threading.Thread | None = None
@@ -146,12 +145,6 @@ class Session:
         """True if a network tells score and ownership, as all networks for Go do."""
         network = self.options.engine.network or "pretrained"
         return has_pretrained(GO) if network == "pretrained" else network not in WITHOUT_NETWORK
-
-    def report_once(self, text: str) -> None:
-        """Report a message for people, but not again in this conversation."""
-        if text not in self._reported:
-            self._reported.add(text)
-            self.report(text)
 
     def begin_game(self) -> None:
         """Forget what belongs to the game before, and make the engine for the board there is."""

@@ -7,13 +7,14 @@ from typing import Any
 from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.host import EngineHost, SearchHandle
-from alphazero.engine.limits import SearchLimits, SearchRequest
+from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
 from alphazero.engine.ownership import Predictor, predictor
 from alphazero.engine.territory import estimate
 from alphazero.errors import RequestError
 from alphazero.formats.rulesets import Rules, Rulesets, read_katago
 from alphazero.game import Position
 from alphazero.protocols.game_state import GameState
+from alphazero.protocols.kata_analysis import codec
 from alphazero.protocols.kata_analysis.codec import (
     Query,
     QueryError,
@@ -25,7 +26,6 @@ from alphazero.protocols.kata_analysis.codec import (
 
 COLORS = "BW"
 SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
-DEPTH_WARNING = "restrictions of moves hold for the first move only, and not in what follows"
 LEAST_INTERVAL = 0.01  # seconds between two reports
 
 
@@ -62,6 +62,7 @@ class Job:
             self.position,
             limits._replace(fresh=True),
             only=self._only(),
+            restrictions=self._restrictions_below(),
             seed=0,
             report_every=max(query.report_every or 0.0, LEAST_INTERVAL),
         )
@@ -83,14 +84,27 @@ class Job:
             for restriction in restrictions:
                 if restriction.player != self.position.to_play:
                     continue
-                try:
-                    named = {self.state.read(text) for text in restriction.moves}
-                except RequestError as error:
-                    raise QueryError("not a move", field) from error
+                named = self._named(restriction, field)
                 legal = [action for action in legal if (action in named) == allowed]
                 if not legal:
                     raise QueryError("no legal move is left to consider", field)
         return legal if legal != all_legal else None
+
+    def _restrictions_below(self) -> list[Restriction]:
+        """The restrictions of what follows the first move."""
+        kinds = (("avoidMoves", False, self.query.avoid), ("allowMoves", True, self.query.allow))
+        return [
+            Restriction(one.player, list(self._named(one, field) - {None}), one.depth, is_allowed)
+            for field, is_allowed, restrictions in kinds
+            for one in restrictions
+            if one.depth > 1
+        ]
+
+    def _named(self, restriction: codec.Restriction, field: str) -> set[int | None]:
+        try:
+            return {self.state.read(text) for text in restriction.moves}
+        except RequestError as error:
+            raise QueryError("not a move", field) from error
 
     def _answer(
         self, analysis: Analysis, engine: Engine, predictions: Predictor | None, is_during: bool
@@ -159,9 +173,6 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
             state.set_up(board, _to_play(query, 0), handicap if handicap >= 2 else 0)
     except RequestError as error:
         raise QueryError(str(error), "initialStones" if query.stones else "komi") from error
-    is_ignored = any(limit.depth > 1 for limit in (*query.avoid, *query.allow))
-    if is_ignored:
-        warnings.append(("untilDepth", DEPTH_WARNING))
     positions = {}
     for turn in range(len(query.moves) + 1):
         if turn in query.turns:

@@ -3,11 +3,12 @@
 An analysis goes on until another line comes, even an empty one; a move with analysis does not.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alphazero.engine.limits import SearchLimits, SearchRequest
+from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp import analyze_format
 from alphazero.protocols.gtp.analyze_format import MoveReport, Report
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 LEAST_INTERVAL = 0.01  # seconds
 CENTISECONDS = 100
-DEPTH_WARNING = "avoid and allow hold for the first move only, and not in what follows"
+VERTICES = re.compile(r"(?:\([^)]*\)|[^,(])+|,")  # a comma within (x,y) does not separate
 SWITCHES = (  # KataGo's, each followed by true or false
     "rootInfo",
     "ownership",
@@ -49,8 +50,8 @@ class AnalyzeOptions:
     interval: float = NEVER  # seconds between two lines
     max_moves: int | None = None
     min_moves: int = 0
-    avoid: list[tuple[int, list[str]]] = field(default_factory=list)  # player, vertices
-    allow: list[tuple[int, list[str]]] = field(default_factory=list)
+    avoid: list[tuple[int, list[str], int]] = field(default_factory=list)  # player, vertices, plies
+    allow: list[tuple[int, list[str], int]] = field(default_factory=list)
     switches: dict[str, bool] = field(default_factory=dict)
 
 
@@ -77,15 +78,18 @@ def _read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
         elif key == "maxmoves":
             options.max_moves = arguments.integer()
         elif key in ("avoid", "allow"):
-            entry = arguments.color(), arguments.word().split(",")
-            if arguments.integer() > 1:  # plies for which it holds
-                session.report_once(DEPTH_WARNING)
+            entry = arguments.color(), read_vertices(arguments.word()), arguments.integer()
             (options.avoid if key == "avoid" else options.allow).append(entry)
         elif key in SWITCHES and arguments.peek().lower() in BOOLEANS:
             options.switches[key] = arguments.boolean()
         else:
             raise RequestError(key)
     return options
+
+
+def read_vertices(word: str) -> list[str]:
+    """Split a list of vertices at its commas."""
+    return [part for part in VERTICES.findall(word) if part != ","]
 
 
 def read_interval(word: str) -> float:
@@ -104,13 +108,30 @@ def considered_moves(
         return None
     moves = set(position.legal_actions())
     for keep, entries in ((False, options.avoid), (True, options.allow)):
-        for player, vertices in entries:
-            if player == options.player:
+        for player, vertices, plies in entries:
+            if player == options.player and plies:
                 named = {session.state.read(vertex) for vertex in vertices}
                 moves = {move for move in moves if (move in named) == keep}
     if not moves:
         raise RequestError("no move is left to consider")
     return sorted(moves)
+
+
+def restrictions_below(
+    session: Session, options: AnalyzeOptions, position: "Position"
+) -> list[Restriction]:
+    """Convert `avoid` and `allow` to restrictions of what follows the first move."""
+    from alphazero.engine.restrictions import counts_plies
+
+    entries = [(False, *entry) for entry in options.avoid]
+    entries += [(True, *entry) for entry in options.allow]
+    found = []
+    for is_allowed, player, vertices, plies in entries:
+        if plies > 1:
+            named = {session.state.read(vertex) for vertex in vertices}
+            actions = [action for action in named if action is not None]
+            found.append(Restriction(player, actions, plies, is_allowed))
+    return found if counts_plies(position) else []
 
 
 class Reporter:
@@ -175,7 +196,13 @@ def analyze(session: Session, arguments: Arguments, style: Format) -> str:
         return ""
     session.reply.end_when_followed()
     reporter = Reporter(session, options, position, style)
-    request = SearchRequest(position, SearchLimits(), only, report_every=options.interval)
+    request = SearchRequest(
+        position,
+        SearchLimits(),
+        only,
+        restrictions_below(session, options, position),
+        report_every=options.interval,
+    )
     session.search(request, None if options.interval >= NEVER else reporter)
     return ""
 
@@ -194,6 +221,7 @@ def genmove_analyze(
         on_info=Reporter(session, options, position, style),
         report_every=options.interval,
         only=only,
+        restrictions=restrictions_below(session, options, position),
         makes_move=makes_move,
     )
     return f"play {move}"

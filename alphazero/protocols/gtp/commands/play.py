@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from alphazero.engine.clock import KINDS, canadian, named_control
-from alphazero.engine.limits import SearchRequest
+from alphazero.engine.limits import Restriction, SearchRequest
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments, read_number
 from alphazero.protocols.gtp.session import LastSearch, Session
@@ -44,6 +44,7 @@ def generate(
     on_info: "Callable[[Analysis], None] | None" = None,
     report_every: float = NEVER,
     only: Sequence[int] | None = None,
+    restrictions: Sequence[Restriction] = (),
     makes_move: bool = True,
 ) -> str:
     """Search and, if `makes_move`, move; returns the vertex, or `resign`.
@@ -57,7 +58,11 @@ def generate(
             state.play(player, state.pass_action)
         return "pass"
     request = SearchRequest(
-        position, session.move_limits(player), only=only, report_every=report_every
+        position,
+        session.move_limits(player),
+        only=only,
+        restrictions=restrictions,
+        report_every=report_every,
     )
     analysis = session.search(request, on_info)
     if on_info is not None:
