@@ -94,7 +94,12 @@ class Job:
         """The restrictions of what follows the first move."""
         kinds = (("avoidMoves", False, self.query.avoid), ("allowMoves", True, self.query.allow))
         return [
-            Restriction(one.player, list(self._named(one, field) - {None}), one.depth, is_allowed)
+            Restriction(
+                one.player,
+                [action for action in self._named(one, field) if action is not None],
+                one.depth,
+                is_allowed,
+            )
             for field, is_allowed, restrictions in kinds
             for one in restrictions
             if one.depth > 1
