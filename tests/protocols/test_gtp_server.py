@@ -115,8 +115,8 @@ def test_numbers() -> None:
 
 def test_colours_booleans_and_moves() -> None:
     assert [arguments(text).color() for text in ("b", "W", "Black", "wHITE")] == [0, 1, 0, 1]
-    assert [arguments(text).boolean() for text in ("true", "false")] == [True, False]
-    for text in ("x", "True", "1"):
+    assert [arguments(text).boolean() for text in ("True", "FALSE")] == [True, False]
+    for text in ("x", "truth", "1"):
         with pytest.raises(RequestError):
             arguments(text).boolean()
     for words in (("green",), ("b",), ("b", "D4", "w")):
