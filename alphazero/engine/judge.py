@@ -171,7 +171,7 @@ def mean_owner(game: Game, states: np.ndarray) -> np.ndarray:
 
 
 def playable_batch(states, keys, lengths, masks, over):
-    """Fill uint8 masks [B, A] with the legal moves that the game does not prune, and over uint8 [B];
+    """Fill uint8 masks [B, A] with the legal moves that the game does not prune, and over [B];
     keys [B, L] and lengths [B] are the keys of earlier positions. A template."""
     for b in range(states.shape[0]):
         masks[b, :] = 0

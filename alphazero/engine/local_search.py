@@ -1,9 +1,10 @@
 """Exact search of one region of a board: the best score that each side can reach by moves in it.
 
-An AND-OR search answers "does the player to move win?", and the komi is changed until the best score
-is known. Both sides may pass, and two passes end the game; repetition within the line is forbidden
-as the rules say. Moves elsewhere, ko threats among them, do not exist. What is proven of a position
-is remembered without the moves that led there; repetition can make that wrong, in rare positions.
+An AND-OR search answers "does the player to move win?", and the komi is changed until the best
+score is known. Both sides may pass, and two passes end the game; repetition within the line is
+forbidden as the rules say. Moves elsewhere, ko threats among them, do not exist. What is proven of
+a position is remembered without the moves that led there; repetition can make that wrong, in rare
+positions.
 """
 
 from collections.abc import Callable
