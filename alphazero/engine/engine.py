@@ -11,6 +11,7 @@ from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.engine.analysis import Analysis, MoveInfo, move_infos
+from alphazero.engine.judge import Judgement, judge
 from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest, StopRule
 from alphazero.engine.options import (
     NETWORK_SIMULATIONS,
@@ -73,6 +74,7 @@ class Engine:
         self._keep_tree = keep_tree
         self._options = SearchOptions()
         self._kept: tuple[Search, Position] | None = None
+        self._judged: tuple[tuple[str, bytes], Judgement] | None = None  # what was judged last
         if level is not None:
             self.set_level(level)
 
@@ -328,6 +330,14 @@ class Engine:
         legal = position.legal_mask() > 0
         weights = np.where(legal, np.exp(logits - logits[legal].max(initial=-np.inf)), 0.0)
         return weights / max(float(weights.sum()), 1e-30), float(answer.value[0])
+
+    def judge(self, position: Position) -> Judgement:
+        """Judge a game of stones that has ended, or nearly: one opinion for all front ends, the
+        same for the same position."""
+        asked = position.game.spec, position.state_array.tobytes()
+        if self._judged is None or self._judged[0] != asked:
+            self._judged = asked, judge(position, self._evaluator)
+        return self._judged[1]
 
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:
         """The evaluator's answer for the game's auxiliary targets: float32 [B, *shape] by name."""

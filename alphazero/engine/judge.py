@@ -20,8 +20,9 @@ import numpy as np
 
 from alphazero.engine.local_search import best_score, bound_search
 from alphazero.engine.territory import chains
-from alphazero.game import Game, Position, Stones
+from alphazero.game import Game, Position
 from alphazero.game.kernels import legal, outcome, prune
+from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import Evaluator, Leaves
 
 PLAYOUTS = 32  # with a network's policy
@@ -136,21 +137,26 @@ def both_to_move(position: Position) -> np.ndarray:
 def network_ownership(position: Position, evaluator: Evaluator) -> np.ndarray | None:
     """The network's ownership, averaged over symmetries and both players to move; None if the
     network has no such head."""
-    game, symmetries = position.game, position.game.symmetries
-    assert symmetries is not None
-    states = both_to_move(position)
-    planes = np.zeros((2, *game.planes), np.uint8)
-    game.observe_batch(states, np.zeros((2, 1), np.uint64), np.zeros(2, np.int32), planes)
-    flat = planes.reshape(2, game.planes[0], -1)
-    turned = np.concatenate([flat[:, :, points] for points in symmetries.points])
-    heads = evaluator.auxiliary(np.ascontiguousarray(turned.reshape(-1, *game.planes)))
+    encoder = evaluator.encoder or Encoder.of(position.game)
+    planes, values = encoder.empty(2)
+    no_keys, lengths = np.zeros((2, 1), np.uint64), np.zeros(2, np.int32)
+    encoder.encode_batch(both_to_move(position), no_keys, lengths, planes, values)
+    turns = encoder.symmetries.points
+    turned = np.concatenate([turn_planes(planes, points) for points in turns])
+    heads = evaluator.auxiliary(turned)
     if "ownership" not in heads:
         return None
-    answers = heads["ownership"].reshape(len(symmetries.points), 2, -1)
+    answers = heads["ownership"].reshape(len(turns), 2, -1)
     total = np.zeros(answers.shape[2])
-    for points, answer in zip(symmetries.points, answers, strict=True):
+    for points, answer in zip(turns, answers, strict=True):
         total[points] += answer[0] - answer[1]  # of the player to move: the first, the second
-    return total.reshape(game.planes[1:]) / (2 * len(symmetries.points))
+    return total.reshape(planes.shape[2:]) / (2 * len(turns))
+
+
+def turn_planes(planes: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Planes [B, C, H, W] under a symmetry's permutation of points [H * W]."""
+    flat = planes.reshape(*planes.shape[:2], -1)[:, :, points]
+    return np.ascontiguousarray(flat.reshape(planes.shape))
 
 
 def weighted_playouts(position: Position, seed: int) -> np.ndarray:
@@ -186,8 +192,8 @@ def policy_playouts(position: Position, evaluator: Evaluator, seed: int) -> np.n
 
     Nobody passes while a move is left that does not fill an eye, so that dead stones are taken.
     """
-    game, symmetries = position.game, position.game.symmetries
-    assert symmetries is not None
+    game, encoder = position.game, evaluator.encoder or Encoder.of(position.game)
+    symmetries = encoder.symmetries
     rng = np.random.default_rng(seed)
     playable = game.bind(playable_batch)
     states = np.tile(both_to_move(position), PLAYOUTS // 2)
@@ -202,12 +208,15 @@ def policy_playouts(position: Position, evaluator: Evaluator, seed: int) -> np.n
         live, now, masks, lengths = live[going], now[going], masks[going], lengths[going]
         if not len(live):
             break
-        planes = np.zeros((len(live), *game.planes), np.uint8)
-        game.observe_batch(now, keys[live], lengths, planes)
+        planes, values = encoder.empty(len(live))
+        encoder.encode_batch(now, keys[live], lengths, planes, values)
         turn = int(rng.integers(len(symmetries.points)))
-        turned = planes.reshape(*planes.shape[:2], -1)[:, :, symmetries.points[turn]]
-        turned = np.ascontiguousarray(turned.reshape(planes.shape))
-        answer = evaluator.evaluate(Leaves(turned, now, np.zeros(len(live), np.uint64)))
+        turned, inputs = (
+            turn_planes(planes, symmetries.points[turn]),
+            encoder.inputs(planes, values),
+        )
+        seeds = np.zeros(len(live), np.uint64)
+        answer = evaluator.evaluate(Leaves(turned, now, seeds, inputs.globals))
         logits = answer.logits[:, symmetries.inverse_actions[turn]] / TEMPERATURE
         drawn = np.where(masks > 0, logits + rng.gumbel(size=logits.shape), -np.inf)
         found = np.empty(len(live), np.uint64)
@@ -308,8 +317,3 @@ def shared_life(board: np.ndarray, area: np.ndarray, certain: np.ndarray) -> np.
         rows, columns = zip(*points, strict=True)
         seki[rows, columns] = bool(shared) and len(own) < 2
     return seki
-
-
-def owners_of(stones: Stones, position: Position, judgement: Judgement) -> np.ndarray:
-    """The owner of every point when the dead stones are removed: 0, 1 or 2, int8 [H, W]."""
-    return stones.area(position.state, judgement.dead)

@@ -114,8 +114,8 @@ class GoCommentary(Commentary):
     # -- dead stones -------------------------------------------------------------------------------
 
     def dead_stones(self) -> np.ndarray:
-        """The stones that the engine takes for dead, bool [H, W]."""
-        return self._estimate().dead
+        """The stones that the engine judges dead, bool [H, W]."""
+        return self._engine.judge(self.session.position).dead
 
     def toggle(self, dead: np.ndarray, text: str) -> np.ndarray:
         """Change the chain at a point from alive to dead or back, in a copy of `dead` [H, W].

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from alphazero.errors import RequestError, UserError
 from alphazero.protocols.gtp.arguments import Arguments, read_integer
+from alphazero.protocols.gtp.commands.query import go_score
 from alphazero.protocols.gtp.session import Session
 
 
@@ -68,10 +69,13 @@ def sgf_text(session: Session, properties: dict[str, str]) -> str:
     from alphazero.formats.sgf import SgfInfo, write_sgf
 
     state = session.state
+    result = properties.get("RE", "")
+    if not result and state.is_go and state.position.is_over:
+        result = go_score(session)
     info = SgfInfo(
         black=properties.get("PB", ""),
         white=properties.get("PW", ""),
-        result=properties.get("RE", ""),
+        result=result,
         date=properties.get("DT", ""),
         event=properties.get("EV", ""),
         rules=state.rules.name,

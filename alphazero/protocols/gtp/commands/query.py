@@ -9,6 +9,8 @@ from alphazero.protocols.gtp.session import Session
 if TYPE_CHECKING:
     import numpy as np
 
+    from alphazero.engine.judge import Judgement
+
 COLOR_NAMES = ("black", "white")
 PV_MOVES = 12  # shown of an expected line
 STATUSES = ("alive", "seki", "dead")
@@ -86,43 +88,61 @@ def get_komi(session: Session, arguments: Arguments) -> str:
 
 
 def final_score(session: Session, arguments: Arguments) -> str:
-    """Score the board as it is; for games without points, give the result."""
+    """Score the board with dead stones removed; for games without points, give the result."""
     from alphazero.formats.sgf import result_text
 
     state = session.state
     if state.is_go:
-        return result_text(state.stones.score(state.position.state, dead_stones(session)))
+        return go_score(session)
     outcome = state.position.outcome()
     if outcome is None:
         raise RequestError("cannot score")
     return result_text(0.0 if outcome.winner is None else 1.0 - 2 * outcome.winner)
 
 
+def go_score(session: Session) -> str:
+    """Score a game of Go with dead stones removed, as `B+3.5`."""
+    from alphazero.formats.sgf import result_text
+
+    state = session.state
+    return result_text(state.stones.score(state.position.state, dead_stones(session)))
+
+
 def final_status_list(session: Session, arguments: Arguments) -> str:
-    """List the chains of a status, one per line. Stones in seki are alive."""
+    """List the chains of a status, one per line; those in seki are not listed as alive."""
     from alphazero.engine.territory import chains
 
     status, state = arguments.word(), session.state
     if status not in STATUSES:
         raise RequestError(SYNTAX_ERROR)
-    if status == "seki" or not state.board.any():
-        return ""
-    dead = dead_stones(session)
+    judgement = judge(session)
+
+    def status_of(row: int, column: int) -> str:
+        if judgement is None:
+            return "alive"
+        if judgement.dead[row, column]:
+            return "dead"
+        return "seki" if judgement.seki[row, column] else "alive"
+
     return "\n".join(
         " ".join(state.name(row * state.size + column) for row, column in chain)
         for chain in chains(state.board)
-        if (dead is not None and bool(dead[chain[0]])) == (status == "dead")
+        if status_of(*chain[0]) == status
     )
 
 
 def dead_stones(session: Session) -> "np.ndarray | None":
-    """Estimate the dead stones, bool [size, size]; None where none can be."""
-    from alphazero.engine.territory import estimate
+    """The dead stones, bool [size, size]; None where none can be."""
+    judgement = judge(session)
+    return None if judgement is None else judgement.dead
 
+
+def judge(session: Session) -> "Judgement | None":
+    """Judge the position; None under rules by which all stones are alive, and on an empty board."""
     state = session.state
     if state.rules.name == ALL_ALIVE or not state.board.any():
         return None
-    return estimate(state.position, session.engine.auxiliary).dead
+    return session.engine.judge(state.position)
 
 
 # -- the engine ------------------------------------------------------------------------------------
