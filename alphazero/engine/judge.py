@@ -90,6 +90,11 @@ class Chain(NamedTuple):
     certain: bool  # no attack can take it
 
     @property
+    def is_safe(self) -> bool:
+        """Whether it lives beyond doubt."""
+        return self.certain or self.opinion > SURE
+
+    @property
     def index(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Its points as an index into an array [H, W]."""
         rows, columns = zip(*self.points, strict=True)
@@ -238,34 +243,46 @@ def neighbours(point: tuple[int, int], shape: Sequence[int]) -> Points:
 
 
 def regions_in_doubt(board: np.ndarray, status: list[Chain]) -> list[Region]:
-    """The regions small enough to search: chains in doubt, with the empty points they reach."""
+    """The regions small enough to search: chains that are not sure to live, the empty points they
+    reach, and the chains that could be taken there."""
     chain_at = {point: chain for chain in status for point in chain.points}
-    unsure = {id(chain) for chain in status if not chain.certain and abs(chain.opinion) < SURE}
     found: list[Region] = []
     seen: set[int] = set()
     for start in status:
-        if id(start) not in unsure or id(start) in seen:
+        if id(start) in seen or start.is_safe:
             continue
-        points, members = set(start.points), [start]
-        seen.add(id(start))
-        queue = list(start.points)
-        for point in queue:  # which grows during the loop
-            for beside in neighbours(point, board.shape):
-                chain = chain_at.get(beside)
-                if beside in points or (chain is not None and id(chain) not in unsure):
-                    continue
-                new = [beside] if chain is None else chain.points
-                points.update(new)
-                queue += new
-                if chain is not None:
-                    seen.add(id(chain))
-                    members.append(chain)
+        points: set[tuple[int, int]] = set()
+        members: list[Chain] = []
+        walls = [start]  # at first; later those whose last liberties have been reached
+        while walls:
+            queue = [point for chain in walls for point in chain.points]
+            points.update(queue)
+            members += walls
+            for point in queue:  # which grows during the loop
+                for beside in neighbours(point, board.shape):
+                    chain = chain_at.get(beside)
+                    if beside in points or (chain is not None and chain.is_safe):
+                        continue
+                    new = [beside] if chain is None else chain.points
+                    points.update(new)
+                    queue += new
+                    members += [] if chain is None else [chain]
+            walls = [chain for chain in status if can_be_taken(chain, board, points)]
+        seen.update(id(chain) for chain in members)
         empty = sum(board[point] == 0 for point in points)
         if len(points) <= LARGEST_REGION and empty <= MOST_EMPTY and len(members) <= MOST_CHAINS:
             marked = np.zeros(board.shape, bool)
             marked[tuple(zip(*points, strict=True))] = True
             found.append(Region(marked, members))
     return found
+
+
+def can_be_taken(chain: Chain, board: np.ndarray, points: set[tuple[int, int]]) -> bool:
+    """Return True if a chain outside of some points has all its liberties among them."""
+    if chain.certain or chain.points[0] in points:
+        return False
+    beside = {near for point in chain.points for near in neighbours(point, board.shape)}
+    return {near for near in beside if board[near] == 0} <= points
 
 
 def settle(
