@@ -30,7 +30,8 @@ WEIGHTED_PLAYOUTS = 400  # without a network
 TEMPERATURE = 0.7
 LONGEST = 1.2  # plies of a playout, per point of the board
 PLAYOUT_SHARE = 0.7  # of the opinion; the rest is the network's ownership
-SURE = 0.85  # opinion of a chain beyond which it is not in doubt
+# Opinion of a chain above which it is not in doubt, and lower ones for regions that are too large.
+SURE = (0.85, 0.6, 0.3)
 LARGEST_REGION = 30  # points of a region to be searched
 MOST_EMPTY = 9  # empty points of such a region
 MOST_CHAINS = 6  # in doubt in one region, whose survival is tried in all combinations
@@ -89,10 +90,9 @@ class Chain(NamedTuple):
     opinion: float  # mean ownership of its points, for its own side
     certain: bool  # no attack can take it
 
-    @property
-    def is_safe(self) -> bool:
-        """Whether it lives beyond doubt."""
-        return self.certain or self.opinion > SURE
+    def lives(self, sure: float) -> bool:
+        """Return True if it is certain or its opinion is above `sure`."""
+        return self.certain or self.opinion > sure
 
     @property
     def index(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -243,38 +243,51 @@ def neighbours(point: tuple[int, int], shape: Sequence[int]) -> Points:
 
 
 def regions_in_doubt(board: np.ndarray, status: list[Chain]) -> list[Region]:
-    """The regions small enough to search: chains that are not sure to live, the empty points they
-    reach, and the chains that could be taken there."""
-    chain_at = {point: chain for chain in status for point in chain.points}
+    """The regions to search: around every chain that is not sure to live, the largest that is small
+    enough."""
     found: list[Region] = []
     seen: set[int] = set()
     for start in status:
-        if id(start) in seen or start.is_safe:
+        if id(start) in seen or start.lives(SURE[0]):
             continue
-        points: set[tuple[int, int]] = set()
-        members: list[Chain] = []
-        walls = [start]  # at first; later those whose last liberties have been reached
-        while walls:
-            queue = [point for chain in walls for point in chain.points]
-            points.update(queue)
-            members += walls
-            for point in queue:  # which grows during the loop
-                for beside in neighbours(point, board.shape):
-                    chain = chain_at.get(beside)
-                    if beside in points or (chain is not None and chain.is_safe):
-                        continue
-                    new = [beside] if chain is None else chain.points
-                    points.update(new)
-                    queue += new
-                    members += [] if chain is None else [chain]
-            walls = [chain for chain in status if can_be_taken(chain, board, points)]
-        seen.update(id(chain) for chain in members)
-        empty = sum(board[point] == 0 for point in points)
-        if len(points) <= LARGEST_REGION and empty <= MOST_EMPTY and len(members) <= MOST_CHAINS:
-            marked = np.zeros(board.shape, bool)
-            marked[tuple(zip(*points, strict=True))] = True
-            found.append(Region(marked, members))
+        for sure in SURE:
+            region = region_around(start, board, status, sure)
+            if region is not None:
+                seen.update(id(chain) for chain in region.chains)
+                found.append(region)
+                break
     return found
+
+
+def region_around(
+    start: Chain, board: np.ndarray, status: list[Chain], sure: float
+) -> Region | None:
+    """The empty points that a chain reaches, through chains whose opinion is not above `sure`, with
+    these and the chains that could be taken there; None if it is too large to be searched."""
+    chain_at = {point: chain for chain in status for point in chain.points}
+    points: set[tuple[int, int]] = set()
+    members: list[Chain] = []
+    new = [start]  # at first; later chains whose last liberties have been reached
+    while new:
+        members += new
+        queue = [point for chain in new for point in chain.points]
+        points.update(queue)
+        for point in queue:  # which grows during the loop
+            for beside in neighbours(point, board.shape):
+                chain = chain_at.get(beside)
+                if beside in points or (chain is not None and chain.lives(sure)):
+                    continue
+                more = [beside] if chain is None else chain.points
+                points.update(more)
+                queue += more
+                members += [] if chain is None else [chain]
+        empty = sum(board[point] == 0 for point in points)
+        if len(points) > LARGEST_REGION or empty > MOST_EMPTY or len(members) > MOST_CHAINS:
+            return None
+        new = [chain for chain in status if can_be_taken(chain, board, points)]
+    marked = np.zeros(board.shape, bool)
+    marked[tuple(zip(*points, strict=True))] = True
+    return Region(marked, members)
 
 
 def can_be_taken(chain: Chain, board: np.ndarray, points: set[tuple[int, int]]) -> bool:
