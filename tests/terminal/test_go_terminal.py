@@ -52,6 +52,9 @@ class ScriptedEngine:
     def auxiliary(self, positions):
         return self.heads(positions[0])
 
+    def judge(self, position):
+        return estimate(position, self.auxiliary)  # which has dead stones too
+
     def analyze(self, request, stop, on_info=None):
         position, in_earnest = request.position, request.full_strength
         self.thoughts += 1
