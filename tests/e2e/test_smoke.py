@@ -132,9 +132,7 @@ def test_a_run_on_ray_survives_what_may_happen_to_its_processes(start, tmp_path)
     wait_for_shards(records, 4, process)
     process.send_signal(signal.SIGINT)
     _, out, progress = finish(process)
-    assert (
-        "stopped" in out and f"going on with {tmp_path / 'run'}: {acknowledged} games" in progress
-    )
+    assert "stopped" in out and f"resuming {tmp_path / 'run'}: {acknowledged} games" in progress
     stopped_at = unique_games(records)
     assert stopped_at > acknowledged
     assert newest_checkpoint(tmp_path).counters["games"] == stopped_at

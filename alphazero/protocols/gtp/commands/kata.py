@@ -8,7 +8,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from alphazero.errors import RequestError
-from alphazero.formats.rulesets import named_rules
 from alphazero.protocols.finite_json import read_json
 from alphazero.protocols.gtp.arguments import (
     COLORS,
@@ -39,6 +38,8 @@ PER_MILLE = 1000
 
 def kgs_rules(session: Session, arguments: Arguments) -> str:
     """Set a ruleset by its name on KGS, where Chinese rules have superko."""
+    from alphazero.formats.rulesets import named_rules
+
     try:
         rules = named_rules(arguments.word(), session.state.stones.rules)
     except ValueError as error:
