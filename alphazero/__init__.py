@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alphazero.network.find import evaluator
     from alphazero.search.search import Search
 
-__version__ = "0.1.0"
+__version__ = "0.20.0"
 __all__ = [
     "Config",
     "Evaluator",

@@ -389,7 +389,7 @@ def test_a_whole_game_as_text():
     info = SgfInfo("Me \\ [1]", "Engine", "3d", "", "B+R", date="2026-01-31", main_time=600)
     annotations = {0: Annotation("a start"), 1: Annotation("so: ] \\\nnext", 0.61254, 598.5, 3)}
     assert write_sgf(position, info, annotations) == (
-        "(;FF[4]GM[1]CA[UTF-8]AP[alphazero:0.1.0]SZ[9]KM[7.5]RU[Tromp-Taylor]"
+        "(;FF[4]GM[1]CA[UTF-8]AP[alphazero:0.20.0]SZ[9]KM[7.5]RU[Tromp-Taylor]"
         "PB[Me \\\\ [1\\]]BR[3d]PW[Engine]DT[2026-01-31]TM[600]RE[B+R]C[a start]\n"
         ";B[ee]BL[598.5]OB[3]SBKV[61.25]C[so: \\] \\\\\nnext];W[cg];B[];W[gc];B[dg])\n"
     )
