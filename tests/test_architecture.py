@@ -37,7 +37,7 @@ CONFINED = {
     "pydantic": [
         "alphazero/config.py",
         "alphazero/settings.py",
-        "alphazero/protocols/kata_analysis/codec.py",
+        "alphazero/protocols/kata_analysis/query.py",
     ],
     "numba": ["alphazero/game/jit.py", "alphazero/game/compile_cache.py"],
     "llvmlite": ["alphazero/game/jit.py", "alphazero/game/compile_cache.py"],

@@ -15,7 +15,6 @@ Imports nothing heavy: protocols say who they are before a game or a network is 
 import contextlib
 import heapq
 import itertools
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from alphazero.game import Game
 
 IDLE_SECONDS = 0.2  # without a task, after which `on_idle` is called
-POLL_SECONDS = 0.1  # between two checks whether to wait any longer
 LEAST_SECONDS = 0.001  # for a search whose time was over before it began
 
 T = TypeVar("T")
@@ -222,15 +220,11 @@ class EngineHost:
         for handle in handles:
             handle.stop()
 
-    def close(
-        self, patience: float = math.inf, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Wait until all tasks are done, at most `patience` seconds, or until nobody waits for the
-        answers; then do no more. Tasks that have not begun are cancelled."""
-        end = time.monotonic() + patience
+    def close(self, patience: float | None = None) -> None:
+        """Wait until all tasks are done, at most `patience` seconds; then do no more. Tasks that
+        have not begun are cancelled."""
         with self._changed:
-            while self._pending and time.monotonic() < end and not is_abandoned():
-                self._changed.wait(POLL_SECONDS)
+            self._changed.wait_for(lambda: not self._pending, patience)
             self._is_closed = True
             for queued in self._queue:
                 del self._pending[queued.number]

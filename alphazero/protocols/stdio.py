@@ -1,18 +1,25 @@
 """stdin and stdout of a protocol's server: lines in, bytes out, and the end of the process.
 
+The process ends as soon as its client has gone, whatever it is doing: when nobody reads stdout any
+more, and when stdin ends while answers are due, unless it ends right after its last line. That is a
+script's input (`printf 'genmove b\\n' | alphazero gtp`), whose answers are wanted.
+
 Imports nothing heavy: a server answers before a game or a network is loaded.
 """
 
+import contextlib
 import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol
 
 from alphazero.command_line import INTERRUPTED
 
 CHUNK = 1 << 16  # bytes
+SCRIPT_SECONDS = 0.5  # at most between a script's last line and the end of its input
 
 
 class Server(Protocol):
@@ -22,25 +29,31 @@ class Server(Protocol):
         """Take one line of input, without waiting for an engine; False after the last."""
         ...
 
-    def close(self, is_abandoned: Callable[[], bool]) -> None:
-        """Finish after the last line. Whatever takes long is given up once `is_abandoned()`: nobody
-        reads the answers any more."""
+    def close(self) -> None:
+        """Finish after the last line."""
         ...
 
 
-def serve(make_server: Callable[[Callable[[bytes], None]], Server]) -> NoReturn:
+def serve(
+    make_server: Callable[[Callable[[bytes], None]], Server], *, finishes: bool = False
+) -> NoReturn:
     """Run a server on stdin and stdout until it is told to quit or the input ends, then exit.
 
-    `make_server(write)` makes it; `write` sends bytes, all at once, from any thread.
+    `make_server(write)` makes it; `write` sends bytes, all at once, from any thread. With
+    `finishes` the end of the input is only that: all is answered that has come before.
     """
     streams = Streams()
+    streams.watch()
     server = make_server(streams.write)
     code = 0
     try:
         for line in split_lines(streams.read):
             if not server.receive(line):
                 break
-        server.close(streams.is_abandoned)
+        else:
+            if not finishes and streams.silence() > SCRIPT_SECONDS:
+                leave(code)
+        server.close()
     except KeyboardInterrupt:
         code = INTERRUPTED
     leave(code)
@@ -49,7 +62,8 @@ def serve(make_server: Callable[[Callable[[bytes], None]], Server]) -> NoReturn:
 def leave(code: int) -> NoReturn:
     """End the process at once: threads that are still loading large libraries would disturb an
     orderly end."""
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):  # nobody may read that either
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -59,13 +73,31 @@ class Streams:
     def __init__(self) -> None:
         self._answers = take_stdout()
         self._writing = threading.Lock()
+        self._heard = time.monotonic()  # when the last bytes came
 
     def read(self) -> bytes:
         """Wait for bytes; none at the end, or if stdin is not open."""
         try:
-            return os.read(0, CHUNK)
+            data = os.read(0, CHUNK)
         except OSError:
             return b""
+        if data:
+            self._heard = time.monotonic()
+        return data
+
+    def silence(self) -> float:
+        """Return the seconds since the last bytes came."""
+        return time.monotonic() - self._heard
+
+    def watch(self) -> None:
+        """From now on, end the process once nobody reads the answers, where the system tells."""
+
+        def wait() -> None:
+            if loses_reader(self._answers):
+                leave(0)
+
+        if hasattr(select, "poll"):
+            threading.Thread(target=wait, name="watch of stdout", daemon=True).start()
 
     def write(self, data: bytes) -> None:
         """Send bytes, all at once; the process ends if nobody reads them."""
@@ -75,10 +107,6 @@ class Streams:
                     data = data[os.write(self._answers, data) :]
             except OSError:
                 leave(0)
-
-    def is_abandoned(self) -> bool:
-        """True once nobody reads the answers any more, as far as the system can tell."""
-        return has_no_reader(self._answers)
 
 
 def take_stdout() -> int:
@@ -106,10 +134,12 @@ def split_lines(read: Callable[[], bytes]) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def has_no_reader(descriptor: int) -> bool:
-    """Return True if a pipe's other end is closed, where the system can tell."""
-    if not hasattr(select, "poll"):
-        return False
+def loses_reader(descriptor: int) -> bool:
+    """Wait until the other end of a pipe, a socket or a terminal is closed; False at once where the
+    system does not tell."""
     poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(events & (select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))
+    poll.register(descriptor, 0)  # only errors, which are told unasked
+    events = 0
+    while not events:
+        events = sum(event for _, event in poll.poll())
+    return not events & select.POLLNVAL

@@ -108,7 +108,7 @@ def test_what_waits_when_the_host_is_closed_is_cancelled(host: EngineHost) -> No
     assert running.result(PATIENCE) is None
 
 
-def test_closing_waits_for_tasks_until_nobody_wants_their_answers(host: EngineHost) -> None:
+def test_closing_waits_for_tasks_with_or_without_patience(host: EngineHost) -> None:
     done: list[int] = []
     for number in range(50):
         host.run(lambda handle, number=number: done.append(number))
@@ -116,7 +116,7 @@ def test_closing_waits_for_tasks_until_nobody_wants_their_answers(host: EngineHo
     assert done == list(range(50))
     other = EngineHost(EngineOptions("connect4"), print)
     _, may_end = blocked(other)
-    other.close(is_abandoned=lambda: True)
+    other.close(patience=0.01)
     may_end.set()
 
 

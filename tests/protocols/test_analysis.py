@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from alphazero.engine.options import EngineOptions
-from alphazero.protocols.kata_analysis.codec import QueryError, read_query
+from alphazero.protocols.kata_analysis.codec import QueryError
+from alphazero.protocols.kata_analysis.query import read_query
 from alphazero.protocols.kata_analysis.server import AnalysisServer
 from tests.helpers.gtp_conversation import knowing  # noqa: F401  (a fixture)
 

@@ -17,7 +17,7 @@ from alphazero.protocols.gtp.codec import Command, failure, is_interrupt, parse,
 from alphazero.protocols.gtp.commands.registry import commands
 from alphazero.protocols.gtp.server import GtpServer
 from alphazero.protocols.gtp.session import GtpOptions, Session
-from alphazero.protocols.stdio import has_no_reader, split_lines
+from alphazero.protocols.stdio import split_lines
 from tests.helpers.gtp_conversation import Answer
 
 
@@ -187,7 +187,7 @@ def converse(lines: Iterable[bytes], session: Session | None = None) -> list[byt
     for line in lines:
         if not made.receive(line):
             break
-    made.close(lambda: False)
+    made.close()
     return written
 
 
@@ -208,7 +208,7 @@ class Pipe:
         for line in split_lines(lambda: os.read(self.read_end, 1000)):
             if not self.server.receive(line):
                 break
-        self.server.close(lambda: has_no_reader(self.out_write))
+        self.server.close()
 
     def send(self, data: bytes) -> None:
         os.write(self.write_end, data)
@@ -220,12 +220,11 @@ class Pipe:
         return data
 
     def close(self) -> None:
-        """End the input and stop reading; the server must end soon."""
-        for descriptor in (self.write_end, self.out_read):
-            os.close(descriptor)
+        """End the input; the server must end soon."""
+        os.close(self.write_end)
         self.thread.join(60)
         assert not self.thread.is_alive()
-        for descriptor in (self.read_end, self.out_write):
+        for descriptor in (self.read_end, self.out_read, self.out_write):
             os.close(descriptor)
 
 
@@ -287,15 +286,6 @@ def test_another_line_does_not_interrupt_a_move() -> None:
     pipe.send(b"# interrupt\n")
     assert pipe.receive() == b"=1 D4\n\n" and pipe.receive() == b"=2 AlphaZero\n\n"
     pipe.close()
-
-
-def test_the_engine_leaves_when_nobody_reads_its_answers() -> None:
-    session = Quiet()
-    pipe = Pipe(session)
-    pipe.send(b"genmove b\n")
-    assert session.has_begun.wait(60)
-    pipe.close()  # as when the controller is killed
-    assert session.reply.handle.is_stopped
 
 
 def test_all_commands_are_answered_before_the_input_ends_it() -> None:

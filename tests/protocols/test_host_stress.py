@@ -61,23 +61,25 @@ class Output:
 
 
 def converse(server: Any, lines: list[bytes], rng: random.Random, is_abandoned: bool) -> None:
-    """Send lines at random instants, then end the input; the server must end soon after."""
+    """Send lines at random instants, then end the input; the server must end soon after. One that
+    is abandoned is told to stop all searches instead, as when its process is killed."""
     for line in lines:
         if rng.random() < 0.3:
             time.sleep(rng.random() * LONGEST_PAUSE)
         if not server.receive(line):
             break
-    closing = threading.Thread(target=server.close, args=[lambda: is_abandoned], daemon=True)
+    if is_abandoned:
+        server.host.stop()
+        server.host.close(0)
+        end = time.monotonic() + PATIENCE
+        while server.host.is_busy and time.monotonic() < end:
+            time.sleep(0.001)
+        assert not server.host.is_busy, lines
+        return
+    closing = threading.Thread(target=server.close, daemon=True)
     closing.start()
     closing.join(PATIENCE)
     assert not closing.is_alive(), lines
-    if is_abandoned:  # tasks may still be under way
-        end = time.monotonic() + PATIENCE
-        host = server.host
-        host.stop()
-        while host.is_busy and time.monotonic() < end:
-            time.sleep(0.001)
-        assert not host.is_busy, lines
 
 
 def stress(one: Callable[[random.Random, bool], int]) -> None:

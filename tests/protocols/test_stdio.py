@@ -1,18 +1,24 @@
 """stdin and stdout of a server, as processes see them."""
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from socket import socketpair
 
 import pytest
 
+from alphazero.protocols.stdio import SCRIPT_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60
-# A server that answers every line with itself, and takes `wait` until nobody reads its answers.
+# A server that answers every line with itself. After `wait` it does not end of itself.
 PROGRAM = """
-import sys, threading, time
+import sys, threading
 from alphazero.protocols.stdio import serve
 
 class Echo:
@@ -23,13 +29,13 @@ class Echo:
         self.waits |= line == b"wait\\n"
         self.write(line.upper())
         return line != b"quit\\n"
-    def close(self, is_abandoned):
-        while self.waits and not is_abandoned():
-            time.sleep(0.01)
+    def close(self):
+        if self.waits:
+            threading.Event().wait()
         self.write(b"closed\\n")
 
 threading.Thread(target=threading.Event().wait).start()  # would keep an orderly end waiting
-serve(Echo)
+serve(Echo, finishes="finishes" in sys.argv)
 """
 
 
@@ -68,14 +74,53 @@ def test_it_ends_when_nobody_reads_the_answers(process) -> None:
     assert process.wait(PATIENCE) == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that tell of their readers")
-def test_a_long_task_is_given_up_when_nobody_waits_for_it(process) -> None:
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="the system does not tell of readers")
+def test_it_ends_when_nobody_can_read_what_it_is_still_doing(process) -> None:
     process.stdin.write(b"wait\n")
     process.stdin.close()
     assert process.stdout.readline() == b"WAIT\n"
-    assert process.poll() is None
+    assert process.poll() is None  # like a script's, its answers are wanted
     process.stdout.close()
     assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="the system does not tell of readers")
+@pytest.mark.parametrize("kind", ["socket", "terminal"])
+def test_it_ends_when_the_other_end_of_a_socket_or_a_terminal_is_closed(kind: str) -> None:
+    """Node's pipes are sockets; a terminal is closed with its window."""
+    ours, theirs = os.openpty() if kind == "terminal" else map(socket.socket.detach, socketpair())
+    made = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, stdin=subprocess.PIPE, stdout=theirs
+    )
+    os.close(theirs)
+    made.stdin.write(b"wait\n")
+    made.stdin.flush()
+    assert os.read(ours, 4) == b"WAIT"
+    os.close(ours)
+    assert made.wait(PATIENCE) in (0, -signal.SIGHUP)
+    made.stdin.close()
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_client_that_leaves_is_told_from_a_script_that_ends(finishes: bool) -> None:
+    made = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "finishes"[: 8 * finishes]],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    made.stdin.write(b"one\n")
+    made.stdin.flush()
+    assert made.stdout.readline() == b"ONE\n"
+    time.sleep(2 * SCRIPT_SECONDS)
+    made.stdin.close()
+    assert made.stdout.read() == (b"closed\n" if finishes else b"") and made.wait(PATIENCE) == 0
+
+
+def test_it_ends_although_nobody_reads_its_errors(process) -> None:
+    process.stderr.close()
+    answers, _ = process.communicate(b"one\nquit\n", PATIENCE)
+    assert answers == b"ONE\nQUIT\nclosed\n" and process.returncode == 0
 
 
 def test_ctrl_c_ends_it(process) -> None:

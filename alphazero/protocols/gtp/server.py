@@ -54,12 +54,11 @@ class GtpServer:
         self.host.run(run)
         return command.name != "quit"
 
-    def close(self, is_abandoned: Callable[[], bool]) -> None:
-        """Answer all commands, unless nobody reads the responses any more."""
+    def close(self) -> None:
+        """Answer all commands."""
         if self._last is not None:
             self._last.follow()
-        self.host.close(is_abandoned=is_abandoned)
-        self.host.stop()
+        self.host.close()
 
 
 def answer(session: Session, command: Command, reply: Reply) -> None:

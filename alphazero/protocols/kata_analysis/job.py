@@ -14,15 +14,15 @@ from alphazero.errors import RequestError
 from alphazero.formats.rulesets import Rules, Rulesets, read_katago
 from alphazero.game import Position
 from alphazero.protocols.game_state import GameState
-from alphazero.protocols.kata_analysis import codec
+from alphazero.protocols.kata_analysis import query as queries
 from alphazero.protocols.kata_analysis.codec import (
-    Query,
     QueryError,
     proxy_score,
     write_move,
     write_numbers,
     write_values,
 )
+from alphazero.protocols.kata_analysis.query import Query
 
 COLORS = "BW"
 SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
@@ -105,7 +105,7 @@ class Job:
             if one.depth > 1
         ]
 
-    def _named(self, restriction: codec.Restriction, field: str) -> set[int | None]:
+    def _named(self, restriction: queries.Restriction, field: str) -> set[int | None]:
         try:
             return {self.state.read(text) for text in restriction.moves}
         except RequestError as error:

@@ -1,13 +1,15 @@
 """The server of KataGo's analysis protocol: `python -m alphazero analysis`.
 
-The thread that reads answers whatever needs no search and replays the games; the host searches one
-turn after the other, those of the highest priority first.
+The thread that reads only passes queries on, so that it sees the end of the input whatever is being
+loaded. A second one checks them and replays their games; the host searches one turn after the
+other, those of the highest priority first.
 """
 
 import json
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import alphazero
@@ -16,13 +18,7 @@ from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
 from alphazero.protocols import stdio
-from alphazero.protocols.kata_analysis.codec import (
-    QueryError,
-    read_object,
-    read_query,
-    unused_fields,
-    write_error,
-)
+from alphazero.protocols.kata_analysis.codec import QueryError, read_object, write_error
 
 if TYPE_CHECKING:
     from alphazero.protocols.kata_analysis.job import Job
@@ -43,7 +39,7 @@ def serve(options: EngineOptions) -> NoReturn:
 
         return AnalysisServer(options, send, report)
 
-    stdio.serve(make_server)
+    stdio.serve(make_server, finishes=True)
 
 
 class AnalysisServer:
@@ -55,9 +51,10 @@ class AnalysisServer:
         send: Callable[[dict[str, Any]], None],
         report: Callable[[str], None],
     ) -> None:
-        """`send` gets the answers, from two threads; `report` messages for people."""
+        """`send` gets the answers, from three threads; `report` messages for people."""
         self._game, self._send = options.game, send
         self.host = EngineHost(options, report)
+        self._preparing = ThreadPoolExecutor(1, "preparation of queries")
         self._jobs: list[tuple[Job, SearchHandle[None]]] = []  # that may not be done
         self._warned: set[str] = set()
 
@@ -65,28 +62,38 @@ class AnalysisServer:
         """Take one line of input; always True, for no query ends a conversation."""
         if not line.strip():
             return True
-        fields: dict[str, Any] = {}
         try:
             fields = read_object(line)
+        except QueryError as error:
+            self._send(write_error(error))
+            return True
+        if fields.get("action") == "query_version":  # asked to see whether it lives
+            self._send(fields | {"version": alphazero.__version__, "git_hash": "<omitted>"})
+        else:
+            self._preparing.submit(self._take, fields)
+        return True
+
+    def close(self) -> None:
+        """Answer all queries."""
+        self._preparing.shutdown()
+        self.host.close()
+
+    # -- in the thread that prepares ---------------------------------------------------------------
+
+    def _take(self, fields: dict[str, Any]) -> None:
+        try:
             if "action" in fields:
                 self._act(fields)
             else:
                 self._enqueue(fields)
         except (QueryError, UserError) as error:
-            self._send(write_error(error, fields.get("id")))
-        return True
-
-    def close(self, is_abandoned: Callable[[], bool] = lambda: False) -> None:
-        """Answer all queries, unless nobody reads the answers any more."""
-        self.host.close(is_abandoned=is_abandoned)
-
-    # -- in the thread that reads ------------------------------------------------------------------
+            self._send(write_error(error, fields["id"]))
+        except Exception as error:
+            self._send_failure(error, fields["id"])
 
     def _act(self, fields: dict[str, Any]) -> None:
         action = fields["action"]
-        if action == "query_version":
-            self._send(fields | {"version": alphazero.__version__, "git_hash": "<omitted>"})
-        elif action == "query_models":
+        if action == "query_models":
             self.host.run(lambda handle: self._send_models(fields))
         elif action == "clear_cache":  # every search begins with an empty tree
             self._send(fields)
@@ -105,6 +112,7 @@ class AnalysisServer:
 
     def _enqueue(self, fields: dict[str, Any]) -> None:
         from alphazero.protocols.kata_analysis.job import make_jobs
+        from alphazero.protocols.kata_analysis.query import read_query, unused_fields
 
         query = read_query(fields)
         jobs, warnings = make_jobs(self.host, self._game, query)
@@ -145,9 +153,15 @@ class AnalysisServer:
         except (QueryError, UserError) as error:
             self._send(write_error(error, job.query.id))
         except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            message = f"internal error: {type(error).__name__}: {error}"
-            self._send(write_error(RuntimeError(message), job.query.id))
+            self._send_failure(error, job.query.id)
+
+    # -- in either ---------------------------------------------------------------------------------
+
+    def _send_failure(self, error: Exception, query_id: str) -> None:
+        """Answer a query that an error of the program has ended."""
+        traceback.print_exc(file=sys.stderr)
+        message = f"internal error: {type(error).__name__}: {error}"
+        self._send(write_error(RuntimeError(message), query_id))
 
     def _warn(self, query_id: str, field: str, text: str) -> None:
         """Send a warning once in a conversation, one about the moves of a game for every query."""

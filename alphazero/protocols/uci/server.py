@@ -98,10 +98,10 @@ class UciServer:
                 break
         return True
 
-    def close(self, is_abandoned: Callable[[], bool] = lambda: False) -> None:
+    def close(self) -> None:
         """End the conversation: stop all searches, and give them a moment to answer."""
         self.host.stop()
-        self.host.close(CLOSING_SECONDS, is_abandoned)
+        self.host.close(CLOSING_SECONDS)
 
     def send(self, text: str) -> None:
         """Write one or more lines."""
