@@ -29,6 +29,7 @@ DOCUMENTS = [
     ROOT / "alphazero/README.md",
     ROOT / "alphazero/DECISIONS.md",
     ROOT / "games/README.md",
+    ROOT / "docs/clients.md",
     ROOT / "docs/training.md",
 ]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
@@ -67,6 +68,8 @@ def test_every_command_in_the_documents_is_one(document: str, command: str) -> N
     if program == "make":
         done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+    elif program.startswith("alphazero-"):
+        parse(read_options, [program.removeprefix("alphazero-"), *words[1:]])
     elif program == "python" and words[1] == "play.py":
         parse(play.parser().parse_args, words[2:])
     elif program == "python" and words[1] == "docs/pictures.py":

@@ -4,14 +4,15 @@ import argparse
 import os
 import re
 
-from alphazero.command_line import count, seconds, seed
+from alphazero.command_line import count, number, seconds, seed
 from alphazero.engine.options import NETWORK_SIMULATIONS, ROLLOUT_SIMULATIONS, EngineOptions
 
+AGREED_RULES = "chinese"  # of Go where none are named: dead stones are agreed on and taken off
 DEVICE = re.compile("auto|cpu|mps|cuda(:[0-9]+)?")
 
 
 def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> None:
-    """The options that become EngineOptions, with a game that need not be named."""
+    """Add the options that become EngineOptions, with a game that need not be named."""
     examples = {"go": "go:size=9,komi=7,rules=chinese", "chess": "chess:draws=automatic"}
     options.add_argument(
         "--game",
@@ -22,8 +23,43 @@ def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> No
     add_thinking(options)
 
 
+def add_parameters(options: argparse.ArgumentParser) -> None:
+    """Add game parameters that are available as options, too."""
+    group = options.add_argument_group("parameters of the game, where it has them, as Go has")
+    group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
+    group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
+    group.add_argument(
+        "--rules",
+        metavar="NAME",
+        help=f"such as {AGREED_RULES} (the default here), or tromp-taylor, by which the board counts"
+        " as it stands and no stone is dead",
+    )
+
+
+def parameters_of(options: argparse.Namespace) -> str:
+    """The game parameters among the options, as in `size=9,komi=7`."""
+    texts = {
+        "size": options.size,
+        "komi": None if options.komi is None else f"{options.komi:g}",
+        "rules": options.rules,
+    }
+    return ",".join(f"{name}={text}" for name, text in texts.items() if text is not None)
+
+
+def with_parameters(game: str, options: argparse.Namespace) -> str:
+    """The spec of a game with the parameters of the options, which win. Go for which no rules are
+    named has those by which dead stones are taken off."""
+    parameters = parameters_of(options)
+    has_parameters = ":" in game[2:]  # the second letter may be the colon of a drive
+    spec = f"{game}{',' if has_parameters else ':'}{parameters}" if parameters else game
+    name, _, rest = spec.partition(":")
+    if name.strip().lower() != "go" or "rules=" in rest:
+        return spec
+    return f"{name}:{rest + ',' if rest else ''}rules={AGREED_RULES}"
+
+
 def add_thinking(options: argparse.ArgumentParser) -> None:
-    """By which network the engine plays, and how well."""
+    """Add the options about the network and the strength."""
     options.add_argument(
         "--network",
         metavar="PATH",
@@ -72,7 +108,7 @@ def add_thinking(options: argparse.ArgumentParser) -> None:
 
 
 def device(text: str) -> str:
-    """A device by its name, for `type=`; whether it is there shows once it is used."""
+    """Check a device's name, for `type=`; it is opened once it is used."""
     if not DEVICE.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not auto, cpu, cuda, cuda:1 or mps")
     return text
@@ -93,5 +129,5 @@ def engine_options(options: argparse.Namespace) -> EngineOptions:
 
 
 def fresh_seed() -> int:
-    """A seed that nobody has asked for."""
+    """Draw a seed."""
     return int.from_bytes(os.urandom(4))

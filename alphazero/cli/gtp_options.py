@@ -17,7 +17,7 @@ def add_gtp_options(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--gtp-version",
         metavar="VERSION",
-        help="its version, such as 0.17 for Lizzie, which wants that of Leela Zero"
+        help="its version, for programs that insist on another than its own"
         f" ({alphazero.__version__})",
     )
     options.add_argument("--no-resign", action="store_true", help="play every game to its end")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import alphazero
 from alphazero.cli import games, match, play, protocols, records, train
-from alphazero.cli.engine_options import add_engine_options
+from alphazero.cli.engine_options import add_engine_options, add_parameters
 from alphazero.cli.gtp_options import add_gtp_options
 from alphazero.command_line import Parser, run
 
@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     )
     go = add("gtp", protocols.gtp, "speak GTP, for Go boards such as Sabaki, GoGui and Lizzie")
     add_engine_options(go)
+    add_parameters(go)
     add_gtp_options(go)
     chess = add("uci", protocols.uci, "speak UCI, for chess boards and servers")
     add_engine_options(chess, "chess")

@@ -8,9 +8,15 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from alphazero.cli.engine_options import add_thinking, engine_options
+from alphazero.cli.engine_options import (
+    add_parameters,
+    add_thinking,
+    engine_options,
+    parameters_of,
+    with_parameters,
+)
 from alphazero.cli.gtp_options import add_gtp_options, gtp_options
-from alphazero.command_line import Parser, count, natural, number, report, run
+from alphazero.command_line import Parser, count, natural, report, run
 from alphazero.engine.options import require_game
 from alphazero.errors import UserError, closest
 from alphazero.files import writable
@@ -34,6 +40,7 @@ OPTIONS_OF_PLAY = (
     "style",
     "quiet",
 )
+ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 OPTIONS_OF_GTP = ("gtp-name", "gtp-version", "no-resign")
 
 # numba and torch take seconds to load, so everything else is imported where it is needed:
@@ -62,6 +69,12 @@ def add_play(options: argparse.ArgumentParser) -> None:
         " ./mygame.py; without it tic-tac-toe, or the game of --load",
     )
     add_parameters(options)
+    options.add_argument(
+        "--handicap",
+        type=count,
+        metavar="N",
+        help="stones for Black in a game of Go; komi is then 0.5",
+    )
     opponent = options.add_mutually_exclusive_group()
     opponent.add_argument("--vs-human", action="store_true", help="play yourself (the default)")
     opponent.add_argument(
@@ -111,19 +124,6 @@ def add_protocols(opponent: argparse._MutuallyExclusiveGroup) -> None:
     )
     opponent.add_argument(
         "--uci", action="store_true", help="speak UCI, for chess boards and servers"
-    )
-
-
-def add_parameters(options: argparse.ArgumentParser) -> None:
-    """Add game parameters that are available as options, too."""
-    group = options.add_argument_group("parameters of the game, where it has them, as Go has")
-    group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
-    group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
-    group.add_argument(
-        "--rules", metavar="NAME", help="tromp-taylor (the default), chinese, aga or new-zealand"
-    )
-    group.add_argument(
-        "--handicap", type=count, metavar="N", help="stones for Black; komi is then 0.5"
     )
 
 
@@ -197,7 +197,7 @@ def play_here(options: argparse.Namespace) -> int:
         path=path,
         start=start,
         handicap=options.handicap or 0,
-        agrees_on_dead=opponent is None,
+        agrees_on_dead=opponent is None and game.parameters.get("rules") != ALL_ALIVE,
     )
     for remark in session.load(options.load, options.at) if options.load else []:
         report(remark)
@@ -260,25 +260,6 @@ def find_opponent(options: argparse.Namespace, game: "Game") -> "Player | None":
     from alphazero.arena.players import make_player
 
     return make_player(options.vs, game)
-
-
-def parameters_of(options: argparse.Namespace) -> str:
-    """The game parameters among the options, as in `size=9,komi=7`."""
-    texts = {
-        "size": options.size,
-        "komi": None if options.komi is None else f"{options.komi:g}",
-        "rules": options.rules,
-    }
-    return ",".join(f"{name}={text}" for name, text in texts.items() if text is not None)
-
-
-def with_parameters(game: str, options: argparse.Namespace) -> str:
-    """The spec of a game with the parameters of the options, which win."""
-    parameters = parameters_of(options)
-    if not parameters:
-        return game
-    has_parameters = ":" in game[2:]  # the second letter may be the colon of a drive
-    return f"{game}{',' if has_parameters else ':'}{parameters}"
 
 
 def starting_position(game: "Game", options: argparse.Namespace) -> "Position | None":

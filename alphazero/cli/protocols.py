@@ -2,7 +2,7 @@
 
 import argparse
 
-from alphazero.cli.engine_options import engine_options
+from alphazero.cli.engine_options import engine_options, with_parameters
 from alphazero.cli.gtp_options import gtp_options
 
 
@@ -10,6 +10,7 @@ def gtp(options: argparse.Namespace) -> int:
     """Serve a program that speaks GTP."""
     from alphazero.protocols.gtp.server import serve
 
+    options.game = with_parameters(options.game, options)
     serve(gtp_options(options, engine_options(options)))
 
 

@@ -24,13 +24,6 @@ class Estimate(NamedTuple):
     ownership: np.ndarray  # float32 [H, W] in [-1, 1], 1 for the first player
     dead: np.ndarray  # bool [H, W]: stones that will be captured or removed
     score: float  # the first player's points minus the second's, komi and handicap included
-    compensation: float  # the part of the score for komi and handicap
-
-    def sure_score(self, player: int) -> float:
-        """Score for the player if every point that is not likely the player's is the opponent's."""
-        sign = 1 if player == 0 else -1
-        points = np.where(sign * self.ownership > LIKELY, 1, -1).sum()
-        return float(points) + sign * self.compensation
 
 
 def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimate:
@@ -57,7 +50,7 @@ def estimate(position: Position, auxiliary: Auxiliary, seed: int = 0) -> Estimat
         score = sign * float(heads["score"][0, 0]) * board.size
     else:
         score = float(ownership.sum()) + compensation
-    return Estimate(ownership, dead_stones(board, ownership), score, compensation)
+    return Estimate(ownership, dead_stones(board, ownership), score)
 
 
 def by_playouts(position: Position, stones: Stones, seed: int) -> np.ndarray:

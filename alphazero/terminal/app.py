@@ -227,14 +227,15 @@ class TerminalGame:
     def _engine_move(self) -> None:
         position = self.session.position
         name = self._players[position.to_play]
-        if self.opponent is None and (reason := self._commentary.reason_to_pass()):
+        reason, worthwhile = self._commentary.answer_to_pass()
+        if reason:
             self._make_move(position.action(PASS), f"{name} passes, too: {reason}")
             return
         known = self._reference.move(position, self._rng)
         if known is not None:
             line = f"{name} plays {self.session.text(known)} (from the book)"
             return self._make_move(known, line)
-        analysis = self._analyze(only=self._reference.only(position))
+        analysis = self._analyze(only=self._reference.only(position) or worthwhile)
         winrate = analysis.winrate(analysis.to_play)
         if self._commentary.resigns(winrate):
             return self._resign_for_player()

@@ -23,9 +23,10 @@ class Commentary:
         """The player who is ahead, and by how much, if the network estimates that."""
         return ""
 
-    def reason_to_pass(self) -> str:
-        """The engine's reason to answer a pass with a pass at once; "" if it has none."""
-        return ""
+    def answer_to_pass(self) -> tuple[str, list[int] | None]:
+        """The engine's reason to answer a pass with a pass at once, "" if it has none, and the moves
+        to choose from otherwise, None for all."""
+        return "", None
 
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""

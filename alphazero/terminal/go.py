@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from alphazero.engine.engine import Engine
+from alphazero.engine.passing import answer_to_pass
 from alphazero.engine.resignation import Resignation
 from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
 from alphazero.errors import UserError
@@ -83,20 +84,11 @@ class GoCommentary(Commentary):
 
     # -- the engine's decisions --------------------------------------------------------------------
 
-    def reason_to_pass(self) -> str:
-        """After a pass, if the engine wins both by the count that its own pass leads to and with
-        all open points given to the opponent: the margin in words. Else "".
-
-        A search might go on to capture dead stones, which people find annoying.
-        """
+    def answer_to_pass(self) -> tuple[str, list[int] | None]:
         position = self.session.position
         if not position.moves or position.text(position.moves[-1]) != PASS:
-            return ""
-        expected = self._estimate()
-        sign = 1 if position.to_play == 0 else -1
-        counted = sign * self._stones.score(position.state, expected.dead)
-        margin = min(expected.sure_score(position.to_play), counted)
-        return f"it expects to win by {margin:g} points or more" if margin > 0 else ""
+            return "", None
+        return answer_to_pass(self._engine, position, self.session.agrees_on_dead)
 
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""

@@ -57,7 +57,7 @@ class Session:
         self.game, self.human, self.path = game, human, path
         self._start = game.position() if start is None else start
         self._info = SgfInfo(rules=str(game.parameters.get("rules", "")), handicap=handicap)
-        self._agrees_on_dead = agrees_on_dead and game.stones is not None
+        self.agrees_on_dead = agrees_on_dead and game.stones is not None
         self._wanted_path = path
         self.saved = False  # whether `path` holds this game
         self.begin()
@@ -81,7 +81,7 @@ class Session:
     @property
     def is_counting(self) -> bool:
         """True while two passes have ended the game and its dead stones are not agreed on."""
-        undecided = self._agrees_on_dead and self.resigned is None and self.dead is None
+        undecided = self.agrees_on_dead and self.resigned is None and self.dead is None
         return undecided and self.position.is_over and self.passes >= 2
 
     @property

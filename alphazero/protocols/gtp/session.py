@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "AlphaZero"
 GO = "go"  # the game that the protocol is named after
+ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Session:
         self.may_resign = options.may_resign
         self.host = EngineHost(options.engine, report, self.prepare)
         self.resignation = Resignation()
-        self.last_search: LastSearch | None = None
+        self.last_decision: LastSearch | str | None = None  # the engine's: by a search, or why
         self.reply = Reply("", lambda data: None)  # to the command under way
         self._state: GameState | None = None
         self._problem = ""  # why there is no game
@@ -141,6 +142,11 @@ class Session:
         return name.lower() == GO or self.state.is_go
 
     @property
+    def removes_dead(self) -> bool:
+        """True under rules by which dead stones are taken off at the end of a game."""
+        return self.state.rules.name != ALL_ALIVE
+
+    @property
     def has_network(self) -> bool:
         """True if a network tells score and ownership, as all networks for Go do."""
         network = self.options.engine.network or "pretrained"
@@ -148,7 +154,7 @@ class Session:
 
     def begin_game(self) -> None:
         """Forget what belongs to the game before, and make the engine for the board there is."""
-        self.last_search = None
+        self.last_decision = None
         self.resignation.reset()
         self.host.prepare(self.state.game)
 

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from alphazero.engine.clock import KINDS, canadian, named_control
-from alphazero.engine.limits import Restriction, SearchRequest
+from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments, read_number
 from alphazero.protocols.gtp.session import LastSearch, Session
 
 if TYPE_CHECKING:
     from alphazero.engine.analysis import Analysis
+    from alphazero.game import Position
 
-CLEANUP_DISTANCE = 2  # points from a dead stone within which it is captured
 NEVER = 1e9  # seconds
+GLANCE = SearchLimits(16)  # for a report on a position in which the move is known
 KGS_TIME_SYSTEMS = ("none", "absolute", "byoyomi", "canadian")
 
 
@@ -32,8 +33,11 @@ def reg_genmove(session: Session, arguments: Arguments) -> str:
     position = session.state.to_move(arguments.color())
     if position.is_over:
         return "pass"
+    reason, only = pass_answer(session, position)
+    if reason:
+        return "pass"
     limits = session.engine.limits()._replace(temperature=0.0, fresh=True)
-    analysis = session.search(SearchRequest(position, limits, seed=0))
+    analysis = session.search(SearchRequest(position, limits, only, seed=0))
     return session.state.vertices.text(position, analysis.action)
 
 
@@ -49,7 +53,8 @@ def generate(
 ) -> str:
     """Search and, if `makes_move`, move; returns the vertex, or `resign`.
 
-    `on_info` is called every `report_every` seconds, and at the end.
+    `on_info` is called every `report_every` seconds, and at the end. A pass is answered as
+    `engine/passing.py` says, unless the moves are restricted to `only` some.
     """
     state = session.state
     position = state.to_move(player)
@@ -57,6 +62,16 @@ def generate(
         if makes_move and state.is_go:
             state.play(player, state.pass_action)
         return "pass"
+    if only is None and not restrictions:
+        reason, only = pass_answer(session, position)
+        if reason:
+            if on_info is not None:
+                on_info(session.search(SearchRequest(position, GLANCE)))
+            if makes_move:
+                session.spend_time(player)
+                state.play(player, state.pass_action)
+                session.last_decision = f"{state.game.players[player].capitalize()} passes: {reason}"
+            return "pass"
     request = SearchRequest(
         position,
         session.move_limits(player),
@@ -67,7 +82,7 @@ def generate(
     analysis = session.search(request, on_info)
     if on_info is not None:
         on_info(analysis)
-    session.last_search = LastSearch(position, analysis)
+    session.last_decision = LastSearch(position, analysis)
     vertex = state.vertices.text(position, analysis.action)
     if not makes_move:
         return vertex
@@ -76,6 +91,18 @@ def generate(
         return "resign"
     state.play(player, analysis.action)
     return vertex
+
+
+def pass_answer(session: Session, position: "Position") -> tuple[str, list[int] | None]:
+    """Find the reason for the player to move to answer a pass of the opponent's with a pass, empty
+    for none, and the moves to choose from otherwise, None for all."""
+    state = session.state
+    answers = state.is_go and state.moves[-1:] == [(1 - position.to_play, state.pass_action)]
+    if not answers:
+        return "", None
+    from alphazero.engine.passing import answer_to_pass
+
+    return answer_to_pass(session.engine, position, session.removes_dead)
 
 
 def resigns(session: Session, analysis: "Analysis") -> bool:
@@ -88,24 +115,13 @@ def resigns(session: Session, analysis: "Analysis") -> bool:
 
 
 def cleanup_moves(session: Session, player: int) -> list[int] | None:
-    """List the moves near dead stones of the opponent or, if there are none, all but the pass; None
-    if there are no such stones."""
-    import numpy as np
+    """List the moves to capture dead stones of the opponent's with; None without such stones."""
+    from alphazero.engine.passing import capturing_moves
 
-    from alphazero.engine.territory import estimate
-
-    state = session.state
-    position = state.to_move(player)
+    position = session.state.to_move(player)
     if position.is_over:
         return None
-    near = estimate(position, session.engine.auxiliary).dead & (state.board == 2 - player)
-    if not near.any():
-        return None
-    for _ in range(CLEANUP_DISTANCE):
-        padded = np.pad(near, 1)
-        near = near | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
-    moves = [action for action in position.legal_actions() if action != state.pass_action]
-    return [action for action in moves if near.flat[action]] or moves or None
+    return capturing_moves(position, session.engine.judge(position))
 
 
 # -- clocks: without them the engine's own limits hold ---------------------------------------------

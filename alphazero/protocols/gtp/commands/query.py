@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 COLOR_NAMES = ("black", "white")
 PV_MOVES = 12  # shown of an expected line
 STATUSES = ("alive", "seki", "dead")
-ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 
 
 # -- the board -------------------------------------------------------------------------------------
@@ -140,7 +139,7 @@ def dead_stones(session: Session) -> "np.ndarray | None":
 def judge(session: Session) -> "Judgement | None":
     """Judge the position; None under rules by which all stones are alive, and on an empty board."""
     state = session.state
-    if state.rules.name == ALL_ALIVE or not state.board.any():
+    if not session.removes_dead or not state.board.any():
         return None
     return session.engine.judge(state.position)
 
@@ -149,10 +148,10 @@ def judge(session: Session) -> "Judgement | None":
 
 
 def explain_last_move(session: Session, arguments: Arguments) -> str:
-    """Describe the search of the engine's last move."""
-    last = session.last_search
-    if last is None:
-        return ""
+    """Describe the search of the engine's last move, or why it has passed without one."""
+    last = session.last_decision
+    if last is None or isinstance(last, str):
+        return last or ""
     analysis, state = last.analysis, session.state
     name = state.game.players[analysis.to_play].capitalize()
     pv = state.vertices.texts(last.position, analysis.moves[0].pv[:PV_MOVES])

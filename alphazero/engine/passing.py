@@ -1,0 +1,154 @@
+"""The answer to a pass: a pass that ends the game, or the moves that can still gain something.
+
+An engine that goes by its search alone fills its own territory while its opponent passes, until it
+has no eyes left. By the judge's opinion (`judge.py`) it passes instead where that wins, and where
+no move gains anything; otherwise it looks only at moves that may.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alphazero.engine.engine import Engine
+from alphazero.engine.judge import Judgement
+from alphazero.engine.territory import LIKELY, chain_at, estimate
+from alphazero.game import Position
+
+UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a game may be over
+INVADABLE = 0.8  # ownership of the opponent's points from which they are not worth a move
+NEAR_DEAD = 2  # steps from dead stones at which moves help to capture them
+
+
+class PassAnswer(NamedTuple):
+    """The answer to a pass of the opponent."""
+
+    reason: str  # to pass, in words; empty to move
+    moves: list[int] | None = None  # to choose from, perhaps the pass among them; None for all
+
+
+def answer_to_pass(engine: Engine, position: Position, removes_dead: bool) -> PassAnswer:
+    """Decide on the answer of the player to move, whose opponent has passed.
+
+    `removes_dead` is true under rules by which dead stones are taken off at the end; otherwise the
+    board counts as it stands.
+    """
+    stones, sign = position.game.stones, 1 if position.to_play == 0 else -1
+    assert stones is not None, "a game of stones"
+    if not removes_dead:
+        counted = sign * stones.score(position.state, None)
+        if counted > 0:
+            return PassAnswer(f"it wins by {counted:g} points as the board stands")
+    pass_action = position.game.num_actions - 1
+    expected = estimate(position, engine.auxiliary).ownership
+    if (np.abs(expected) < LIKELY).mean() > UNDECIDED:
+        # The count that a pass leads to would be anybody's guess, unless the board as it stands is.
+        moves = [action for action in position.legal_actions() if action != pass_action]
+        return PassAnswer("", moves if removes_dead and moves else None)
+    judgement = engine.judge(position)
+    if removes_dead:
+        margin = least_margin(position, judgement)
+        if margin > 0:
+            return PassAnswer(f"it expects to win by {margin:g} points or more")
+    moves = gainful_moves(position, judgement, sign * expected, removes_dead)
+    return PassAnswer("", moves) if moves else PassAnswer("there is nothing left to gain")
+
+
+def least_margin(position: Position, judgement: Judgement) -> float:
+    """The points by which the player to move wins if the game ends now, with everything in doubt,
+    and all points that are nobody's, counted for the opponent."""
+    stones, player = position.game.stones, position.to_play
+    assert stones is not None, "a game of stones"
+    board = stones.board(position.state)
+    # Of the stones in doubt only the player's own are dead.
+    dead = np.where(judgement.doubtful, board == player + 1, judgement.dead)
+    nobodys = (board == 0) & (judgement.ownership == 0)
+    score = stones.score(position.state, dead)
+    return (score if player == 0 else -score) - int(nobodys.sum())
+
+
+def gainful_moves(
+    position: Position, judgement: Judgement, expected: np.ndarray, removes_dead: bool
+) -> list[int]:
+    """List the moves that may gain something, none if there are none.
+
+    `expected` [H, W] is the estimated ownership for the player to move, 1 for its own points. Points
+    that are nobody's are free to take, and worth more than a pass, unless that puts the player's
+    own stones into atari, as in a seki. Also worth a look, beside the pass, are stones in doubt,
+    territory of the opponent's that is not safe, and, unless they are taken off in the end, dead
+    stones to capture.
+    """
+    stones, player = position.game.stones, position.to_play
+    assert stones is not None, "a game of stones"
+    board = stones.board(position.state)
+    doubtful = near(judgement.doubtful, 1) & (board == 0)
+    for region in regions((board == 0) | judgement.dead):
+        if doubtful[region].any():
+            doubtful[region] = True
+    captures = np.zeros(board.shape, bool)
+    if not removes_dead:
+        captures = near(judgement.dead & (board == 2 - player), NEAR_DEAD)
+    owner = judgement.ownership if player == 0 else -judgement.ownership
+    invasions = (owner < 0) & (expected > -INVADABLE)
+    free, others = [], []
+    for action in position.legal_actions():
+        if action == position.game.num_actions - 1:
+            continue
+        point = divmod(action, board.shape[1])
+        if doubtful[point] or captures[point] or invasions[point]:
+            others.append(action)
+        elif owner[point] == 0 and liberties_after(position, action) > 1:
+            free.append(action)
+    if free:
+        return sorted(free + others)
+    return [*others, position.game.num_actions - 1] if others else []
+
+
+def capturing_moves(position: Position, judgement: Judgement) -> list[int] | None:
+    """List the moves near dead stones of the opponent's or, if there are none, all but the pass;
+    None without such stones."""
+    stones, player = position.game.stones, position.to_play
+    assert stones is not None, "a game of stones"
+    dead = judgement.dead & (stones.board(position.state) == 2 - player)
+    if not dead.any():
+        return None
+    close = near(dead, NEAR_DEAD).ravel()
+    moves = [action for action in position.legal_actions() if action < len(close)]
+    return [action for action in moves if close[action]] or moves or None
+
+
+def near(points: np.ndarray, steps: int) -> np.ndarray:
+    """The points within so many steps of some, bool [H, W]."""
+    for _ in range(steps):
+        padded = np.pad(points, 1)
+        points = (
+            points | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+        )
+    return points
+
+
+def regions(points: np.ndarray) -> list[np.ndarray]:
+    """The connected sets among some points, each bool [H, W]."""
+    found, left = [], points.copy()
+    while left.any():
+        region = np.zeros(points.shape, bool)
+        region[tuple(np.argwhere(left)[0])] = True
+        while (grown := near(region, 1) & points).sum() > region.sum():
+            region = grown
+        found.append(region)
+        left &= ~region
+    return found
+
+
+def liberties_after(position: Position, action: int) -> int:
+    """The liberties of the stones at a point once a legal move is made there."""
+    after = position.copy()
+    after.play(action)
+    stones = after.game.stones
+    assert stones is not None, "a game of stones"
+    board = stones.board(after.state)
+    point = divmod(action, board.shape[1])
+    chain = np.zeros(board.shape, bool)
+    if board[point] == 0:  # it was suicide
+        return 0
+    chain[tuple(np.transpose(chain_at(board, point)))] = True
+    return int((near(chain, 1) & (board == 0)).sum())

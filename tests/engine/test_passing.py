@@ -1,0 +1,141 @@
+"""Endings against an opponent who only passes: no territory filled, no point lost, an end soon."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from alphazero.engine.engine import Engine
+from alphazero.engine.options import EngineOptions
+from alphazero.engine.passing import answer_to_pass, capturing_moves, gainful_moves, regions
+from alphazero.game import Position, load
+from tests.helpers.gtp_conversation import Conversation
+from tests.judges.go_endings import endings
+
+SETTLED = """
+. X O . . . . . .
+. X O . . . . . .
+. X O . . . . . .
+. X O . . . . . .
+X X O . . . . . .
+. X O . . . . . .
+. X O . . X . . .
+. X O O O O . . .
+. X X . . . . . .
+"""  # F3 is dead; nobody has taken D1
+SEKI = (
+    "C9 D9 C8 D8 C7 D7 C6 D6 C5 D5 A4 D4 B4 E4 C4 B3 A3 C3 D3 E3 D2 A2 D1 B2 pass E2 pass A1"
+    " pass B1 pass E1"
+)
+MOST_MOVES = 25  # of an engine whose opponent passes, from the end of a game on
+
+
+@functools.cache
+def engine() -> Engine:
+    from alphazero.engine.engine import make_engine
+
+    game = load("go:size=9,komi=7,rules=chinese")
+    return make_engine(game, EngineOptions("go", simulations=30, seed=1), lambda text: None)
+
+
+def set_up(text: str, to_play: int, komi: float = 7) -> Position:
+    """A position whose last move is a pass of the opponent."""
+    rows = [line.split() for line in text.strip().splitlines()]
+    board = np.array([[".XO".index(cell) for cell in row] for row in rows], np.int8)
+    position = engine().game.position()
+    assert position.game.stones is not None
+    position.game.stones.set_up(position.start_state, board, 1 - to_play)
+    position.game.stones.set_komi(position.start_state, komi)
+    made = Position(position.game, position.start_state)
+    made.play("pass")
+    return made
+
+
+def names(position: Position, moves: list[int] | None) -> set[str]:
+    return {position.text(move) for move in moves or []}
+
+
+def test_a_win_is_a_reason_to_pass_at_once() -> None:
+    white = set_up(SETTLED, 1)
+    for removes_dead in (True, False):
+        assert "win" in answer_to_pass(engine(), white, removes_dead).reason
+
+
+def test_a_game_without_a_gain_left_is_ended_although_it_is_lost() -> None:
+    filled = SETTLED.replace(". X X . . . . . .", ". X X O . . . . .")
+    assert "nothing" in answer_to_pass(engine(), set_up(filled, 0), True).reason
+
+
+def test_a_point_that_nobody_has_is_taken_before_a_lost_game_ends() -> None:
+    reason, moves = answer_to_pass(engine(), set_up(SETTLED, 0), True)
+    assert not reason and names(set_up(SETTLED, 0), moves) == {"D1"}
+
+
+def test_dead_stones_that_stay_on_the_board_are_captured() -> None:
+    """Without F3 White owns the right side; with it nobody does, and White is behind."""
+    white = set_up(SETTLED, 1, komi=-40)
+    reason, moves = answer_to_pass(engine(), white, removes_dead=False)
+    near_it = names(white, moves) - {"pass", "D1"}
+    assert not reason and {"F4", "E3", "G3"} <= near_it and "J9" not in near_it
+    found = capturing_moves(white, engine().judge(white))
+    assert found is not None and "pass" not in names(white, found)
+    assert capturing_moves(set_up(SETTLED, 0), engine().judge(set_up(SETTLED, 0))) is None
+
+
+def test_nobody_takes_the_last_liberties_of_a_seki() -> None:
+    position = engine().game.position(SEKI)
+    for player in (0, 1):
+        position.set_to_play(player)
+        judgement = engine().judge(position)
+        expected = judgement.ownership if player == 0 else -judgement.ownership
+        assert gainful_moves(position, judgement, expected, True) == []
+
+
+def test_an_open_board_is_played_on() -> None:
+    position = engine().game.position("E5 C3 G6 pass")
+    reason, moves = answer_to_pass(engine(), position, True)
+    assert not reason and "pass" not in names(position, moves) and len(moves or []) == 78
+
+
+def test_regions() -> None:
+    points = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
+    found = sorted(int(region.sum()) for region in regions(points))
+    assert found == [1, 2, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rules", ["chinese", "tromp-taylor"])
+@pytest.mark.parametrize("number", range(6))
+def test_whole_endings_against_passes(rules: str, number: int) -> None:
+    """Each side in turn, some moves before both players of a finished game passed."""
+    ending = [*endings(9, 6)][number].position
+    sequence = [ending.copy()]
+    while sequence[-1].moves:
+        before = sequence[-1].copy()
+        before.undo()
+        sequence.append(before)
+    start = sequence[2 + 3 * number]  # the two passes, and more and more moves
+    conversation = Conversation("go:size=9", simulations=30, may_resign=False)
+    for color, other in ("bw", "wb"):
+        conversation.all("clear_board", f"kata-set-rules {rules}", "komi 7")
+        for ply, action in enumerate(start.moves):
+            conversation.all(f"play {'bw'[ply % 2]} {ending.text(action)}")
+        state = conversation.session.state
+        sign = 1 if color == "b" else -1
+        owned = sign * engine().judge(state.position).ownership
+        conversation.all(f"play {other} pass")
+        expected = sign * engine().judge(state.position).score
+        moves: list[str] = []
+        while moves[-1:] != ["pass"]:
+            moves += conversation.all(f"genmove {color}")
+            assert len(moves) <= MOST_MOVES, moves
+            if moves[-1] != "pass":
+                conversation.all(f"play {other} pass")
+        score = conversation("final_score")
+        points = float(score[2:] or 0) * (1 if score[0].lower() == color else -1)
+        if rules == "chinese":
+            assert points >= expected, (moves, score, expected)
+            taken = [ending.action(move) for move in moves[:-1]]
+            assert not any(owned.flat[action] == 1 for action in taken), moves
+        else:  # no dead stone of the opponent's is left that would cost the game
+            assert (points > 0) >= (expected > 0), (moves, score, expected)
