@@ -1,5 +1,6 @@
 """`python -m alphazero`: every command, what it prints, what it leaves behind, how it fails."""
 
+import argparse
 import contextlib
 import importlib
 import io
@@ -18,6 +19,7 @@ import pytest
 from alphazero import command_line as commandline
 from alphazero.arena.players import KINDS, make_player
 from alphazero.cli import main as cli
+from alphazero.cli.engine_options import with_parameters
 from alphazero.cli.match import PLAYER_OPTIONS
 from alphazero.config import load_config
 from alphazero.data.record import GameRecord
@@ -65,6 +67,22 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (line,) = err.splitlines()
     assert line.startswith("alphazero") and ": error: " in line
     return line
+
+
+def test_boards_of_go_agree_on_dead_stones_unless_told_otherwise():
+    said = argparse.Namespace(size=None, komi=None, rules=None)
+    for game, spec in (
+        ("go", "go:rules=chinese"),
+        ("go:size=9", "go:size=9,rules=chinese"),
+        ("go:rules=aga,size=9", "go:rules=aga,size=9"),
+        ("chess", "chess"),
+        ("./go.py", "./go.py"),
+    ):
+        assert with_parameters(game, said) == spec
+    said = argparse.Namespace(size=9, komi=6.5, rules="tromp-taylor")
+    assert with_parameters("go", said) == "go:size=9,komi=6.5,rules=tromp-taylor"
+    options = cli.read_options(["gtp", "--rules", "aga", "--size", "13"])
+    assert with_parameters(options.game, options) == "go:size=13,rules=aga"
 
 
 # -- the line itself -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from alphazero.protocols.gtp.codec import parse
 from alphazero.protocols.gtp.server import answer
 from alphazero.protocols.gtp.session import GtpOptions, Reply, Session
 
+ANALYZE = re.compile(r"> (?:\d+ )?(?:lz-|kata-)?analyze\b")
 FRAME = re.compile(rb"([=?])([0-9]*)(?: ([^\n ][^\n]*))?\n((?:[^\n]+\n)*)\n")
 
 
@@ -93,7 +94,8 @@ class Conversation:
 
 
 def transcript(path: Path, regenerate: bool, make: Callable[[], Conversation]) -> tuple[str, str]:
-    """A golden conversation as it is kept and as it goes now: `> ` begins a command."""
+    """A golden conversation as it is kept and as it goes now: `> ` begins a command. An analysis is
+    followed by the next line at once."""
     kept = path.read_text()
     conversation = make()
     now = ""
@@ -101,7 +103,8 @@ def transcript(path: Path, regenerate: bool, make: Callable[[], Conversation]) -
         if line.startswith("#"):
             now += line + "\n"
         elif line.startswith("> "):
-            data = conversation.say(line[2:].encode() + b"\n")
+            at_once = -1 if ANALYZE.match(line) else None
+            data = conversation.say(line[2:].encode() + b"\n", at_once)
             if data:
                 Answer(data)
             now += f"{line}\n{data.decode() or chr(10)}"

@@ -57,7 +57,10 @@ def ends(process: subprocess.Popen[str]) -> bool:
         return False
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ import pytest
 from alphazero.arena.players import RESIGN, Player
 from alphazero.cli.play import main
 from alphazero.engine.analysis import Analysis, MoveInfo
+from alphazero.engine.judge import Judgement
 from alphazero.engine.resignation import LOST_TURNS
-from alphazero.engine.territory import Estimate, chains, estimate
+from alphazero.engine.territory import chains, estimate
 from alphazero.errors import UserError
 from alphazero.formats.game_file import save_path, saved_game, saved_text
 from alphazero.formats.handicap import handicap_position
@@ -53,7 +54,10 @@ class ScriptedEngine:
         return self.heads(positions[0])
 
     def judge(self, position):
-        return estimate(position, self.auxiliary)  # which has dead stones too
+        stones, dead = position.game.stones, estimate(position, self.auxiliary).dead
+        area, nothing = stones.area(position.state, dead), np.zeros(dead.shape, bool)
+        owners = np.where(area == 2, -1, area)
+        return Judgement(owners, dead, nothing, nothing, stones.score(position.state, dead))
 
     def analyze(self, request, stop, on_info=None):
         position, in_earnest = request.position, request.full_strength
@@ -236,7 +240,8 @@ def test_watching_two_players_counts_by_the_rules(tmp_path):
 
     engine = ScriptedEngine("e5 pass", heads=halves)
     out, session = play([], tmp_path, engine=engine, opponent=Passing(), human=1)
-    assert session.is_over and "dead stones" not in out and "passes, too" not in out
+    assert session.is_over and "dead stones" not in out
+    assert "passes, too: it wins by 73.5 points as the board stands" in out
     assert out.splitlines()[-2] == "black wins by 73.5 points."
 
 
@@ -271,8 +276,8 @@ def test_a_pass_is_answered_with_a_pass_when_the_rest_does_not_matter(tmp_path):
     assert "white passes, too: it expects to win by 88.5 points or more" in out
 
 
-@pytest.mark.parametrize(("komi", "points"), [(7.5, "7.5"), (-5.0, "")])
-def test_a_pass_that_would_lose_the_count_is_not_answered(komi, points):
+@pytest.mark.parametrize("komi", [7.5, -5.0])
+def test_a_pass_that_may_lose_the_count_is_not_answered(komi):
     """The network gives White the whole board but Black's one stone, which no count does yet."""
 
     def hopeful(position):
@@ -280,13 +285,12 @@ def test_a_pass_that_would_lose_the_count_is_not_answered(komi, points):
         owner[0, 4, 4] = 0.0
         return {"ownership": owner}
 
-    session = Session(load(f"go:size=9,komi={komi}"))
+    session = Session(load(f"go:size=9,komi={komi}"), agrees_on_dead=True)
     commentary = GoCommentary(session, ScriptedEngine("", heads=hopeful))  # type: ignore[arg-type]
     for move in ("e5", "c3", "pass"):
         session.position.play(move)
-    assert commentary.reason_to_pass() == (
-        f"it expects to win by {points} points or more" if points else ""
-    )
+    reason, moves = commentary.answer_to_pass()
+    assert not reason and moves is not None and len(moves) == 79
 
 
 def test_the_engine_gives_up_only_when_it_has_been_lost_for_long(tmp_path):
@@ -475,22 +479,13 @@ def test_a_networks_ownership_is_turned_to_the_first_player():
         found = estimate(set_up(SETTLED, to_play), lambda positions: halves(positions[0]))
         assert found.ownership[0, 3] == pytest.approx(0.9)
         assert found.ownership[0, 8] == pytest.approx(-0.9)
-        assert found.score == pytest.approx(4.5) and found.compensation == -7.5
+        assert found.score == pytest.approx(4.5)
     # Stones that no attack can take are alive, whatever a network says.
     alive = set_up(".X.X..... XX.X..... XXXXX.... " + "......... " * 6)
     wrong = np.full((1, 9, 9), -1, np.float32)
     found = estimate(alive, lambda positions: {"ownership": wrong})
     assert found.score == pytest.approx(found.ownership.sum() - 7.5)
     assert not found.dead[:2, 1].any() and found.ownership[0, 0] == 1
-
-
-def test_sure_points_are_those_that_nobody_doubts():
-    ownership = np.zeros((2, 2), np.float32)
-    ownership[0] = 0.9, 0.8
-    ownership[1] = -0.9, 0.1
-    found = Estimate(ownership, np.zeros((2, 2), bool), 3.0, -1.5)
-    assert found.sure_score(0) == pytest.approx(2 - 2 - 1.5)
-    assert found.sure_score(1) == pytest.approx(1 - 3 + 1.5)
 
 
 def test_chains_are_found():
@@ -618,7 +613,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, op
 def test_parameters_may_be_written_either_way(environment):
     out, _ = run(environment, "--game", "go:size=5,komi=3", "--komi", "-2.5", stdin="quit\n")
     assert "black is X, white is O.\n" in out
-    assert "5x5, komi -2.5, tromp-taylor rules.\n" in out
+    assert "5x5, komi -2.5, chinese rules.\n" in out
 
 
 @pytest.mark.slow
