@@ -4,6 +4,7 @@ Imports nothing heavy, so that `--help` and a mistyped option answer at once.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import sys
@@ -85,5 +86,6 @@ def seconds(text: str) -> float:
 
 
 def report(text: str) -> None:
-    """Print a line on stderr, for a person; stdout is for answers."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on stderr, for a person who may not be there; stdout is for answers."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

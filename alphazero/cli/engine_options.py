@@ -31,8 +31,8 @@ def add_parameters(options: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rules",
         metavar="NAME",
-        help=f"such as {AGREED_RULES} (the default here), or tromp-taylor, by which the board counts"
-        " as it stands and no stone is dead",
+        help=f"such as {AGREED_RULES} (the default here), or tromp-taylor, by which no stone is"
+        " dead and the board counts as it stands",
     )
 
 

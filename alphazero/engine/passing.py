@@ -71,9 +71,9 @@ def gainful_moves(
 ) -> list[int]:
     """List the moves that may gain something, none if there are none.
 
-    `expected` [H, W] is the estimated ownership for the player to move, 1 for its own points. Points
-    that are nobody's are free to take, and worth more than a pass, unless that puts the player's
-    own stones into atari, as in a seki. Also worth a look, beside the pass, are stones in doubt,
+    `expected` [H, W] is the estimated ownership, 1 for points of the player to move. Points that
+    are nobody's are free to take, and worth more than a pass, unless that puts the player's own
+    stones into atari, as in a seki. Also worth a look, beside the pass, are stones in doubt,
     territory of the opponent's that is not safe, and, unless they are taken off in the end, dead
     stones to capture.
     """

@@ -13,12 +13,14 @@ import select
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol
 
 from alphazero.command_line import INTERRUPTED
 
 CHUNK = 1 << 16  # bytes
+FAILED = 1  # exit code after an error of the program
 SCRIPT_SECONDS = 0.5  # at most between a script's last line and the end of its input
 
 
@@ -42,11 +44,11 @@ def serve(
     `make_server(write)` makes it; `write` sends bytes, all at once, from any thread. With
     `finishes` the end of the input is only that: all is answered that has come before.
     """
-    streams = Streams()
-    streams.watch()
-    server = make_server(streams.write)
     code = 0
     try:
+        streams = Streams()
+        streams.watch()
+        server = make_server(streams.write)
         for line in split_lines(streams.read):
             if not server.receive(line):
                 break
@@ -56,6 +58,10 @@ def serve(
         server.close()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception:  # nothing else would end the other threads
+        code = FAILED
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     leave(code)
 
 

@@ -24,8 +24,8 @@ class Commentary:
         return ""
 
     def answer_to_pass(self) -> tuple[str, list[int] | None]:
-        """The engine's reason to answer a pass with a pass at once, "" if it has none, and the moves
-        to choose from otherwise, None for all."""
+        """The engine's reason to answer a pass with a pass, "" if it has none, and the moves to
+        choose from otherwise, None for all."""
         return "", None
 
     def resigns(self, winrate: float) -> bool:

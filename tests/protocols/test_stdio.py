@@ -19,6 +19,7 @@ PATIENCE = 60
 # A server that answers every line with itself. After `wait` it does not end of itself.
 PROGRAM = """
 import sys, threading
+from alphazero.command_line import report
 from alphazero.protocols.stdio import serve
 
 class Echo:
@@ -27,6 +28,10 @@ class Echo:
         print("a stray print")
     def receive(self, line):
         self.waits |= line == b"wait\\n"
+        if line == b"fail\\n":
+            1 / 0
+        if line == b"report\\n":
+            report("a message")
         self.write(line.upper())
         return line != b"quit\\n"
     def close(self):
@@ -68,9 +73,7 @@ def test_it_ends_when_nobody_reads_the_answers(process) -> None:
     process.stdin.write(b"one\n")
     process.stdin.flush()
     assert process.stdout.readline() == b"ONE\n"
-    process.stdout.close()
-    process.stdin.write(b"two\n")  # and stdin stays open
-    process.stdin.flush()
+    process.stdout.close()  # and stdin stays open
     assert process.wait(PATIENCE) == 0
 
 
@@ -117,10 +120,19 @@ def test_a_client_that_leaves_is_told_from_a_script_that_ends(finishes: bool) ->
     assert made.stdout.read() == (b"closed\n" if finishes else b"") and made.wait(PATIENCE) == 0
 
 
-def test_it_ends_although_nobody_reads_its_errors(process) -> None:
+def test_it_goes_on_and_ends_although_nobody_reads_its_messages(process) -> None:
+    process.stdin.write(b"one\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"ONE\n"
     process.stderr.close()
-    answers, _ = process.communicate(b"one\nquit\n", PATIENCE)
-    assert answers == b"ONE\nQUIT\nclosed\n" and process.returncode == 0
+    process.stdin.write(b"report\nquit\n")
+    process.stdin.close()
+    assert process.stdout.read() == b"REPORT\nQUIT\nclosed\n" and process.wait(PATIENCE) == 0
+
+
+def test_an_error_of_the_program_ends_it(process) -> None:
+    answers, errors = process.communicate(b"one\nfail\ntwo\n", PATIENCE)
+    assert answers == b"ONE\n" and b"ZeroDivisionError" in errors and process.returncode == 1
 
 
 def test_ctrl_c_ends_it(process) -> None:

@@ -70,7 +70,8 @@ def generate(
             if makes_move:
                 session.spend_time(player)
                 state.play(player, state.pass_action)
-                session.last_decision = f"{state.game.players[player].capitalize()} passes: {reason}"
+                name = state.game.players[player].capitalize()
+                session.last_decision = f"{name} passes: {reason}"
             return "pass"
     request = SearchRequest(
         position,
