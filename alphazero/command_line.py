@@ -5,9 +5,11 @@ Imports nothing heavy, so that `--help` and a mistyped option answer at once.
 
 import argparse
 import contextlib
+import errno
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -36,8 +38,14 @@ def run(program: str, command: Callable[[], int]) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; Python would complain again at exit.
+    except MemoryError as error:
+        print(f"{program}: error: there is not enough memory: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        # The reader, such as `head`, has seen enough, or the terminal was closed; Python would
+        # complain again at exit.
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -89,3 +97,42 @@ def report(text: str) -> None:
     """Print a line on stderr, for a person who may not be there; stdout is for answers."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+class ProgressReport:
+    """Says how far long work has come, a line now and then, the first after `QUIET_SECONDS`."""
+
+    QUIET_SECONDS = 5.0
+
+    def __init__(
+        self,
+        say: Callable[[str], None] = report,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say, self._clock, self._said_at = say, clock, clock()
+
+    def __call__(self, text: str) -> None:
+        if self._clock() - self._said_at >= self.QUIET_SECONDS:
+            self._said_at = self._clock()
+            self._say(text)
+
+
+class ProgressLine(ProgressReport):
+    """Progress on stderr: on a terminal one line, written over again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._width = 0  # of the line on the terminal
+
+    def __call__(self, text: str) -> None:
+        if not sys.stderr.isatty():
+            return super().__call__(text)
+        print(f"\r{text:<{self._width}}", end="", file=sys.stderr, flush=True)
+        self._width = len(text)
+
+    def end(self) -> None:
+        """Leave the line on the terminal."""
+        if self._width:
+            print(file=sys.stderr)
+        self._width = 0

@@ -195,7 +195,7 @@ class LearnerConfig:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """Optimiser."""
     learning_rate: PositiveFloat = 1e-3
-    """Learning rate at its highest."""
+    """Learning rate at its highest; it may change when a run is resumed by its folder."""
     schedule: Literal["constant", "cosine", "step"] = "constant"
     """Learning rate over time."""
     warmup_steps: NonNegativeInt = 0
@@ -282,7 +282,8 @@ class RunConfig:
     gpus_per_worker: NonNegativeFloat = 0.0
     """Share of a GPU per Ray actor (0 = a whole one, less if there are too few)."""
     minutes: NonNegativeFloat = 0.0
-    """Minutes after which to stop (0 = no limit)."""
+    """Minutes of playing and learning after which to stop; compilation and evaluations do not count
+    (0 = no limit)."""
     games: NonNegativeInt = 0
     """Games after which to stop (0 = no limit)."""
     publish_every_steps: PositiveInt = 100

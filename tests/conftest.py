@@ -7,8 +7,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+import signal
+
 import hypothesis
 import pytest
+
+# A shell starts a background job, and nohup any job, with signals that children inherit as ignored;
+# the tests send them to children.
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _handler)
 
 hypothesis.settings.register_profile(
     "reproducible", derandomize=True, deadline=None, max_examples=50, database=None

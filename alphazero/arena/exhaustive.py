@@ -5,6 +5,7 @@ asked about it, the opponent tries every legal move. A *line* is one game from t
 lines that transpose into one position are searched once and counted as many times as they are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from alphazero.arena.players import Player
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
 
+AT_ONCE = 4096  # positions that a player is asked about
 MOST_POSITIONS = 200_000  # on one level; beyond that a proof takes hours
 
 
@@ -63,16 +65,25 @@ class Proof(NamedTuple):
         return text
 
 
-def prove_unbeaten(player: Player, game: Game, *, seed: int = 0) -> Proof:
+def prove_unbeaten(
+    player: Player,
+    game: Game,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Proof:
     """Try every line against a player, in both seats.
 
     The player is asked once about every position, with one generator made from the seed: what is
-    proven holds for the moves it then chose. Raises UserError when the game is too large.
+    proven holds for the moves it then chose. `progress` gets lines about how far it is. Raises
+    UserError when the game is too large.
     """
-    return Proof(*(_every_line(player, game, seat, seed) for seat in (0, 1)))
+    return Proof(*(_every_line(player, game, seat, seed, progress) for seat in (0, 1)))
 
 
-def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
+def _every_line(
+    player: Player, game: Game, seat: int, seed: int, progress: Callable[[str], None]
+) -> Lines:
     rng = np.random.default_rng([seed, seat])
     level: dict[object, tuple[Position, int]] = {None: (game.position(), 1)}
     tally = [0, 0, 0]  # losses, draws, wins
@@ -81,7 +92,14 @@ def _every_line(player: Player, game: Game, seat: int, seed: int) -> Lines:
     while level:
         asking = [position for position, _ in level.values() if position.to_play == seat]
         asked += len(asking)
-        answers = iter(choose_moves(player, asking, rng))
+        chosen: list[int] = []
+        for first in range(0, len(asking), AT_ONCE):
+            progress(
+                f"every line, moving {('first', 'second')[seat]}: ply {len(asking[0].moves) + 1},"
+                f" {first:,} of {len(asking):,} positions"
+            )
+            chosen += choose_moves(player, asking[first : first + AT_ONCE], rng)
+        answers = iter(chosen)
         following: dict[object, tuple[Position, int]] = {}
         for position, count in level.values():
             own = position.to_play == seat

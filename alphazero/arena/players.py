@@ -55,6 +55,11 @@ class Player:
 
     name = "player"
 
+    @property
+    def description(self) -> str:
+        """Its name, and how it chooses if the name does not say so."""
+        return self.name
+
     def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
         """Choose an action or RESIGN for every position. None is over; they are left unchanged."""
         raise NotImplementedError
@@ -99,6 +104,16 @@ class SearchPlayer(Player):
         self._config = config
         self._temperature = temperature
         self._search: Search | None = None
+
+    @property
+    def description(self) -> str:
+        return f"{self.name} with {self._config.simulations} simulations a move"
+
+    def without_search(self) -> "PolicyPlayer | None":
+        """The player that takes the move with the highest prior; None where priors are equal."""
+        if not self._evaluator.uses_planes:
+            return None
+        return PolicyPlayer(self.game, self._evaluator, f"{self.name} without search")
 
     def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
         seeds = rng.integers(2**63, size=len(positions)).tolist()

@@ -83,12 +83,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def print_at_once(text: str) -> None:
+    """Print a line that shows at once in a pipe, too."""
+    print(text, flush=True)
+
+
 def bench(
     suite: str,
     *,
     json_file: Path | str | None = None,
     quick: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_at_once,
     workload: Workload | None = None,
 ) -> list[Measurement]:
     """Run one suite or `all`; `say` is called with every line of the tables as it is known.

@@ -1,6 +1,7 @@
 """The commands about rules: `games`, `check` and `perft`."""
 
 import argparse
+import functools
 
 from alphazero.command_line import count, seed
 
@@ -36,7 +37,8 @@ def check(options: argparse.Namespace) -> int:
     from alphazero.game import load
     from alphazero.game.check import check as check_game
 
-    failures = check_game(load(options.game), options.games, options.seed, print)
+    say = functools.partial(print, flush=True)  # each line when it is known, in a pipe too
+    failures = check_game(load(options.game), options.games, options.seed, say)
     for failure in failures:
         print(f"\n{failure}")
     return int(any(not failure.warning for failure in failures))
@@ -48,5 +50,5 @@ def perft(options: argparse.Namespace) -> int:
     from alphazero.game.perft import divide
 
     for line in divide(load(options.game), options.fen, options.depth):
-        print(line)
+        print(line, flush=True)
     return 0

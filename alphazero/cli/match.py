@@ -1,13 +1,11 @@
 """The commands about strength: `match` and `prove`."""
 
 import argparse
-import functools
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphazero.cli.games import GAME_HELP
-from alphazero.command_line import count, natural, report, seed
+from alphazero.command_line import ProgressLine, count, natural, report, seed
 from alphazero.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ def match(options: argparse.Namespace) -> int:
 
     Raises UserError.
     """
-    from alphazero.arena.match import play_match, round_robin
+    from alphazero.arena.match import PlayerFailure, play_match, round_robin
     from alphazero.arena.players import make_player
     from alphazero.arena.timed import timed
     from alphazero.files import writable
@@ -94,19 +92,33 @@ def match(options: argparse.Namespace) -> int:
             raise UserError("--clock is for two players, so it does not go with a round robin")
         players = timed(players, options.clock)
         shared["parallel"] = 1
-    if many:
-        shared |= {"anchor": options.anchor, "progress": report_match}
-        table = round_robin(game, players, options.games, **shared)
-        matches = table.matches
-        print(table)
-    else:
-        one, other = players
-        progress = functools.partial(report_match, f"{one.name} against {other.name}")
-        result = play_match(game, one, other, options.games, **shared, sprt=sprt, progress=progress)
-        matches = [result]
-        print(result)
-        for player in players if options.clock else []:
-            print(player)
+    line = ProgressLine()
+
+    def progress(title: str, finished: int, games: int) -> None:
+        line(f"{title}: {finished} of {games} games")
+        if finished == games:
+            line.end()
+
+    try:
+        if many:
+            table = round_robin(
+                game, players, options.games, **shared, anchor=options.anchor, progress=progress
+            )
+            matches = table.matches
+            print(table)
+        else:
+            one, other = players
+            title = f"{one.name} against {other.name}"
+            result = play_match(
+                game, one, other, options.games, **shared, sprt=sprt,
+                progress=lambda *counts: progress(title, *counts),
+            )  # fmt: skip
+            matches = [result]
+            print(result)
+            for player in players if options.clock else []:
+                print(player)
+    except PlayerFailure as error:
+        raise UserError(str(error)) from error
     if options.out:
         for played in matches:
             print(f"saved as {played.save(Path(options.out).expanduser())}.json, .npz and .txt")
@@ -116,15 +128,21 @@ def match(options: argparse.Namespace) -> int:
 def prove(options: argparse.Namespace) -> int:
     """Play every line against a player; the exit code is 1 if one beats it. Raises UserError."""
     from alphazero.arena.exhaustive import prove_unbeaten
-    from alphazero.arena.players import make_player
+    from alphazero.arena.players import SearchPlayer, make_player
     from alphazero.game import load
 
     game = load(options.game)
     player = make_player(options.player, game)
     game.compile(report)
-    proof = prove_unbeaten(player, game, seed=options.seed)
+    line = ProgressLine()
+    proof = prove_unbeaten(player, game, seed=options.seed, progress=line)
+    raw = player.without_search() if isinstance(player, SearchPlayer) else None
+    raw_proof = prove_unbeaten(raw, game, seed=options.seed, progress=line) if raw else None
+    line.end()
     print(proof)
-    print(f"{proof.lines} lines, {proof.losses} lost")
+    print(f"{player.description}: {proof.lines} lines, {proof.losses} lost")
+    if raw and raw_proof:
+        print(f"{raw.name}: {raw_proof.lines} lines, {raw_proof.losses} lost")
     return int(not proof.unbeaten)
 
 
@@ -137,14 +155,6 @@ def read_sprt(text: str) -> "Sprt":
     except ValueError as error:
         raise UserError(f"--sprt takes two numbers as in 0,20, not {text!r}") from error
     return Sprt(low, high)
-
-
-def report_match(name: str, finished: int, games: int) -> None:
-    """Overwrite a line with the progress of a match, on a terminal only."""
-    if sys.stderr.isatty():
-        print(f"\r{name}: {finished} of {games} games ", end="", file=sys.stderr, flush=True)
-        if finished == games:
-            print(file=sys.stderr)
 
 
 def ask_person(position: "Position") -> int:

@@ -96,18 +96,25 @@ def show(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a network as a weights file; returns the exit code. Raises UserError."""
-    from alphazero.game import load_recorded
-    from alphazero.network.find import weights_path
-    from alphazero.network.weights import load_weights, read_header, save_weights
+    """Write a network as a weights file; returns the exit code. Raises UserError.
 
-    source = weights_path(options.source)
-    header = read_header(source)
-    parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
-    game = load_recorded(":".join(filter(None, (header["game"], parameters))), options.game)
-    network, header = load_weights(source, game)
-    save_weights(
-        Path(options.target).expanduser(), network, game, header["extra"], half=options.half
-    )
-    print(f"{source} -> {options.target}: {header['network']['size']} for {game.spec}")
+    The rules of the network's game are not executed unless `--game` names them.
+    """
+    from alphazero.files import atomic_write
+    from alphazero.game import load
+    from alphazero.network.find import weights_path
+    from alphazero.network.weights import load_weights, pack_weights, repack_weights
+
+    source, target = weights_path(options.source), Path(options.target).expanduser()
+    if options.game is None:
+        content, header = repack_weights(source, half=options.half)
+        parameters = ",".join(f"{name}={value}" for name, value in header["parameters"].items())
+        spec = ":".join(filter(None, (header["game"], parameters)))
+    else:
+        game = load(options.game)
+        network, header = load_weights(source, game)
+        content = pack_weights(network, game, header["extra"], half=options.half)
+        spec = game.spec
+    atomic_write(target, content)
+    print(f"{source} -> {options.target}: {header['network']['size']} for {spec}")
     return 0

@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import shlex
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,9 @@ from alphazero.shipped import PACKAGE, find_configuration
 
 if TYPE_CHECKING:
     from alphazero.config import Config
+    from alphazero.run.loop import Summary
+
+MINUTES = 10  # of `train` without a file of settings, unless it says otherwise
 
 SETTINGS_HELP = (
     "a TOML file, or the name of one that comes with the engine such as connect4, and changes to it"
@@ -48,7 +54,9 @@ def add_pretrain(one: argparse.ArgumentParser) -> None:
 def add_join(one: argparse.ArgumentParser) -> None:
     """Add the options of `join`."""
     one.add_argument("share", metavar="FOLDER", help="the run's run.shared_folder: path or URL")
-    one.add_argument("--game", default="", help="where the run's game is here, if it is a file")
+    one.add_argument(
+        "--game", default="", help="the run's game, if that is a file: where it is here"
+    )
     one.add_argument("--device", default="auto", help="where the network runs (auto)")
     one.add_argument(
         "--workers", type=natural, default=0, metavar="N", help="Ray actors that play (0: none)"
@@ -134,7 +142,10 @@ def train(options: argparse.Namespace) -> int:
     if options.local and (options.workers or options.address):
         raise UserError("--local does without Ray, so it does not go with --workers or --address")
     workers = "0" if options.local else options.workers
-    config = read_config(settings, [f"run.workers={workers}"] if workers else [])
+    changes = [f"run.workers={workers}"] if workers else []
+    limits = ("run.minutes", "run.games")
+    is_bare = all("=" in word and word.partition("=")[0] not in limits for word in settings)
+    config = read_config(settings, [*changes, *[f"run.minutes={MINUTES}"] * is_bare])
     if options.dry_run:
         from alphazero.config import to_toml
         from alphazero.game import load
@@ -145,22 +156,47 @@ def train(options: argparse.Namespace) -> int:
             report(f"warning: {warning}")
         print(to_toml(config), end="")
         return 0
+    from alphazero.arena.players import SIMULATIONS
     from alphazero.run.loop import train as train_until_done
 
     summary = train_until_done(
         config, directory=directory, fresh=options.fresh, address=options.address
     )
-    directory = nearby(summary.directory)
+    resume = command("train", "--resume", nearby(summary.directory))
     if not summary.finished:
-        print(f"stopped; resume with the same command, or train --resume {directory}")
+        print(f"stopped; resume with the same command, or by: {resume}")
         return 0  # as a scheduler that asked for it wants to see
-    if summary.proof is not None:
-        proof = summary.proof
+    proof, raw = summary.proof, summary.policy_proof
+    if proof is not None:
         print(proof)
-        print(f"Every line an opponent can play: {proof.lines} lines, {proof.losses} lost.")
-    python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} -m alphazero play --game {config.game} --network {directory}")
-    return int(summary.proof is not None and not summary.proof.unbeaten)
+        print(
+            f"Every line an opponent can play against {SIMULATIONS} simulations a move:"
+            f" {proof.lines} lines, {proof.losses} lost."
+        )
+    if raw is not None:
+        print(f"The same without search: {raw.lines} lines, {raw.losses} lost.")
+    if is_bare:
+        print(f"It stopped after run.minutes={MINUTES}, the limit without a file of settings.")
+    if summary.progress.steps:
+        print(f"Play against it: {play_command(config, summary.directory)}")
+    else:
+        print(nothing_learned(summary, config))
+        print(f"Go on until Ctrl-C: {resume} run.games=0 run.minutes=0")
+    return int(proof is not None and not proof.unbeaten)
+
+
+def nothing_learned(summary: "Summary", config: "Config") -> str:
+    """Say why a run that is over has not taken a step, and that its network knows nothing."""
+    played, wanted = summary.progress.positions, config.replay.min_positions
+    why = (
+        f"learning begins after replay.min_positions = {wanted:,}"
+        if played < wanted
+        else f"a batch (learner.batch_size = {config.learner.batch_size:,}) needs more"
+    )
+    return (
+        f"Nothing was learned from {summary.progress.games:,} games with {played:,} positions:"
+        f" {why}. The network is as it began."
+    )
 
 
 def pretrain(options: argparse.Namespace) -> int:
@@ -176,13 +212,17 @@ def pretrain(options: argparse.Namespace) -> int:
     )
     directory = nearby(summary.directory)
     if not summary.finished:
-        print(f"stopped; resume with the same command and --run-dir {directory}")
+        print(f"stopped; resume with the same command and --run-dir {quoted([directory])}")
+        return 0
+    if summary.progress.steps == 0:
+        print(nothing_learned(summary, config))
         return 0
     for name, value in summary.validation.items():
         print(f"{name.removeprefix('validation/').replace('_', ' ')}: {value:.4f} (held-out games)")
-    python = nearby(Path(sys.executable)) if sys.executable else "python"
-    print(f"Play against it: {python} -m alphazero play --game {config.game} --network {directory}")
-    print(f"Go on by self-play: {python} -m alphazero train … run.start_from={directory}")
+    print(f"Play against it: {play_command(config, summary.directory)}")
+    elsewhere = ["run.directory="] if config.run.directory else []
+    start = f"run.start_from={directory}"
+    print(f"Go on by self-play: {command('train', directory / 'config.toml', start, *elsewhere)}")
     return 0
 
 
@@ -229,6 +269,28 @@ def status(options: argparse.Namespace) -> int:
 def nearby(path: Path) -> Path:
     """A path relative to the working directory where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def play_command(config: "Config", run: Path) -> str:
+    """The command line that plays against the network of a run."""
+    return command("play", "--game", config.game, "--network", nearby(run))
+
+
+def command(name: str, *arguments: str | Path) -> str:
+    """A command line for the shell that works in the working directory, whether the package is
+    installed, or is a checkout whose `train.py` was started from another folder."""
+    python = nearby(Path(sys.executable)) if sys.executable else Path("python")
+    start: list[str | Path] = ["-m", "alphazero", name]
+    script = Path(sys.argv[0]).absolute()
+    if script.parent == PACKAGE.parent != Path.cwd() and script.suffix == ".py":
+        start = [nearby(script.with_name(f"{name}.py"))]
+    return quoted([python, *start, *arguments])
+
+
+def quoted(words: Sequence[str | Path]) -> str:
+    """Words as the shell reads them."""
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    return join([str(word) for word in words])
 
 
 def settings(options: argparse.Namespace) -> int:

@@ -22,10 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alphazero.errors import UserError
 from alphazero.game import kernels
 from alphazero.game.board_view import BoardView
 from alphazero.game.jit import bind, is_warm
 from alphazero.game.position import Outcome, Position
+from alphazero.game.trial import Violation, trial
 
 __all__ = [
     "Auxiliary",
@@ -212,6 +214,12 @@ class Game:
                     f"{self.name}: {name} is {getattr(self, name)}{hint}, and the engine's limit "
                     f"is {most}"
                 )
+        counter = self.state["ply"]
+        if counter.kind in "iu" and self.max_plies > np.iinfo(counter).max:
+            raise ValueError(
+                f"{self.name}: the state's ply is {counter}, which cannot count to max_plies = "
+                f"{self.max_plies}"
+            )
         # As np.record the fields are attributes in plain Python too, when kernels are not compiled.
         object.__setattr__(self, "state", np.dtype((np.record, self.state)))
         if self.symmetries is None:
@@ -241,6 +249,19 @@ class Game:
         source = self.__dict__.get("_source", self.name)
         parameters = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{source}:{parameters}" if parameters else source
+
+    @property
+    def is_shipped(self) -> bool:
+        """True for the rules of the package, False for those of a file or of another package."""
+        rules = getattr(self.start, "py_func", self.start)
+        return rules.__module__.partition(".")[0] == "alphazero_games"
+
+    def broken(self, problem: str) -> UserError:
+        """Make the error that says how the rules of this game break the contract."""
+        return UserError(
+            f"the rules of {self.spec} break the contract of games: {problem}"
+            f" (alphazero check {self.spec} says more)"
+        )
 
     def position(self, moves: str | Iterable[int | str] = ()) -> Position:
         """The initial position, or the one after moves such as `"d d e e"`.
@@ -333,15 +354,35 @@ class Game:
         return self.bind(kernels.trace_batch)
 
     def compile(self, report: Callable[[str], None] | None = None) -> None:
-        """Compile the rules or load them from disk; `report` is told if it takes long."""
+        """Compile the rules or load them from disk; `report` is told if it takes long.
+
+        Rules that are not the package's are tried in a few random games: `report` gets warnings.
+        Raises UserError if they break the contract.
+        """
         if report is not None and not is_warm(self.playout_batch, self.observe_batch):
             report(f"compiling the {self.title} rules (once, about 10 s)…")
         position = self.position()
-        position.legal_mask()
+        if not self.is_shipped and "_tried" not in self.__dict__:
+            self._try(report)
         position.planes()
         values = np.empty(1, np.float32)
         self.playout_batch(position.state_array.copy(), np.zeros(1, np.uint64), values)
         self._compile_for_people(position)
+
+    def _try(self, report: Callable[[str], None] | None) -> None:
+        """Try the rules once in this process. Raises UserError."""
+        try:
+            warnings = trial(self)
+        except Violation as violation:
+            raise self.broken(violation.problem) from violation
+        except UserError:
+            raise
+        except Exception as error:  # the author's code, whatever it raises
+            raise self.broken(f"{type(error).__name__}: {error}") from error
+        self.__dict__["_tried"] = True
+        if report is not None:
+            for warning in warnings:
+                report(f"warning: {self.title}: {warning}")
 
     def _compile_for_people(self, position: Position) -> None:
         """Compile what front ends call and no search does: it would be compiled in the middle of a

@@ -27,13 +27,12 @@ def divide(game: Game, fen: str | None, depth: int) -> Iterator[str]:
         except ValueError as error:
             raise UserError(f"FEN {fen!r}: {error}") from error
         position = Position(game, position.state)
-    lines_by_move(position, 1)  # compiles what is needed
-    began = time.process_time()
-    counts = lines_by_move(position, depth)
-    elapsed = max(time.process_time() - began, 1e-9)
-    for action, lines in counts.items():
+    lines_by_move(position, 2)  # compiles what is needed
+    total, began = 0, time.process_time()
+    for action, lines in count_by_move(position, depth):
+        total += lines
         yield f"{position.text(action)}: {lines}"
-    total = sum(counts.values())
+    elapsed = max(time.process_time() - began, 1e-9)
     yield f"\nNodes searched: {total}"
     yield f"({elapsed:.2f} s of one core, {total / elapsed / 1e6:.1f} million nodes/s)"
 
@@ -44,16 +43,24 @@ def lines_by_move(position: Position, depth: int) -> dict[int, int]:
     A line that ends earlier does not count. Games with pieces count on where a draw could be
     claimed.
     """
+    return dict(count_by_move(position, depth))
+
+
+def count_by_move(position: Position, depth: int) -> Iterator[tuple[int, int]]:
+    """Yield the items of `lines_by_move` one after the other, as they are known."""
     assert depth >= 1, "a line has at least one move"
     game = position.game
     if game.pieces is not None:
-        return game.pieces.perft(position.state, depth)
-    counts = {}
+        for action in game.pieces.legal(position.state):
+            states = position.state_array.copy()
+            game.play_batch(states, np.array([action], np.int32))
+            below = game.pieces.perft(states[0], depth - 1).values() if depth > 1 else [1]
+            yield action, sum(below)
+        return
     for action in position.legal_actions():
         after = position.copy()
         after.play(action)
-        counts[action] = count(after, depth - 1)
-    return counts
+        yield action, count(after, depth - 1)
 
 
 def count(position: Position, depth: int) -> int:

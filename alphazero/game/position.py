@@ -127,13 +127,15 @@ class Position:
     def play(self, move: int | str) -> int:
         """Make a move, given as an action or as text; returns the action.
 
-        Raises ValueError with the reason when the move cannot be read or is illegal; the position
-        is then unchanged.
+        Raises ValueError with the reason when the move cannot be read or is illegal, UserError in a
+        game that should have ended by its `max_plies`; the position is then unchanged.
         """
         action = self.action(move) if isinstance(move, str) else operator.index(move)
         if not self.is_legal(action):
             raise ValueError(self._why_illegal(action, move if isinstance(move, str) else None))
         n = len(self.moves)
+        if n >= self.game.max_plies:
+            raise self.game.broken(f"the game goes on after max_plies = {n}")
         if n + 1 == len(self._states):
             self._states = self._copy_states(2 * (n + 1))
             self._keys = np.concatenate([self._keys, np.empty(n + 1, np.uint64)])

@@ -35,7 +35,7 @@ from alphazero.config import Config
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game, load
-from alphazero.learning.learner import Learner
+from alphazero.learning.learner import Diverged, Learner
 from alphazero.network.device import choose_device
 from alphazero.network.network import Network
 
@@ -111,6 +111,9 @@ class ParallelLearner(Learner):
     def validate(self, batch: Batch) -> dict[str, float]:
         return super().validate(self._share_out("validate", batch))
 
+    def check(self, batch: Batch) -> None:
+        super().check(self._share_out("check", batch))
+
     def start_from(self, network: Network) -> None:
         super().start_from(network)
         self._tell_state()
@@ -182,21 +185,25 @@ def leave() -> None:
 
 def help_out(place: Place, config: Config, pipe: Connection) -> None:
     """Run a helper process until the learner's process closes the pipe or ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the learner's process decides when to stop
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the learner's process decides when to stop
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if place.device.startswith("cuda"):
         torch.cuda.set_device(place.device)
     game = load(config.game)
     arguments = (game, config.network, config.learner, place.device, config.run.seed)
     learner = Learner(*arguments, precision=place.precision)
     unite(learner, place)
-    with contextlib.suppress(EOFError, ConnectionError):
+    # Where training has diverged, it has in all processes, and the learner's says so.
+    with contextlib.suppress(EOFError, ConnectionError, Diverged):
         while True:
             what, content = pipe.recv()
             if what == "step":
                 learner.step(content)
             elif what == "validate":
                 learner.validate(content)
+            elif what == "check":
+                learner.check(content)
             else:
                 state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
                 learner.load_state_dict(state)

@@ -13,6 +13,7 @@ Shapes: B samples, A actions.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -34,7 +35,8 @@ from alphazero.network.weights import copy_weights
 
 ILLEGAL = -1e9  # logit of an illegal action; infinity times a target of 0 would be NaN
 CALIBRATION_BINS = 10
-
+EXPLODED = 10.0  # times its level: a loss that has diverged, on the average of some steps
+STEPS_OF_LEVEL = 16
 
 Total = Callable[[Tensor], Tensor]  # sum of a tensor over all processes of one learner
 
@@ -42,6 +44,10 @@ Total = Callable[[Tensor], Tensor]  # sum of a tensor over all processes of one 
 def alone(x: Tensor) -> Tensor:
     """Return the sum over a single process: the tensor itself."""
     return x
+
+
+class Diverged(UserError):
+    """Training has diverged: loss, gradient or weights are not finite, or the loss has exploded."""
 
 
 class Targets(NamedTuple):
@@ -80,6 +86,8 @@ class Learner:
         self._average = make_average(self.network, config)
         self._auxiliary_weights = auxiliary_weights(game, config)
         self._precision = choose_precision(precision, self._device, self.network)
+        self._recent: deque[float] = deque(maxlen=STEPS_OF_LEVEL)  # losses of the last steps
+        self._level = math.inf  # the lowest mean of so many losses
         # Replaced in a learner that is distributed over several processes.
         self.objective: Callable[[Batch], dict[str, Tensor]] = self.measure
         self.total: Total = alone
@@ -103,7 +111,7 @@ class Learner:
     def step(self, batch: Batch) -> dict[str, float]:
         """Take one optimiser step on a batch and return its metrics by name.
 
-        Raises RuntimeError, before the weights change, when loss or gradient is not finite.
+        Raises Diverged, before the weights change.
         """
         rate = learning_rate(self._config, self.steps)
         for group in self._optimizer.param_groups:
@@ -116,17 +124,45 @@ class Learner:
             self.network.parameters(), self._config.gradient_clip or math.inf
         )
         measured = to_floats(metrics)
-        for name in ("loss/total", "learner/gradient_norm"):
-            if not math.isfinite(measured[name]):
-                raise RuntimeError(
-                    f"{name} is {measured[name]} in step {self.steps + 1}: training diverged;"
-                    f" a lower learner.learning_rate ({self._config.learning_rate}) may help"
-                )
+        self._recent.append(measured["loss/total"])
+        loss = sum(self._recent) / len(self._recent)
+        self._require_sane(loss, measured["learner/gradient_norm"])
+        self._level = min(self._level, loss)
         self._optimizer.step()
         self.steps += 1
         if self._average is not None:
             self._average.update_parameters(self.network)
         return {**measured, "learner/learning_rate": rate}
+
+    def _require_sane(self, loss: float, gradient: float = 0.0) -> None:
+        """Raise Diverged unless both are finite and the loss is near the level of earlier steps, or
+        that of a network which knows nothing."""
+        chance = self._config.policy_weight * math.log(self._game.num_actions)
+        chance += self._config.value_weight * math.log(3)
+        level = max(chance, self._level if math.isfinite(self._level) else loss)
+        if not math.isfinite(gradient):
+            problem = f"the gradient is {gradient}"
+        elif not math.isfinite(loss):
+            problem = f"the loss is {loss}"
+        elif loss > EXPLODED * level:
+            problem = f"the loss is {loss:.3g}, {loss / level:.0f} times its level"
+        else:
+            return
+        raise Diverged(f"training diverged after {self.steps} steps: {problem}")
+
+    @torch.no_grad()
+    def check(self, batch: Batch) -> None:
+        """Raise Diverged unless the weights are finite and so is their loss on a batch, and near
+        its level; changes nothing. Before weights are saved or played with: a step looks at the
+        loss of the weights before it."""
+        if not all(torch.isfinite(tensor).all() for tensor in floats(self.network).values()):
+            raise Diverged(f"training diverged after {self.steps} steps: a weight is not finite")
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        self.network.train()
+        loss = float(self.measure(batch)["loss/total"])
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(buffers[name])
+        self._require_sane(loss)
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
@@ -169,12 +205,14 @@ class Learner:
             "optimizer": self._optimizer.state_dict(),
             "average": {} if self._average is None else dict(self._average.state_dict()),
             "generators": generators,
+            "level": self._level,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`; sets torch's global random generators too.
 
-        Raises UserError when network, optimiser or average are others.
+        Raises UserError when network, optimiser or average are others, or the game has other
+        planes or actions than it had.
         """
         for name, value in self._fixed.items():
             if state["fixed"].get(name) != value:
@@ -183,8 +221,16 @@ class Learner:
                     f" cannot become {value} during a run"
                 )
         self.steps = state["steps"]
+        for name, tensor in self.network.state_dict().items():
+            was = state["network"].get(name)
+            if was is None or was.shape != tensor.shape:
+                raise UserError(
+                    f"the checkpoint's network does not fit {self._game.spec} ({name}): the game"
+                    " has other planes or actions than when the run began"
+                )
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._level = state.get("level", math.inf)  # older checkpoints lack it
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["generators"]["cpu"])

@@ -222,7 +222,8 @@ class CachedEvaluator(Evaluator):
 
         def answer() -> Evaluation:
             found = wait()
-            assert len(found.wdl) == len(ask.seeds), "wrong values"  # and `ask` lives until here
+            if len(found.wdl) != len(ask.seeds):  # and `ask` lives until here
+                raise AssertionError("wrong values")
             logits[missing], wdl[missing] = found.logits, found.wdl
             if generation == self._generation:
                 taken, first = np.unique(slots[missing], return_index=True)

@@ -86,12 +86,7 @@ def pack_weights(
     `half` stores matrices and convolutions as float16, in half the space; that rounds less than
     the bfloat16 in which many machines evaluate.
     """
-    weights = weights_of(network)
-    if half:
-        weights = {
-            name: array.astype(np.float16) if array.ndim > 1 else array
-            for name, array in weights.items()
-        }
+    weights = in_precision(weights_of(network), half)
     header = {
         "version": VERSION,
         "game": game.name,
@@ -107,6 +102,27 @@ def pack_weights(
         "extra": dict(extra or {}),
     }
     return safetensors.numpy.save(weights, {"alphazero": json.dumps(header)})
+
+
+def in_precision(weights: Mapping[str, np.ndarray], half: bool) -> dict[str, np.ndarray]:
+    """Weights as float32; with `half`, those of more than one dimension as float16."""
+    return {
+        name: array.astype(np.float16 if half and array.ndim > 1 else np.float32)
+        for name, array in weights.items()
+    }
+
+
+def repack_weights(path: Path | str, *, half: bool = False) -> tuple[bytes, dict[str, Any]]:
+    """Make the content of a weights file from another or a checkpoint's directory, without the
+    rules of its game; returns it and the header. Raises UserError if it cannot be read.
+    """
+    path = weights_file(path)
+    header, weights = read_file(path)
+    if checksum(weights) != header["checksum"]:
+        raise Damaged(f"{path} is damaged: its checksum is wrong")
+    weights = in_precision(weights, half)
+    header["checksum"] = checksum(weights)
+    return safetensors.numpy.save(weights, {"alphazero": json.dumps(header)}), header
 
 
 def save_weights(

@@ -22,7 +22,7 @@ import alphazero
 from alphazero.config import Config, load_config
 from alphazero.data.record import GameRecord, same_game
 from alphazero.errors import UserError
-from alphazero.game import load
+from alphazero.game import load, load_recorded
 from alphazero.network.weights import load_weights, weights_of
 from alphazero.run.interrupt import Interrupt
 from alphazero.run.log_throttle import LogThrottle
@@ -133,7 +133,7 @@ class Contributor:
         workers: int | str = 0,
         say: Callable[[str], None],
     ) -> None:
-        """`game` replaces the run's own if that is a file on another machine."""
+        """`game` replaces the run's own, and must be given if that is a file."""
         self.folder = SharedFolder(location)
         self.game, self.device, self.workers, self.say = game, device, workers, say
         self.result = Contribution()
@@ -240,13 +240,17 @@ class Contributor:
         return None
 
     def _settings(self, invitation: Invitation) -> Config:
-        """Return the run's settings, with those of this machine."""
+        """Return the run's settings, with those of this machine.
+
+        Whoever can write in the folder chooses the run's game, so a path in it is not executed:
+        the user of this machine names the file. Raises UserError.
+        """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "settings.toml"
             path.write_text(invitation.settings, encoding="utf-8")
             config = load_config(path)
         try:
-            spec = load(self.game or config.game).spec
+            spec = load_recorded(config.game, self.game or None).spec
         except UserError as error:
             raise UserError(
                 f"the run plays {config.game}, which is not here ({error}): --game says where it is"

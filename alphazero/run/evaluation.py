@@ -13,6 +13,7 @@ from alphazero.arena.exhaustive import Proof, prove_unbeaten
 from alphazero.arena.match import play_match
 from alphazero.arena.players import Player, SearchPlayer, make_player, parse_spec
 from alphazero.arena.rating import EloDifference
+from alphazero.command_line import ProgressReport
 from alphazero.config import Config, SearchConfig
 from alphazero.errors import UserError
 from alphazero.game import Game
@@ -27,9 +28,13 @@ T = TypeVar("T")
 class Evaluation:
     """Plays with given weights against the opponents of `config.evaluation`."""
 
-    def __init__(self, game: Game, config: Config) -> None:
+    def __init__(
+        self, game: Game, config: Config, say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`say` receives the progress of what takes long."""
         self.game = game
         self.config = config
+        self.say = say
         self.failures: dict[str, str] = {}  # of the last evaluation, by opponent
         self.evaluator = NetworkEvaluator(build(game, config.network), config.run.device)
         # Plays as `checkpoint:PATH,simulations=N` does.
@@ -55,13 +60,16 @@ class Evaluation:
         """Play every line that an opponent can play; None, with a warning, if that fails."""
         return self.attempt(
             "by run.prove",
-            lambda: prove_unbeaten(self.player, self.game, seed=self.config.run.seed),
+            lambda: prove_unbeaten(
+                self.player, self.game, seed=self.config.run.seed, progress=ProgressReport(self.say)
+            ),
         )
 
     def _play(self, text: str) -> dict[str, float]:
         if text not in self._opponents:
             self._opponents[text] = make_player(text, self.game)
         opponent = self._opponents.pop(text)  # put back only after a match without failure
+        progress = ProgressReport(self.say)
         match = play_match(
             self.game,
             self.player,
@@ -69,6 +77,7 @@ class Evaluation:
             self.config.evaluation.games,
             seed=self.config.run.seed,
             opening_plies=self.config.evaluation.opening_plies,
+            progress=lambda done, games: progress(f"against {text}: {done} of {games} games"),
         )
         self._opponents[text] = opponent
         return {

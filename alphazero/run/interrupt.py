@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop, instead of an exception at any point of the program."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop, instead of an exception at any point."""
 
 import contextlib
 import signal
@@ -9,15 +9,20 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None]
+
 
 class Aborted(BaseException):
     """Raised by the signal handler to leave a function run by `Interrupt.run_abortable`."""
 
 
 class Interrupt:
-    """A context in which the first signal sets `requested` and the second ends the process."""
+    """A context in which the first signal sets `requested` and the second ends the process.
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGHUP, by which a terminal that closes tells its programs, often more than once, only requests;
+    it stays ignored where it is, as under nohup.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -36,8 +41,10 @@ class Interrupt:
     def __enter__(self) -> "Interrupt":
         self._before = {}
         if threading.current_thread() is threading.main_thread():  # Python's rule for handlers
-            self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
-            for number in self.SIGNALS:
+            self._before = {number: signal.getsignal(number) for number in SIGNALS}
+            if self._before.get(HANG_UP) == signal.SIG_IGN:
+                del self._before[HANG_UP]
+            for number in self._before:
                 signal.signal(number, self._request)
         return self
 
@@ -47,7 +54,8 @@ class Interrupt:
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        if number != HANG_UP:
+            for other in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(other, signal.SIG_DFL)
         if self._may_abort:
             raise Aborted

@@ -18,15 +18,21 @@ from typing import TextIO
 
 from alphazero.arena.exhaustive import Proof
 from alphazero.config import Config
+from alphazero.errors import UserError
 from alphazero.game import Game, load
-from alphazero.learning.learner import auxiliary_weights
+from alphazero.learning.learner import Diverged, auxiliary_weights
 from alphazero.run.evaluation import check_evaluation
 from alphazero.run.hooks import Hooks
 from alphazero.run.interrupt import Interrupt
 from alphazero.run.log_throttle import LogThrottle
 from alphazero.run.metrics.events import Sink, make_reporter
 from alphazero.run.metrics.prometheus import Gauges
-from alphazero.run.run_directory import RunDirectory, changed_machine, choose_directory, locked
+from alphazero.run.run_directory import (
+    RunDirectory,
+    changed_settings,
+    choose_directory,
+    locked,
+)
 from alphazero.run.source import GameSource
 from alphazero.run.state import Progress, TrainingState, initial_network
 from alphazero.selfplay.workers.executor import Executor
@@ -57,7 +63,10 @@ class Summary:
     directory: Path
     finished: bool  # False: stopped by a signal; the same command resumes the run
     progress: Progress
-    proof: Proof | None  # with `run.prove`, once the run is finished
+    # With `run.prove`, once the run is finished: of the player that users get, which searches with
+    # `players.SIMULATIONS`, and of its network without search.
+    proof: Proof | None
+    policy_proof: Proof | None
     validation: dict[str, float]  # on the held-out games of the window, by the names of reports
 
 
@@ -74,7 +83,8 @@ def train(
 
     `directory` and `fresh` choose the run's folder (see `choose_directory`), `address` is a Ray
     cluster to join; `make_games` makes the executor, instead of the one in the settings.
-    Raises UserError when the folder, the settings or Ray do not allow it.
+    Raises UserError when the folder, the settings, the game's rules or Ray do not allow it, of the
+    kind Diverged when the last checkpoint is all that can be learned on from.
     """
     game = load(config.game)
     run, warnings = check_run(config, game, directory, fresh=fresh)
@@ -82,6 +92,8 @@ def train(
     if not run.config.exists():
         initial_network(config, game)  # which fails before anything is written
     with contextlib.ExitStack() as stack:
+        if not run.path.exists():  # a start that fails leaves no folder
+            stack.callback(run.discard)
         stack.enter_context(locked(run))
         run.create(config)
         state = TrainingState(game, config, run)
@@ -118,17 +130,30 @@ def train(
                 is_late=hooks.time_is_over,
                 on_batch=hooks.batch_stored,
             )
-            iterate(state, source, executor, hooks)
-            finished = source.is_done
-            if not finished:
-                source.drain()
-            hooks.report()
-            hooks.save()
+            try:
+                iterate(state, source, executor, hooks)
+                finished = source.is_done
+                if not finished:
+                    source.drain()
+                hooks.report()
+                hooks.save()
+            except Diverged as error:
+                raise way_out(error, config, run) from error
             for gauge in gauges:  # Ray serves them
                 gauge.close()
             executor.close(finished)
-            proof = hooks.finish() if finished else None
-        return Summary(run.path, finished, hooks.progress, proof, hooks.validate())
+            proofs = hooks.finish() if finished else (None, None)
+        return Summary(run.path, finished, hooks.progress, *proofs, hooks.validate())
+
+
+def way_out(error: Diverged, config: Config, run: RunDirectory) -> Diverged:
+    """Return the error of a run that has diverged, with the command that goes on."""
+    rate = config.learner.learning_rate
+    clip = " learner.gradient_clip=1" if config.learner.gradient_clip == 0 else ""
+    return Diverged(
+        f"{error}, with learner.learning_rate = {rate:g}; nothing of that was saved: go on from the"
+        f" last checkpoint by train --resume {run.path} learner.learning_rate={rate / 10:g}{clip}"
+    )
 
 
 def check_run(
@@ -143,7 +168,12 @@ def check_run(
     run = choose_directory(config, base, directory, fresh=fresh)
     auxiliary_weights(game, config.learner)
     check_evaluation(config, game)
-    return run, changed_machine(run, config)
+    if not config.self_play.opening_plies < game.max_plies:
+        raise UserError(
+            f"self_play.opening_plies = {config.self_play.opening_plies}:"
+            f" must be below {game.max_plies} for {game.spec}"
+        )
+    return run, changed_settings(run, config)
 
 
 def make_gauges(config: Config, run: RunDirectory) -> list[Sink]:

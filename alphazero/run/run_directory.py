@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import secrets
+import shlex
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +40,8 @@ identity       with run.shared_folder: tells this run's contributors from those 
 Status                python -m alphazero status . --watch
 Stop                  Ctrl-C or SIGTERM: saves a checkpoint and ends with exit code 0
 Resume                python -m alphazero train --resume .
-Play against it       python -m alphazero play --game {game} --network .
+After a divergence    python -m alphazero train --resume . learner.learning_rate=1e-4
+Play against it       python -m alphazero play --game {quoted} --network .
 Show a game           python -m alphazero show records --game-id 0 --top 3
 Move                  copy this folder while no process trains in it, and resume there, with any
                       number of workers and any device:
@@ -54,6 +57,10 @@ UNRESTRICTED = re.compile(
 MACHINE = re.compile(
     r"run\.(workers|device)|learner\.devices|search\.nn_cache_size"
     r"|self_play\.(threads|parallel_games|games_per_work_item)"
+)
+# These may change in a run that is named, as after one that has diverged.
+RATE = re.compile(
+    r"learner\.(learning_rate|schedule|schedule_steps|schedule_factor|warmup_steps|gradient_clip)"
 )
 
 
@@ -82,10 +89,16 @@ class RunDirectory:
         """Write the settings; in a folder with a run, replace them and the result."""
         sweep_temporaries(self.path)
         if not self.config.exists():
-            text = README.format(game=config.game, date=time.strftime("%Y-%m-%d %H:%M"))
+            date, quoted = time.strftime("%Y-%m-%d %H:%M"), shlex.quote(config.game)
+            text = README.format(game=config.game, quoted=quoted, date=date)
             atomic_write(self.path / "README.txt", text.encode())
         atomic_write(self.config, to_toml(config).encode())
         self.result.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Delete the folder of a run that has not begun: no games, no checkpoint."""
+        if not any(self.records.glob("shard-*")) and not any(self.checkpoints.glob("step-*")):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def identify(self) -> str:
         """Return the run's unique id, which stays the same wherever the folder is copied."""
@@ -132,7 +145,7 @@ def find_unfinished(paths: list[Path], config: Config) -> RunDirectory | None:
         if not run.config.exists() or run.is_finished:
             continue
         try:
-            if not any(change.is_frozen for change in changes(run, config)):
+            if not any(change.is_frozen or change.is_rate for change in changes(run, config)):
                 found = run
                 break
         except UserError as error:
@@ -169,7 +182,12 @@ class Change(NamedTuple):
     @property
     def is_frozen(self) -> bool:
         """Return whether the setting may not change during a run."""
-        return not MACHINE.fullmatch(self.path)
+        return not (MACHINE.fullmatch(self.path) or self.is_rate)
+
+    @property
+    def is_rate(self) -> bool:
+        """Return whether the setting is one of the learning rate's."""
+        return RATE.fullmatch(self.path) is not None
 
 
 def changes(run: RunDirectory, config: Config) -> list[Change]:
@@ -183,14 +201,14 @@ def changes(run: RunDirectory, config: Config) -> list[Change]:
     return [change for change in found if change.before != change.now]
 
 
-def changed_machine(run: RunDirectory, config: Config) -> list[str]:
-    """Warn, in at most one line, of changed settings of the machine in a run to be resumed."""
+def changed_settings(run: RunDirectory, config: Config) -> list[str]:
+    """Warn, in at most one line, of changed settings in a run to be resumed."""
     if not run.config.exists():
         return []
     told = [f"{c.path} = {c.before} -> {c.now}" for c in changes(run, config) if not c.is_frozen]
     if not told:
         return []
-    return [f"changed since the run began, so other games will be played: {', '.join(told)}"]
+    return [f"changed since the run began, so it will go on otherwise: {', '.join(told)}"]
 
 
 def value_at(config: Config, path: str) -> Any:
@@ -213,14 +231,16 @@ def locked(run: RunDirectory) -> Iterator[None]:
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
+        run.lock.write_text(f"process {os.getpid()}\n")
     except filelock.Timeout as error:
         holder = run.lock.read_text().strip() if run.lock.exists() else ""
         raise UserError(f"{run.path} is in use by {holder or 'another process'}") from error
     except OSError as error:
+        lock.release()
         raise UserError(f"cannot write in {run.path}: {error.strerror}") from error
     try:
-        run.lock.write_text(f"process {os.getpid()}\n")
         yield
     finally:
-        run.lock.write_text("")
+        with contextlib.suppress(OSError):  # the disk is full, or gone; the lock counts
+            run.lock.write_text("")
         lock.release()

@@ -94,7 +94,7 @@ class TrainingState:
             number = end
 
     def step(self) -> dict[str, float]:
-        """Train on one batch; returns the learner's metrics."""
+        """Train on one batch; returns the learner's metrics. Raises Diverged."""
         size = self.config.learner.batch_size
         batch = self.sample(size)
         metrics = self.learner.step(batch)
@@ -112,9 +112,13 @@ class TrainingState:
         )
 
     def publish(self) -> bool:
-        """Take the learner's weights as the next published version, if enough steps have passed."""
+        """Take the learner's weights as the next published version, if enough steps have passed.
+
+        Raises Diverged.
+        """
         if self.learner.steps % self.config.run.publish_every_steps:
             return False
+        self._check()
         self.version += 1
         self.published = self.learner.weights()
         return True
@@ -131,7 +135,12 @@ class TrainingState:
         return Progress(self.replay.games, self.replay.positions, self.learner.steps, seconds)
 
     def save(self, seconds: float) -> None:
-        """Write a checkpoint from which the run continues exactly as from here."""
+        """Write a checkpoint from which the run continues exactly as from here.
+
+        Raises Diverged, so that what is on the disk can be learned on from, and UserError when it
+        cannot be written.
+        """
+        self._check()
         state = {
             "learner": self.learner.state_dict(),
             "published": {name: pack(array) for name, array in self.published.items()},
@@ -152,6 +161,11 @@ class TrainingState:
             keep=self.config.run.keep_checkpoints,
         )
 
+    def _check(self) -> None:
+        """Look at the weights before they are used, on the batch of the next step."""
+        if self.learner.steps and len(self.replay):
+            self.learner.check(self.sample(self.config.learner.batch_size))
+
     def _resume(self) -> int | None:
         path = checkpoint.latest(self.run.checkpoints)
         if path is None:
@@ -160,7 +174,10 @@ class TrainingState:
         self.learner.load_state_dict(state["learner"])
         self.published = {name: unpack(array) for name, array in state["published"].items()}
         self.version = state["version"]
-        self.replay.restore(state["replay"], self.store)
+        try:
+            self.replay.restore(state["replay"], self.store)
+        except UserError as error:
+            raise UserError(f"{error}; has the game changed since the run began?") from error
         ratio: Mapping[str, float] = state["replay_ratio"]
         self.ratio.samples, self.ratio.skipped = ratio["samples"], ratio["skipped"]
         self.seconds = state["seconds"]

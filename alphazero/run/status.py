@@ -19,7 +19,7 @@ from typing import Any
 from alphazero.config import load_config
 from alphazero.data.store import read_index
 from alphazero.errors import UserError
-from alphazero.run.metrics.events import show
+from alphazero.run.metrics.events import RENAMED, show
 from alphazero.run.run_directory import RunDirectory
 
 SILENT_SECONDS = 60.0  # beyond three report intervals, after which a run counts as silent
@@ -104,7 +104,8 @@ class Watcher:
                 self._offset += len(line)
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     report = json.loads(line)
-                    found = {k: v for k, v in report["values"].items() if v is not None}
+                    values = report["values"].items()
+                    found = {RENAMED.get(k, k): v for k, v in values if v is not None}
                     self._metrics.update(found)
                     self._reported = report["time"]
 
@@ -196,7 +197,7 @@ def to_text(status: Status) -> str:
         for title, reason in status.evaluation_failures.items()
     ]
     if status.checkpoint is not None and status.checkpoint_age is not None:
-        age = show(status.checkpoint_age, "time")
+        age = show(max(status.checkpoint_age, 0), "time")
         rows.append(("checkpoint", f"{status.checkpoint}   {age} old"))
     add(
         "machine",
@@ -206,7 +207,7 @@ def to_text(status: Status) -> str:
     disk = "   ".join(f"{name} {show_bytes(size)}" for name, size in status.sizes.items())
     rows.append(("disk", f"{disk}   {status.shards} shards   {show_bytes(status.free)} free"))
     if status.reported is not None:
-        rows.append(("report", f"{show(status.now - status.reported, 'time')} old"))
+        rows.append(("report", f"{show(max(status.now - status.reported, 0), 'time')} old"))
     rows += worker_rows(status)
     width = max(len(label) for label, _ in rows)
     return title + "".join(f"{label:<{width}}  {cells}\n" for label, cells in rows)

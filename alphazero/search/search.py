@@ -271,7 +271,8 @@ class Search:
 
         After an exception from the evaluator, or Ctrl-C, nothing more can be searched here.
         """
-        assert not self._in_step, "a step was interrupted: begin with a new Search"
+        if self._in_step:  # also under `python -O`: the trees may be half written
+            raise AssertionError("a step was interrupted: begin with a new Search")
         self._in_step = True
         pipeline = self._next_pipeline()
         self._step_pipeline(pipeline)
@@ -307,16 +308,35 @@ class Search:
         if pipeline.wait is not None:
             answer = pipeline.wait()
             pipeline.wait = None
-            # Compiled code checks no bounds.
-            assert answer.logits.shape == (pipeline.rows, self.game.num_actions), "wrong logits"
-            assert answer.wdl.shape == (pipeline.rows, 3), "wrong values"
-            assert answer.known is None or answer.known.shape == (pipeline.rows,), "wrong results"
-        self._pool.each(functools.partial(self._step_section, pipeline, answer), pipeline.sections)
+            self._require_shapes(answer, pipeline.rows)
+        try:
+            self._pool.each(
+                functools.partial(self._step_section, pipeline, answer), pipeline.sections
+            )
+        except Exception as error:  # of a user's rules: their own, or an assert about them
+            if self.game.is_shipped or str(error).startswith("the evaluator"):
+                raise
+            raise self.game.broken(str(error) or type(error).__name__) from error
         rows = pipeline.close_gaps()
         if rows:
             self.rows_evaluated += rows
             self.batches += 1
             pipeline.wait = self.evaluator.submit(pipeline.asked())
+
+    def _require_shapes(self, answer: Evaluation, rows: int) -> None:
+        """Check an answer before compiled code, which checks no bounds, reads it.
+
+        Raises AssertionError, under `python -O` as well.
+        """
+        wide = (rows, self.game.num_actions)
+        for what, array, shape in (
+            ("logits", answer.logits, wide),
+            ("values", answer.wdl, (rows, 3)),
+            ("results", answer.known, (rows,)),
+            ("firsts", answer.firsts, wide),
+        ):
+            if array is not None and array.shape != shape:
+                raise AssertionError(f"wrong {what}: {array.shape}, not {shape}")
 
     def _step_section(self, pipeline: Pipeline, answer: Evaluation, section: Section) -> None:
         """One thread's part of a step. It writes only what belongs to its section's trees, and

@@ -198,7 +198,13 @@ class SelfPlay:
         game.surprises.append(surprise(result) if weighs else np.nan)
         opening = len(game.position.moves) < self.config.temperature_plies
         temperature = self.config.temperature if opening else self.config.temperature_final
-        game.position.play(result.sample(temperature, game.rng))
+        action = result.sample(temperature, game.rng)
+        if not game.position.is_legal(action):
+            raise self.game.broken(
+                f"action {action} was legal when it was searched and now is not, so the same moves"
+                " do not lead to the same positions"
+            )
+        game.position.play(action)
         if not game.position.is_over:
             simulations = self._choose_budget(game)
             self._search.reroot(tree, game.position, simulations=simulations, noise=game.full)
@@ -224,12 +230,14 @@ class SelfPlay:
         )
 
 
+OPENING_ATTEMPTS = 1000  # to find an opening that does not end the game
 SMALLEST_SHARE = 1e-4  # smaller entries of a policy target are not recorded
 
 
 def sparse_policy(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
     """Return a search's policy target as (actions uint16, weights float32), tiny ones dropped."""
-    keep = result.policy > SMALLEST_SHARE
+    # Among thousands of moves that are about as good, all shares are tiny.
+    keep = result.policy > min(SMALLEST_SHARE, result.policy.max() / 10)
     weights = result.policy[keep]
     return result.actions[keep].astype(np.uint16), weights / weights.sum()
 
@@ -258,10 +266,14 @@ def random_opening(
     game: Game, plies: int, rng: np.random.Generator, start: State | None = None
 ) -> Position:
     """Return an unfinished position after this many random legal moves from a start (None: the
-    game's own)."""
-    while True:
+    game's own). Raises UserError if the game is always over by then."""
+    for _ in range(OPENING_ATTEMPTS):
         position = Position(game, start)
         while len(position.moves) < plies and not position.is_over:
             position.play(int(rng.choice(position.legal_actions())))
         if not position.is_over:
             return position
+    raise UserError(
+        f"self_play.opening_plies is too large for {game.spec}: after {plies} random plies the game"
+        f" was over {OPENING_ATTEMPTS} times in a row"
+    )

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import io
 import json
@@ -19,15 +20,18 @@ import pytest
 from alphazero import command_line as commandline
 from alphazero.arena.players import KINDS, make_player
 from alphazero.cli import main as cli
+from alphazero.cli import train
 from alphazero.cli.engine_options import with_parameters
 from alphazero.cli.match import PLAYER_OPTIONS
-from alphazero.config import load_config
+from alphazero.config import NetworkConfig, load_config
 from alphazero.data.record import GameRecord
 from alphazero.data.record_text import read_text
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.files import writable
 from alphazero.game import available, load
+from alphazero.network.registry import build
+from alphazero.network.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = "play train settings selfplay match check prove perft export show games bench".split()  # noqa: SIM905
@@ -416,22 +420,109 @@ def test_training_ends_with_its_proof_and_how_to_play(monkeypatch, tmp_path):
 
     calls = []
 
-    def train(config, **options):
+    def train_nothing(config, **options):
         calls.append((config.run.workers, options))
         proof = Proof(lines=20, losses=losses, unbeaten=losses == 0)
-        return types.SimpleNamespace(directory=tmp_path / "runs" / "x", finished=done, proof=proof)
+        progress = types.SimpleNamespace(steps=steps, games=7, positions=30)
+        return types.SimpleNamespace(
+            directory=tmp_path / "runs" / "x",
+            finished=done,
+            proof=proof,
+            policy_proof=Proof(lines=21, losses=5),
+            progress=progress,
+        )
 
-    monkeypatch.setattr(loop, "train", train)
-    done, losses = True, 0
+    monkeypatch.setattr(loop, "train", train_nothing)
+    done, losses, steps = True, 0, 9
     out = run("train", "run.workers=1", "--workers", "auto", "--address", "host:1", "--fresh")
     assert calls == [("auto", {"directory": None, "fresh": True, "address": "host:1"})]
     assert "moving first 10 lines\n" in out and "20 lines, 0 lost.\n" in out
+    assert "200 simulations a move: 20" in out and "without search: 21 lines, 5 lost" in out
     assert out.endswith("-m alphazero play --game tic-tac-toe --network runs/x\n")
     losses = 3
     assert "20 lines, 3 lost." in run("train", code=1)
+    steps, losses = 0, 0
+    out = run("train", "run.games=7")
+    assert "Nothing was learned from 7 games" in out and "min_positions = 2,000" in out
+    assert "Play against it" not in out
     done = False
     out = run("train", "--run-dir", "there")
     assert "train --resume runs/x" in out and calls[-1][1]["directory"] == "there"
+
+
+def test_training_without_a_file_of_settings_has_a_limit(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text('game = "connect4"\n')
+    for arguments, minutes in [
+        ((), 10.0),
+        (("game=connect4",), 10.0),
+        (("run.minutes=0",), 0.0),
+        (("run.games=5",), 0.0),
+        (("own.toml",), 0.0),
+    ]:
+        assert f"\nminutes = {minutes}\n" in run("train", *arguments, "--dry-run")
+
+
+def test_the_command_to_play_works_where_it_is_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(None, ["game=my game.py"])
+    below, elsewhere = tmp_path / "the runs" / "x", Path("/else where/x")
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/alphazero"])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
+    start = "venv/python -m alphazero play --game 'my game.py' --network"
+    assert train.play_command(config, below) == f"{start} 'the runs/x'"
+    assert train.play_command(config, elsewhere) == f"{start} '/else where/x'"
+    # `python /project/train.py` from another folder, where the package cannot be imported.
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
+    script = f"venv/python {ROOT / 'play.py'} --game 'my game.py' --network"
+    assert train.play_command(config, below) == f"{script} 'the runs/x'"
+    monkeypatch.chdir(ROOT)
+    assert " -m alphazero play " in train.play_command(config, below)
+
+
+def test_a_network_is_exported_without_the_rules_of_its_game(tmp_path, monkeypatch):
+    game = dataclasses.replace(load("tic-tac-toe"), name="mygame", parameters={"size": 3})
+    network = build(game, NetworkConfig(size="b1c8"), 1)
+    save_weights(tmp_path / "one.safetensors", network, game)
+    out = run("export", str(tmp_path / "one.safetensors"), str(tmp_path / "two.safetensors"))
+    assert out.endswith("two.safetensors: b1c8 for mygame:size=3\n")
+    one, two = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+    run("export", str(tmp_path / "one.safetensors"), str(tmp_path / "half.safetensors"), "--half")
+    save_weights(tmp_path / "also.safetensors", network, game, half=True)
+    assert (tmp_path / "half.safetensors").read_bytes() == (
+        tmp_path / "also.safetensors"
+    ).read_bytes()
+
+
+def test_long_work_says_how_far_it_is_where_no_terminal_shows_it(monkeypatch, capsys):
+    monkeypatch.setattr(commandline.ProgressReport, "QUIET_SECONDS", 0.0)
+    run("match", "random", "mcts:5", "--games", "4")
+    lines = capsys.readouterr().err.splitlines()
+    assert "random against mcts:5: 4 of 4 games" in lines
+    run("prove", "tic-tac-toe", "alphabeta:9")
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("every line, moving second: ply 2, 0 of 9") for line in lines)
+
+
+def test_progress_is_a_line_now_and_then():
+    now, said = [0.0], []
+    progress = commandline.ProgressReport(said.append, clock=lambda: now[0])
+    for second in range(13):
+        now[0] = float(second)
+        progress(str(second))
+    assert said == ["5", "10"]
+
+
+def test_a_proof_says_how_the_player_was_tested(tmp_path):
+    game = load("tic-tac-toe")
+    save_weights(tmp_path / "x.safetensors", build(game, NetworkConfig(size="b1c8"), 1), game)
+    player = f"checkpoint:{tmp_path / 'x.safetensors'},simulations=3"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        cli.main(["prove", "tic-tac-toe", player])
+    first, second = out.getvalue().splitlines()[-2:]
+    assert first.startswith(f"{player} with 3 simulations a move: ") and first.endswith(" lost")
+    assert second.startswith(f"{player} without search: ") and second.endswith(" lost")
 
 
 def test_show_executes_no_path_that_the_user_did_not_give(tmp_path, capsys):

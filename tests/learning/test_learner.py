@@ -13,6 +13,7 @@ from alphazero.config import LearnerConfig, NetworkConfig
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.learning.learner import (
+    Diverged,
     Learner,
     auxiliary_loss,
     calibration_error,
@@ -466,9 +467,60 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_step(
         learner.step(random_batch(GAME, 16, seed))
     before, batch = learner.weights(), random_batch(GAME, 16)
     spoil(batch)
-    with pytest.raises(RuntimeError, match=r"loss/total is (nan|inf) in step 4: .*learning_rate"):
+    with pytest.raises(Diverged, match=r"after 3 steps: the (loss|gradient) is (nan|inf)"):
         learner.step(batch)
     assert learner.steps == 3 and same(before, learner.weights())
+
+
+def test_a_loss_that_explodes_ends_the_run_and_is_known_before_the_next_step() -> None:
+    learner = make_learner(learning_rate=1e4, gradient_clip=0.0)
+    batch = random_batch(GAME, 16)
+    learner.check(batch)
+    learner.step(batch)
+    for use in (learner.check, learner.step):
+        with pytest.raises(
+            Diverged, match=r"after 1 steps: (the loss is .* times its level|.*nan)"
+        ):
+            use(batch)
+    assert learner.steps == 1
+
+
+def test_a_weight_that_is_not_finite_is_found() -> None:
+    learner = make_learner()
+    with torch.no_grad():
+        next(learner.network.parameters()).view(-1)[3] = math.inf
+    with pytest.raises(Diverged, match="a weight is not finite"):
+        learner.check(random_batch(GAME, 16))
+
+
+def test_a_check_changes_nothing() -> None:
+    one, other = make_learner(averaging="ema"), make_learner(averaging="ema")
+    for seed in range(3):
+        one.check(random_batch(GAME, 16, seed))
+        for learner in (one, other):
+            learner.step(random_batch(GAME, 16, seed))
+    for name, tensor in one.network.state_dict().items():
+        assert torch.equal(tensor, other.network.state_dict()[name]), name
+    assert same(one.weights(), other.weights())
+
+
+def test_the_level_of_the_loss_outlives_a_restart() -> None:
+    learner = make_learner()
+    for seed in range(3):
+        learner.step(random_batch(GAME, 16, seed))
+    resumed = make_learner(learning_rate=1e4, gradient_clip=0.0)
+    resumed.load_state_dict(learner.state_dict())
+    resumed.step(random_batch(GAME, 16, 3))
+    with pytest.raises(Diverged):
+        resumed.step(random_batch(GAME, 16, 4))
+
+
+def test_a_state_of_a_game_with_other_planes_is_refused() -> None:
+    state = make_learner().state_dict()
+    name = next(iter(state["network"]))
+    state["network"][name] = state["network"][name][:, :1]
+    with pytest.raises(UserError, match="other planes or actions"):
+        make_learner().load_state_dict(state)
 
 
 def test_the_seed_draws_the_first_weights() -> None:

@@ -258,6 +258,16 @@ def test_elsewhere_a_line_now_and_then(stream):
     ]
 
 
+def test_a_clock_that_is_set_back_does_not_silence_it():
+    output = io.StringIO()
+    console = Console(output, "go", environment={}, seconds_between_lines=10)
+    for now in (5000.0, 1000.0, 1005.0, 1010.0):
+        console.numbers(now, 1, {"selfplay/games": now})
+    assert output.getvalue().splitlines() == [
+        "go: games 5,000", "go: games 1,000", "go: games 1,010",
+    ]  # fmt: skip
+
+
 def test_the_last_line_is_not_printed_twice():
     output = io.StringIO()
     console = Console(output, "go", environment={})
@@ -395,6 +405,23 @@ def test_tensorboard_forgets_what_came_after_the_step_it_resumes_from(tmp_path):
     resumed.close()
     found = read_events(tmp_path).Scalars("learner/loss")
     assert [event.step for event in found] == [10, 20, 25]
+
+
+def test_tensorboard_has_one_value_of_a_number_per_step(tmp_path):
+    reporter = make_reporter(tmp_path, io.StringIO(), "go")
+    for loss, step in ((4.0, 10), (3.0, 10), (2.0, 20), (1.5, 20)):
+        reporter.report(step, {"learner/loss": loss})
+    reporter.report(20, {"strength/score/random": 0.5})
+    reporter.close()
+    resumed = make_reporter(tmp_path, io.StringIO(), "go", resume_step=20)
+    resumed.report(20, {"learner/loss": 1.0, "learner/steps": 9.0})
+    resumed.report(30, {"learner/loss": 0.5})
+    resumed.close()
+    events = read_events(tmp_path / "tensorboard")
+    found = [(event.step, event.value) for event in events.Scalars("learner/loss")]
+    assert found == [(10, 4.0), (20, 2.0), (30, 0.5)]
+    for name in ("strength/score/random", "learner/steps"):
+        assert [event.step for event in events.Scalars(name)] == [20]
 
 
 def test_numbers_are_on_disk_at_once(tmp_path):

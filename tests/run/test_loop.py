@@ -179,7 +179,7 @@ def test_a_run_plays_learns_measures_and_leaves_everything_behind(config, tmp_pa
         for name in missing
     ), missing
     examined = [report["step"] for report in reports if "strength/elo/random" in report["values"]]
-    assert examined == [24, 48, 48], "every 24 games, and at the end"
+    assert examined == [24, 48], "every 24 games, the last time when all has been learned"
 
 
 def test_learning_begins_when_enough_was_played(config):
@@ -267,6 +267,40 @@ def test_a_limit_of_minutes_counts_all_starts(config, tmp_path):
     summary = quietly(minutes, directory="here")
     assert summary.finished and summary.progress.games == 16, "the time was over already"
     assert summary.progress.seconds > 1e-4 * 60
+
+
+def test_evaluations_are_not_training(config, monkeypatch):
+    slow = Evaluation.evaluate
+    monkeypatch.setattr(
+        Evaluation, "evaluate", lambda self, weights: (time.sleep(1.5), slow(self, weights))[1]
+    )
+    began = time.monotonic()
+    summary = quietly(config)
+    assert summary.progress.seconds < time.monotonic() - began - 3.0, "two evaluations"
+
+
+def test_a_start_that_fails_leaves_no_folder(config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match="Ray is not installed"):
+        quietly(changed(config, "run", workers=2), directory="here")
+    assert not (tmp_path / "here").exists()
+    quietly(changed(config, "run", games=16), directory="here")
+    with pytest.raises(UserError, match="Ray is not installed"):
+        quietly(changed(config, "run", workers=2), directory="here")
+    assert len(Store(tmp_path / "here" / "records")) == 16, "a run that has begun stays"
+
+
+def test_openings_longer_than_the_game_are_refused_at_once(config, tmp_path):
+    with pytest.raises(UserError, match=r"self_play.opening_plies = 9: must be below 9"):
+        quietly(changed(config, "self_play", opening_plies=9), directory="here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_files_that_a_run_can_do_without_do_not_end_it(config, tmp_path, caplog):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "games").write_text("in the way")
+    summary = quietly(changed(config, "run", games=24), directory="here")
+    assert summary.finished and "cannot write" in caplog.text
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(config, tmp_path, caplog):
@@ -446,6 +480,39 @@ def test_the_lock_is_released_and_its_text_removed_after_an_error(tmp_path):
         pass
 
 
+# -- divergence ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every", [1, 100])  # it is found before a step is used, or by the next
+def test_a_run_that_diverges_saves_nothing_of_it_and_goes_on_at_a_lower_rate(
+    config, tmp_path, every
+):
+    config = changed(config, "learner", gradient_clip=0.0)
+    config = changed(config, "run", publish_every_steps=every, checkpoint_steps=every)
+    quietly(changed(config, "run", games=32), directory="here")
+    good = checkpoint.latest(tmp_path / "here" / "checkpoints")
+    wild = changed(changed(config, "learner", learning_rate=1e4), "run", games=48)
+    for _ in range(2):  # as often as it is tried
+        with pytest.raises(UserError, match=r"diverged .*resume .*here learner.learning_rate=1000"):
+            quietly(wild, directory="here")
+        assert checkpoint.latest(tmp_path / "here" / "checkpoints") == good
+    stream = io.StringIO()
+    summary = train(changed(config, "run", games=48), directory="here", stream=stream)
+    assert summary.finished and summary.progress.games == 48
+    assert "learner.learning_rate = 10000.0 -> 0.001" in stream.getvalue()
+    final = checkpoint.load(checkpoint.latest(tmp_path / "here" / "checkpoints"))
+    assert all(t.isfinite().all() for t in final.state["learner"]["network"].values())
+
+
+def test_the_learning_rate_is_another_runs_where_no_folder_is_named(config, tmp_path):
+    first = choose_directory(config, config.directory)
+    first.create(config)
+    other = changed(config, "learner", learning_rate=0.5)
+    assert choose_directory(other, config.directory).path != first.path
+    chosen, (warning,) = check_run(other, load(config.game), first.path)
+    assert chosen.path == first.path and "learner.learning_rate = 0.001 -> 0.5" in warning
+
+
 # -- evaluation ------------------------------------------------------------------------------------
 
 
@@ -483,7 +550,7 @@ def test_an_opponent_that_fails_once_is_tried_again(config, monkeypatch, caplog)
 
 
 def test_a_proof_that_fails_is_a_warning_too(config, tmp_path, monkeypatch):
-    def too_large(player, game, seed):
+    def too_large(player, game, seed, progress):
         raise UserError("the game is too large to prove")
 
     monkeypatch.setattr("alphazero.run.evaluation.prove_unbeaten", too_large)
@@ -545,6 +612,23 @@ def test_a_signal_ends_the_playing_of_games_but_nothing_else():
         os.kill(os.getpid(), signal.SIGTERM)  # what is not the playing of games goes on
         assert interrupt.requested
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_terminal_that_closes_asks_as_often_as_it_likes():
+    with Interrupt() as interrupt:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupt.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupt.requested, "under nohup"
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_handlers_of_signals_are_put_back():

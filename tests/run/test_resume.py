@@ -118,7 +118,7 @@ def test_killed_at_random_times_it_ends_with_the_same_weights_and_games(tmp_path
 @pytest.mark.slow
 def test_a_signal_stops_with_a_checkpoint_and_the_same_command_goes_on(tmp_path, undisturbed):
     directory = tmp_path / "run"
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = start(directory, "stopped")
         wait_for_lock(directory, process)
         wait_for_games(directory, more=17)

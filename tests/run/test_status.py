@@ -175,3 +175,13 @@ def test_the_log_of_a_run_keeps_what_was_said_with_the_time(finished: Path, tmp_
     file.message("hello")
     file.close()
     assert (tmp_path / "log.txt").read_text()[4] == "-"
+
+
+def test_old_names_of_metrics_are_understood(run: Path) -> None:
+    """In the reports of a run that began with an earlier version."""
+    reports = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(
+        reports.replace("learner/replay_ratio", "learner/samples_per_position")
+    )
+    metrics = Watcher(run).look().metrics
+    assert "learner/replay_ratio" in metrics and "learner/samples_per_position" not in metrics

@@ -2,6 +2,7 @@
 recorded, read back and replayed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from alphazero.errors import UserError
 from alphazero.game import Game, Position, State, load
 from alphazero.network.evaluator import UniformEvaluator
 from alphazero.search.search import Search
-from alphazero.selfplay.play import SelfPlay, sample_weights, surprise
+from alphazero.selfplay.play import (
+    SelfPlay,
+    random_opening,
+    sample_weights,
+    sparse_policy,
+    surprise,
+)
 
 
 def set_a_stone(state: State, rng: np.random.Generator) -> None:
@@ -139,3 +146,20 @@ def test_a_start_survives_text_shard_and_window(tmp_path) -> None:
 def test_a_game_without_other_starts_says_so() -> None:
     with pytest.raises(UserError, match=r"random_start_probability = 0\.5: tic-tac-toe always"):
         play(1, load("tic-tac-toe"), random_start_probability=0.5)
+
+
+@pytest.mark.parametrize("actions", [2, 9, 1000, 30_000])
+def test_a_policy_over_any_number_of_moves_is_a_target(actions: int) -> None:
+    """Each of 30,000 moves that are equally good has a share that is tiny in another policy."""
+    policy = np.full(actions, 1 / actions, np.float32)
+    result = SimpleNamespace(policy=policy, actions=np.arange(actions, dtype=np.int32))
+    kept, weights = sparse_policy(result)  # type: ignore[arg-type]
+    assert len(kept) == actions and weights.sum() == pytest.approx(1, abs=1e-3)
+    policy[0] = 0.9
+    assert len(sparse_policy(result)[0]) == (1 if actions > 10_000 else actions)  # type: ignore[arg-type]
+
+
+def test_openings_that_always_end_the_game_are_refused() -> None:
+    game = load("connect4:rows=1,cols=4")
+    with pytest.raises(UserError, match="opening_plies is too large for connect4"):
+        random_opening(game, 4, np.random.default_rng(0))

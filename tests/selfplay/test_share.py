@@ -352,6 +352,20 @@ def test_a_contributor_waits_for_a_run_and_refuses_another_game(tmp_path, quick,
         Contributor(str(tmp_path / "share"), say=said.append).play()
 
 
+def test_join_executes_no_path_that_the_user_did_not_give(tmp_path, quick, players):
+    """Whoever can write in the folder names the run's game there."""
+    trap, proof = tmp_path / "trap.py", tmp_path / "executed"
+    trap.write_text(f"open({str(proof)!r}, 'w').close()\n")
+    players.folder.invite(Invitation("this-run", str(trap), f'game = "{trap}"'))
+    said: list[str] = []
+    with pytest.raises(UserError, match=r"not executed unless you name it yourself: --game"):
+        Contributor(str(tmp_path / "share"), say=said.append).play()
+    assert not proof.exists()
+    with pytest.raises(UserError, match="does not define GAME"):
+        Contributor(str(tmp_path / "share"), game=str(trap), say=said.append).play()
+    assert proof.exists()
+
+
 def test_join_plays_with_the_newest_weights_until_the_run_is_over(tmp_path, quick, players, capsys):
     share = players.folder
     monitor = Contributor(str(tmp_path / "share"), device="cpu", say=lambda text: None)

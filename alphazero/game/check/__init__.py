@@ -12,21 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from alphazero.game import Game
-from alphazero.game.check.identities import IDENTITIES, the_winner_moved_last
+from alphazero.game.check.identities import (
+    IDENTITIES,
+    both_players_move,
+    the_mover_shows,
+    the_winner_moved_last,
+)
 from alphazero.game.check.sample import (
     Check,
     Sample,
-    Violation,
     board_text,
     moves_text,
+    prolonged_games,
     random_games,
 )
 from alphazero.game.check.static import (
     declaration,
     interpreted_rules,
     permutations,
+    planes_are_bytes,
     reading_changes_nothing,
 )
+from alphazero.game.trial import Violation
 
 GROUND: tuple[Check, ...] = (
     declaration,
@@ -34,8 +41,8 @@ GROUND: tuple[Check, ...] = (
     interpreted_rules,
     reading_changes_nothing,
 )
-PLAYOUTS: tuple[Check, ...] = (random_games,)
-WARNINGS: tuple[Check, ...] = (the_winner_moved_last,)
+PLAYOUTS: tuple[Check, ...] = (random_games, prolonged_games, planes_are_bytes)
+WARNINGS: tuple[Check, ...] = (the_winner_moved_last, both_players_move, the_mover_shows)
 
 
 @dataclass(frozen=True)

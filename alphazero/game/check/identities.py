@@ -1,29 +1,41 @@
 """The contract's identities; each check looks for a position where one does not hold."""
 
+import contextlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from alphazero.game import Position
+from alphazero.game import Game, Position
 from alphazero.game.check.sample import (
     Answers,
     Check,
     Sample,
-    Violation,
     ask,
     moves_text,
     same_state,
     written,
 )
-from alphazero.game.check.static import interpreted_games
+from alphazero.game.check.static import (
+    KERNELS,
+    interpreted,
+    interpreted_answer,
+    interpreted_games,
+)
+from alphazero.game.trial import Violation, one_mover
+
+MOVER_GAMES, MOVER_PLIES = 3, 20  # positions in which the other player is put to move
+MOVER_STEPS = 4  # moves that are compared from there
+# Raised by interpreted rules in a position that no game leads to.
+IMPOSSIBLE = (AssertionError, IndexError, OverflowError, ValueError, ZeroDivisionError)
 
 
 def compiled_rules(sample: Sample) -> None:
     """compiled rules answer as the same rules interpreted"""
     for answers in interpreted_games(sample):
         position = sample.game.position()
-        for interpreted in answers:
+        for answer in answers:
             compiled = {
                 "over": position.is_over,
                 "value": position.value_to_move(),
@@ -32,12 +44,12 @@ def compiled_rules(sample: Sample) -> None:
                 "key": position.key,
             }
             for name, ours in compiled.items():
-                theirs = getattr(interpreted, name)
+                theirs = getattr(answer, name)
                 theirs = np.float32(theirs) if name == "value" else theirs
                 if not np.array_equal(ours, theirs):
                     raise Violation(f"{name}: compiled {ours}, interpreted {theirs}", position)
-            if interpreted.action >= 0:
-                position.play(interpreted.action)
+            if answer.action >= 0:
+                position.play(answer.action)
 
 
 def start_fills_everything(sample: Sample) -> None:
@@ -162,7 +174,8 @@ def keys_name_positions(sample: Sample) -> None:
     """keys are equal exactly for equal positions"""
     game = sample.game
     shown: dict[int, tuple[tuple[int, str], Position, int]] = {}
-    named: dict[tuple[Any, ...], int] = {}
+    named: dict[tuple[Any, ...], int] = {}  # keys by all of the state
+    timeless: dict[tuple[Any, ...], int] = {}  # keys by the state without its ply
     fields = [field for field in game.state.names or () if field != "ply"]
     for finished in sample.finished:
         position = game.position()
@@ -175,8 +188,15 @@ def keys_name_positions(sample: Sample) -> None:
                     f"key {key:#018x} also belongs to the position after {twin}", position
                 )
             content = tuple(np.asarray(position.state[field]).tobytes() for field in fields)
-            if named.setdefault(content, key) != key:
+            if named.setdefault((*content, position.ply), key) != key:
                 raise Violation("an equal state had another key earlier", position)
+            # Rules that count plies may tell equal boards apart, but then nothing ever repeats.
+            if timeless.setdefault(content, key) != key and game.uses_keys:
+                raise Violation(
+                    "an equal state had another key at another ply, so that no position ever"
+                    " repeats: leave the ply out of the key, or declare uses_keys=False",
+                    position,
+                )
             if action is not None:
                 position.play(action)
 
@@ -307,6 +327,58 @@ def the_winner_moved_last(sample: Sample) -> None:
         )
 
 
+def both_players_move(sample: Sample) -> None:
+    """both players move"""
+    movers = {player for finished in sample.finished for player in finished.movers}
+    if len(movers) == 1 and any(len(finished.moves) > 1 for finished in sample.finished):
+        raise Violation(one_mover(sample.game, movers), sample.finished[0])
+
+
+def the_mover_shows(sample: Sample) -> None:
+    """observe shows who is to move, wherever that matters"""
+    game, rng = sample.game, np.random.default_rng(0)
+    rules = {name: interpreted(getattr(game, name)) for name in KERNELS}
+    for finished in sample.finished[:MOVER_GAMES]:
+        position = game.position()
+        for action in finished.moves[:MOVER_PLIES]:
+            problem = ""
+            with contextlib.suppress(*IMPOSSIBLE), np.errstate(all="ignore"):
+                problem = hidden_mover(game, rules, position, rng)
+            if problem:
+                raise Violation(f"whoever is to move, the planes are the same, {problem}", position)
+            position.play(action)
+
+
+def hidden_mover(
+    game: Game, rules: dict[str, Callable[..., Any]], position: Position, rng: np.random.Generator
+) -> str:
+    """Compare a position with itself, the other player to move, if their planes are the same, and
+    some moves ahead; returns the first difference, or ""."""
+    states = np.concatenate([position.state_array] * 2)
+    states["to_play"][1] = 1 - states["to_play"][0]
+    n = len(position.moves)
+    keys = np.concatenate([position.keys, np.zeros(MOVER_STEPS, np.uint64)])
+    planes = np.zeros((2, *game.planes), np.uint8)
+    game.observe_batch(states, np.stack([keys, keys]), np.array([n, n], np.int32), planes)
+    if not np.array_equal(*planes):
+        return ""
+    for step in range(n, n + MOVER_STEPS):
+        one, other = (interpreted_answer(game, rules, state, keys, step) for state in states)
+        if not np.array_equal(one.planes, other.planes):
+            return "but not after the same move"
+        if (one.over, one.value) != (other.over, other.value):
+            return "but not the result"
+        if not np.array_equal(one.legal, other.legal):
+            return "but not the legal moves"
+        if one.over:
+            break
+        keys[step] = one.key
+        action = int(rng.choice(np.flatnonzero(one.legal)))
+        for state in states:
+            rules["play"](state, action)
+    return ""
+
+
 IDENTITIES: tuple[Check, ...] = (
     compiled_rules,
     start_fills_everything,
@@ -323,4 +395,6 @@ IDENTITIES: tuple[Check, ...] = (
     auxiliary_targets,
     nonsense_is_refused,
     the_winner_moved_last,
+    both_players_move,
+    the_mover_shows,
 )

@@ -7,17 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from alphazero.game import Game, Position, State
+from alphazero.game.trial import Violation, random_game
 
 SAMPLES = 200  # positions for the checks that look at one position at a time
+PROLONGED_GAMES = 3
 SYMMETRY_STEPS = 10_000  # moves made in transformed games
-
-
-class Violation(Exception):
-    """Raised by a check; becomes a `Failure`."""
-
-    def __init__(self, problem: str, position: Position | None = None) -> None:
-        super().__init__(problem)
-        self.problem, self.position = problem, position
 
 
 @dataclass
@@ -68,44 +62,26 @@ Check = Callable[[Sample], None]
 
 def random_games(sample: Sample) -> None:
     """random games end within max_plies; until then there are legal actions and no value"""
-    game, rng = sample.game, sample.rng
-    seen = 0
+    rng, seen = sample.rng, 0
     for _ in range(sample.games):
-        sample.current = position = game.position()
-        while True:
-            _check_position(position)
+        for position in random_game(sample.game, rng):
+            sample.current = position
             seen += 1  # reservoir sampling: every position is equally likely to be kept
             if len(sample.positions) < SAMPLES:
                 sample.positions.append(position.copy())
             elif (slot := int(rng.integers(seen))) < SAMPLES:
                 sample.positions[slot] = position.copy()
-            if position.is_over:
-                break
-            if len(position.moves) >= game.max_plies:
-                raise Violation(f"the game goes on after max_plies = {game.max_plies}", position)
-            before = position.ply
-            position.play(int(rng.choice(position.legal_actions())))
-            if position.ply != before + 1:
-                raise Violation(f"ply went from {before} to {position.ply} in one move", position)
-        sample.finished.append(position)
+        assert sample.current is not None
+        sample.finished.append(sample.current)
     sample.positions.extend(sample.finished[: SAMPLES // 4])
 
 
-def _check_position(position: Position) -> None:
-    game, value, mask = position.game, position.value_to_move(), position.legal_mask()
-    if position.to_play not in (0, 1):
-        raise Violation(f"to_play is {position.to_play}, not 0 or 1", position)
-    if not -1 <= value <= 1:
-        raise Violation(f"the value is {value}, not in [-1, 1]", position)
-    if not position.is_over:
-        if value != 0:
-            raise Violation(f"the value is {value} though the game goes on", position)
-        if mask.max() > 1:
-            raise Violation("the mask of legal actions holds other numbers than 0 and 1", position)
-        if not mask.any():
-            raise Violation("there is no legal action though the game goes on", position)
-        if mask.sum() > game.max_legal:
-            raise Violation(f"{mask.sum()} legal actions, max_legal is {game.max_legal}", position)
+def prolonged_games(sample: Sample) -> None:
+    """games end within max_plies even if both players avoid the end"""
+    rng = np.random.default_rng(0)
+    for _ in range(min(PROLONGED_GAMES, sample.games)):
+        for position in random_game(sample.game, rng, prolong=True):
+            sample.current = position
 
 
 # -- helpers ---------------------------------------------------------------------------------------

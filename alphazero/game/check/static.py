@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from alphazero.game import Game, State
-from alphazero.game.check.sample import Sample, Violation
+from alphazero.game.check.sample import Sample
+from alphazero.game.trial import Violation, random_game
 
 INTERPRETED_GAMES = 2
 INTERPRETED_PLIES = 60
@@ -86,6 +87,25 @@ def reading_changes_nothing(sample: Sample) -> None:
             if answer.changed:
                 moves = [before.action for before in answers[:n]]
                 raise Violation(f"{answer.changed}; after the actions {moves}")
+
+
+def planes_are_bytes(sample: Sample) -> None:
+    """observe writes whole numbers from 0 to 255, as the planes hold"""
+    game, rng = sample.game, np.random.default_rng(0)
+    observe = interpreted(game.observe)
+    for _ in range(min(INTERPRETED_GAMES, sample.games)):
+        for position in random_game(game, rng):
+            if len(position.moves) > INTERPRETED_PLIES:
+                break
+            planes = np.zeros(game.planes)
+            state = position.state_array.copy()[0]
+            try:
+                observe(state, position.keys, len(position.moves), planes)
+            except Exception:  # it works on bits, which only whole numbers have
+                return
+            wrong = planes[~((planes >= 0) & (planes <= 255) & (planes == np.floor(planes)))]
+            if len(wrong):
+                raise Violation(f"observe writes {wrong[0]:g}, but planes are uint8", position)
 
 
 @dataclass

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # Name -> meaning. A part in <angle brackets> stands for any text.
 METRICS = {
-    "run/seconds": "time since the run began, earlier sessions included",
+    "run/seconds": "time of playing and learning, earlier sessions included",
     "run/seconds_left": "time until the run's limit is reached",
     "run/workers": "processes that play",
     "run/workers_replaced": "workers that died and were replaced",
@@ -49,7 +49,7 @@ METRICS = {
     "replay/holdout_positions": "held-out positions in the replay window",
     "learner/steps": "optimiser steps",
     "learner/samples_per_second": "positions trained on per second",
-    "learner/samples_per_position": "positions trained on per new training position, so far",
+    "learner/replay_ratio": "positions trained on per new training position, so far",
     "learner/learning_rate": "learning rate",
     "learner/loss": "weighted sum of the losses",
     "learner/policy_loss": "cross-entropy of the policy, in nats",
@@ -75,6 +75,8 @@ METRICS = {
     "system/device_memory": "memory of the learner on its device, in bytes",
     "system/disk_free": "free space where the run is written, in bytes",
 }
+# Names of earlier versions, in reports of runs that began with them.
+RENAMED = {"learner/samples_per_position": "learner/replay_ratio"}
 ARTIFACTS = {
     "run/config": "the resolved settings (text)",
     "games/sample": "a finished game as a score sheet (text)",
@@ -162,15 +164,14 @@ def make_reporter(
 
     With `resume_step`, what an earlier session reported for later steps is removed.
     """
-    sinks: list[Sink] = [
-        Console(stream, title),
-        JsonLines(directory / "metrics.jsonl", resume_step),
-        LogFile(directory / "log.txt"),
-    ]
+    lines = JsonLines(directory / "metrics.jsonl", resume_step)
+    sinks: list[Sink] = [Console(stream, title), lines, LogFile(directory / "log.txt")]
     try:
-        sinks.append(TensorBoard(directory / "tensorboard", resume_step))
+        sinks.append(TensorBoard(directory / "tensorboard", resume_step, lines.reported))
     except ImportError:
         log.warning("tensorboard is not installed: metrics go to metrics.jsonl only")
+    except OSError as error:
+        log.warning("cannot write for tensorboard: %s", error)
     return Reporter(sinks)
 
 
@@ -249,7 +250,8 @@ class Console(Sink):
         self.pending = True
         if self.live:
             self._redraw()
-        elif now - self.printed >= self.seconds_between_lines:
+        # A clock that was set back must not silence it.
+        elif not 0 <= now - self.printed < self.seconds_between_lines:
             self.printed = now
             self._print_line()
 
@@ -311,11 +313,19 @@ class JsonLines(Sink):
     """One object per report: {"time": seconds since 1970, "step": 12, "values": {...}}."""
 
     def __init__(self, path: Path, resume_step: int | None = None) -> None:
-        """Append to a file after removing its lines beyond `resume_step`.
+        """Append to a file after removing its lines beyond `resume_step`; `reported` are the names
+        of numbers that it holds for that very step.
 
         Raises UserError when the file cannot be written.
         """
         kept = read_reports(path, math.inf if resume_step is None else resume_step)
+        reports = [json.loads(line) for line in kept]
+        self.reported = {
+            name
+            for report in reports
+            if report["step"] == resume_step
+            for name in report.get("values", ())
+        }
         atomic_write(path, "".join(f"{line}\n" for line in kept).encode())
         try:
             self.file = path.open("a", encoding="utf-8")
@@ -350,7 +360,11 @@ class LogFile(Sink):
     """The messages of a run, each with the time."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path.open("a", encoding="utf-8")
+        """Raises UserError when the file cannot be written."""
+        try:
+            self.file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
 
     def message(self, text: str) -> None:
         self.file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
@@ -361,18 +375,31 @@ class LogFile(Sink):
 
 
 class TensorBoard(Sink):
-    """Event files for `tensorboard --logdir`. Raises ImportError if it is not installed."""
+    """Event files for `tensorboard --logdir`, with one value of a number per step.
 
-    def __init__(self, directory: Path, resume_step: int | None = None) -> None:
+    Several reports may come at one step, as while the learner catches up with the games: the first
+    of them counts, so that curves can be watched while they grow and never go back.
+    """
+
+    def __init__(
+        self, directory: Path, resume_step: int | None = None, reported: Iterable[str] = ()
+    ) -> None:
+        """`reported` are the names of numbers that are there for `resume_step`.
+
+        Raises ImportError if TensorBoard is not installed, OSError if the folder cannot be written.
+        """
         from torch.utils.tensorboard import SummaryWriter
 
         # Readers discard what earlier files say from the purge step on.
         purge = None if resume_step is None else resume_step + 1
         self.writer = SummaryWriter(str(directory), purge_step=purge)
+        self.steps: dict[str, int | None] = dict.fromkeys(reported, resume_step)  # of the newest
 
     def numbers(self, now: float, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step, walltime=now)
+            if self.steps.get(name) != step:
+                self.writer.add_scalar(name, value, step, walltime=now)
+            self.steps[name] = step
         self.writer.flush()
 
     def text(self, now: float, step: int, name: str, text: str) -> None:

@@ -20,6 +20,7 @@ Behaviour of Ray 2.60 that this module deals with:
 * an exception in an actor's `__init__` looks like a dead actor: the first call makes the worker.
 """
 
+import contextlib
 import functools
 import logging
 import math
@@ -50,6 +51,8 @@ CONNECT_SECONDS = 10.0  # longest wait for a cluster to answer
 START_SECONDS = 180.0  # a cluster that cannot place one worker in this time is too busy
 BATCHES_IN_TRANSIT = 2  # per item: an actor stops there until the driver takes one
 GROW_SECONDS = 15.0  # between two checks for machines that joined the cluster
+CHECK_SECONDS = 5.0  # between two looks whether the cluster is still there
+PATIENCE_SECONDS, IDLE_SECONDS = 30.0, 600.0  # without any worker: a warning, the end
 CONTROL = "control"  # concurrency group of the calls that an actor serves while it plays
 OBJECT_STORE_BYTES = 512 << 20  # batches and weights in transit; Ray's default is 30 % of memory
 SMALLEST_OBJECT_STORE = 80 << 20  # Ray refuses less than 75 MiB
@@ -228,6 +231,8 @@ class RayExecutor:
         self.pending: dict[Any, Pending] = {}  # by the stream of its results
         self.arrived: deque[Any] = deque()  # streams with a batch ready
         self.looked_at = 0.0  # time of the last check of the cluster's size
+        self.checked_at = 0.0  # time of the last look whether it is there
+        self.idle_since = math.inf  # time when the last worker was lost
         self.version = -1
         self.weights: Any = None  # reference to the newest weights
         self.replaced = 0  # workers that died and were replaced
@@ -236,21 +241,38 @@ class RayExecutor:
     def start(self, version: int, weights: Weights) -> None:
         self.ray = import_ray(self.address)
         self._connect()
-        self._warm_machines()
-        self.publish(version, weights)
-        self.actors = [self._spawn() for _ in range(self.workers)]
-        self._await_workers()
-        for slot in list(range(self.workers)) * ITEMS_IN_FLIGHT:
-            self._submit(next(self.work), slot)
+        with self._cluster_errors():
+            self._warm_machines()
+            self._publish(version, weights)
+            self.actors = [self._spawn() for _ in range(self.workers)]
+            self._await_workers()
+            for slot in list(range(self.workers)) * ITEMS_IN_FLIGHT:
+                self._submit(next(self.work), slot)
 
     def publish(self, version: int, weights: Weights) -> None:
+        with self._cluster_errors():
+            self._publish(version, weights)
+
+    def collect(self, wait: bool) -> GameBatch | None:
+        with self._cluster_errors():
+            self._require_cluster()
+            return self._collect(wait)
+
+    def drain(self) -> Iterator[GameBatch]:
+        try:
+            while (batch := self.collect(False)) is not None:
+                yield batch
+        except UserError as error:  # the run is being stopped, and so is Ray, perhaps
+            log.warning("%s", error)
+
+    def _publish(self, version: int, weights: Weights) -> None:
         self.version = version
         self.weights = self.ray.put(weights)  # old ones are freed when no item in flight needs them
         for slot in self.up:  # messages to others would pile up, each with its weights
             renew = self.actors[slot].renew.options(concurrency_group=CONTROL)
             renew.remote(version, [self.weights])
 
-    def collect(self, wait: bool) -> GameBatch | None:
+    def _collect(self, wait: bool) -> GameBatch | None:
         self._grow()
         if not self.arrived:
             self._poll(wait)
@@ -278,10 +300,6 @@ class RayExecutor:
             return batch
         return None
 
-    def drain(self) -> Iterator[GameBatch]:
-        while (batch := self.collect(False)) is not None:
-            yield batch
-
     def _poll(self, wait: bool) -> None:
         """Find all streams with a batch ready; one call for many streams is much cheaper than one
         call each."""
@@ -295,6 +313,43 @@ class RayExecutor:
             self.ray.shutdown()
         self.actors, self.pending, self.weights, self.reserved = [], {}, None, None
         self.arrived.clear()
+
+    # -- a cluster that is lost --------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _cluster_errors(self) -> Iterator[None]:
+        """Turn Ray's errors about the cluster itself into UserError."""
+        try:
+            yield
+        except self.ray.exceptions.RayTaskError:  # of a worker's own code
+            raise
+        except (self.ray.exceptions.RayError, ConnectionError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(lost_cluster(reason)) from error
+
+    def _require_cluster(self) -> None:
+        """Raise UserError if the cluster does not answer, knows this machine as dead, or has had no
+        worker for long. Ray itself would wait, or end this process, after a minute."""
+        now = time.monotonic()
+        if now - self.checked_at < CHECK_SECONDS:
+            return
+        self.checked_at = now
+        context = self.ray.get_runtime_context()
+        try:
+            check_reachable(context.gcs_address)
+        except OSError as error:
+            raise UserError(lost_cluster(f"its head does not answer ({error})")) from error
+        here = context.get_node_id()
+        if not any(node["NodeID"] == here and node["Alive"] for node in self.ray.nodes()):
+            raise UserError(lost_cluster("Ray's process on this machine died"))
+        if self.up:
+            self.idle_since = math.inf
+        elif self.idle_since == math.inf:
+            self.idle_since = now
+        elif now - self.idle_since >= IDLE_SECONDS:
+            raise UserError(lost_cluster(f"no worker was up for {IDLE_SECONDS:.0f} seconds"))
+        elif now - self.idle_since >= PATIENCE_SECONDS:
+            log.warning("no worker is up: waiting for the cluster to have room")
 
     # -- starting ----------------------------------------------------------------------------------
 
@@ -507,6 +562,14 @@ def import_ray(address: str) -> Any:
             "Ray is not installed: pip install 'ray[default]', or train with --local in one process"
         ) from error
     return ray
+
+
+def lost_cluster(reason: str) -> str:
+    """The message of a run whose cluster is lost."""
+    return (
+        f"the Ray cluster is lost: {reason}; games and checkpoints are on the disk,"
+        " and the same command resumes the run"
+    )
 
 
 def check_reachable(address: str) -> None:
