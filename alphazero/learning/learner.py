@@ -205,7 +205,7 @@ class Learner:
             "optimizer": self._optimizer.state_dict(),
             "average": {} if self._average is None else dict(self._average.state_dict()),
             "generators": generators,
-            "level": self._level,
+            "losses": {"level": self._level, "recent": list(self._recent)},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -230,7 +230,9 @@ class Learner:
                 )
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._level = state.get("level", math.inf)  # older checkpoints lack it
+        losses = state.get("losses", {"level": math.inf, "recent": []})  # missing in older ones
+        self._level = losses["level"]
+        self._recent = deque(losses["recent"], maxlen=STEPS_OF_LEVEL)
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["generators"]["cpu"])
