@@ -104,9 +104,9 @@ class Watcher:
                 self._offset += len(line)
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     report = json.loads(line)
-                    values = report["values"].items()
-                    found = {RENAMED.get(k, k): v for k, v in values if v is not None}
-                    self._metrics.update(found)
+                    for name, value in report["values"].items():
+                        if value is not None:
+                            self._metrics[RENAMED.get(name, name)] = value
                     self._reported = report["time"]
 
     def _state(self, now: float, workers: dict[str, Any]) -> str:

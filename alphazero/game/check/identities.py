@@ -360,7 +360,7 @@ def hidden_mover(
     keys = np.concatenate([position.keys, np.zeros(MOVER_STEPS, np.uint64)])
     planes = np.zeros((2, *game.planes), np.uint8)
     game.observe_batch(states, np.stack([keys, keys]), np.array([n, n], np.int32), planes)
-    if not np.array_equal(*planes):
+    if not np.array_equal(planes[0], planes[1]):
         return ""
     for step in range(n, n + MOVER_STEPS):
         one, other = (interpreted_answer(game, rules, state, keys, step) for state in states)
