@@ -106,7 +106,7 @@ class Watcher:
                     report = json.loads(line)
                     for name, value in report["values"].items():
                         if value is not None:
-                            self._metrics[RENAMED.get(name, name)] = value
+                            self._metrics[RENAMED[name] if name in RENAMED else name] = value
                     self._reported = report["time"]
 
     def _state(self, now: float, workers: dict[str, Any]) -> str:
