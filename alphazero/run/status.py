@@ -104,9 +104,9 @@ class Watcher:
                 self._offset += len(line)
                 with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                     report = json.loads(line)
-                    for name, value in report["values"].items():
-                        if value is not None:
-                            self._metrics[RENAMED[name] if name in RENAMED else name] = value
+                    found = {k: v for k, v in report["values"].items() if v is not None}
+                    renamed = {RENAMED[k]: v for k, v in found.items() if k in RENAMED}
+                    self._metrics |= {k: v for k, v in found.items() if k not in RENAMED} | renamed
                     self._reported = report["time"]
 
     def _state(self, now: float, workers: dict[str, Any]) -> str:
