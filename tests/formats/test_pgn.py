@@ -5,6 +5,8 @@ import io
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Annotation
@@ -314,6 +316,22 @@ def test_what_is_written_is_read_again():
             found.annotations == annotations
             and write_pgn(found.position, found.tags, annotations) == text
         )
+
+
+@given(st.data())
+def test_files_with_bytes_changed_are_read_or_refused(data):
+    content = bytearray(write_pgn(random_game(data.draw(st.integers(0, 5)))).encode()[:2000])
+    for _ in range(data.draw(st.integers(1, 8))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.sampled_from(b'()[]{};$%."\\\n 0O19-+#*ex\xff\x81'))
+    for game in games(bytes(content).splitlines(keepends=True)):
+        assert len(str(game.error or "").splitlines()) <= 1
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(content):
+    for text in (content, b'[FEN "' + content, b"1. e4 " + content, b"1. e4 {" + content):
+        list(games(text.splitlines(keepends=True)))
 
 
 # -- python-chess as the judge ---------------------------------------------------------------------
