@@ -4,6 +4,8 @@
 PYTHON ?= python3
 WORKERS ?= auto
 TESTS ?= tests
+# Compiled at installation, unless it is CI that installs; others are compiled when first played.
+GAMES ?= tic-tac-toe connect4 chess go:size=9
 # Two test processes by default; a file's tests stay together, so that they share what they compile.
 PYTEST_OPTIONS ?= -n 2 --dist loadfile
 
@@ -57,6 +59,7 @@ $(BIN)/python:
 $(BIN)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the engine and its dependencies into .venv (once, some minutes)"
 	$(PIP) -e ".[ray]"
+	@test -n "$$CI" || $(BIN)/python -m alphazero warm-up $(GAMES)
 	@touch $@
 
 $(BIN)/.development: $(BIN)/.runtime

@@ -1,10 +1,12 @@
-"""The commands about rules: `games`, `check` and `perft`."""
+"""The commands about games: `games`, `check`, `perft` and `warm-up`."""
 
 import argparse
 import functools
+import time
 
-from alphazero.command_line import count, seed
+from alphazero.command_line import count, report, seed
 
+VARIANTS = ("go:size=9", "go:size=13", "chess:chess960=true")  # that are compiled as well
 GAME_HELP = "a game's name, with parameters as in connect4:rows=5,cols=5, or a file ./mygame.py"
 
 
@@ -20,6 +22,16 @@ def add_perft(one: argparse.ArgumentParser) -> None:
     one.add_argument("--game", default="chess", help=f"{GAME_HELP} (chess)")
     one.add_argument("--fen", help="begin from this position and not from the start")
     one.add_argument("--depth", type=count, default=4, metavar="N", help="plies (4)")
+
+
+def add_warm_up(one: argparse.ArgumentParser) -> None:
+    """Add the options of `warm-up`."""
+    one.add_argument(
+        "games",
+        nargs="*",
+        metavar="GAME",
+        help=f"{GAME_HELP}; without one all games, and {', '.join(VARIANTS)}",
+    )
 
 
 def games(options: argparse.Namespace) -> int:
@@ -51,4 +63,19 @@ def perft(options: argparse.Namespace) -> int:
 
     for line in divide(load(options.game), options.fen, options.depth):
         print(line, flush=True)
+    return 0
+
+
+def warm_up(options: argparse.Namespace) -> int:
+    """Compile all that playing games takes, so that the first move of each comes at once."""
+    from alphazero.engine.engine import make_engine
+    from alphazero.engine.options import EngineOptions
+    from alphazero.engine.warm_up import ready
+    from alphazero.game import available, load
+
+    for spec in options.games or [*available(), *VARIANTS]:
+        game, began = load(spec), time.perf_counter()
+        wanted = EngineOptions(game.spec, simulations=1)
+        ready(lambda: make_engine(game, wanted, lambda text: None), game, wanted, report)  # noqa: B023
+        print(f"{game.spec}: ready after {time.perf_counter() - began:.1f} s")
     return 0

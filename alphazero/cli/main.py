@@ -102,6 +102,8 @@ def parser() -> argparse.ArgumentParser:
     games.add_perft(
         add("perft", games.perft, "count the lines of legal moves, as a test of the rules")
     )
+    summary = "compile what playing takes, once, so that the first move comes at once"
+    games.add_warm_up(add("warm-up", games.warm_up, summary))
     add("bench", bench, "measure how fast the engine is")
     return top
 

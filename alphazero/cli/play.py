@@ -224,11 +224,16 @@ def ready_engine(
 ) -> "Engine":
     """The engine, compiled, with the limits of the options. Raises UserError."""
     from alphazero.engine.engine import make_engine
+    from alphazero.engine.warm_up import ready
 
-    engine = make_engine(game, replace(engine_options(options), seed=seed), report)
-    engine.use_reference(reference)
-    engine.warm_up(report)
-    return engine
+    wanted = replace(engine_options(options), seed=seed)
+
+    def make() -> "Engine":
+        engine = make_engine(game, wanted, report)
+        engine.use_reference(reference)
+        return engine
+
+    return ready(make, game, wanted, report)
 
 
 def find_game(options: argparse.Namespace) -> "Game":

@@ -1,6 +1,5 @@
 """The engine: searches one position at a time, within limits, and can be stopped at any moment."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.engine.analysis import Analysis, MoveInfo, move_infos
-from alphazero.engine.judge import Judgement, judge
+from alphazero.engine.judge import Judgement, compile_judge, judge
 from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest, StopRule
 from alphazero.engine.options import (
     NETWORK_SIMULATIONS,
@@ -35,7 +34,6 @@ NEW_MOVES = 2  # by which a kept tree is moved on: the engine's move and the rep
 CONTINUATION_SIMULATIONS = 400  # spent on the continuation of a move other than the best
 LEAVES_PER_TREE = 8  # so that one tree fills a small batch
 SIMULATIONS_PER_LEAF = 64  # with fewer per leaf of a batch the search would be too blind
-SLOW_SECONDS = 2.0  # after which a person is told what is being waited for
 
 
 def never() -> bool:
@@ -124,27 +122,22 @@ class Engine:
         if isinstance(self._evaluator, CachedEvaluator):
             self._evaluator.clear()
 
-    def warm_up(self, report: Callable[[str], None]) -> None:
-        """Compile game and search, so that the first move comes at once; `report` is told if that
-        takes long."""
-        self.game.compile(report)
-        slow = threading.Timer(SLOW_SECONDS, report, ["compiling the search (once)…"])
-        slow.daemon = True
-        slow.start()
-        try:
-            position = self.game.position()
-            (self._evaluator.encoder or Encoder.of(self.game)).inputs_of([position])
-            limits = SearchLimits(WARM_UP_SIMULATIONS)
-            if not position.is_over:  # some of the moves, as in searchmoves
-                only = position.legal_actions()[:2]
-                self.analyze(SearchRequest(position, limits, only, continuations=0))
-            for _ in range(2):  # the second time a kept tree is moved on
-                if not position.is_over:
-                    request = SearchRequest(position, limits, continuations=0)
-                    position.play(self.analyze(request).action)
-            self._kept = None
-        finally:
-            slow.cancel()
+    def warm_up(self) -> None:
+        """Use every kernel, so that none is compiled or loaded in the middle of a game."""
+        position = self.game.position()
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        encoder.inputs_of([position])
+        if self.game.stones is not None:
+            compile_judge(self.game, uses_planes=self._evaluator.uses_planes)
+        limits = SearchLimits(WARM_UP_SIMULATIONS)
+        if not position.is_over:  # some of the moves, as in searchmoves
+            only = position.legal_actions()[:2]
+            self.analyze(SearchRequest(position, limits, only, continuations=0))
+        for _ in range(2):  # the second time a kept tree is moved on
+            if not position.is_over:
+                request = SearchRequest(position, limits, continuations=0)
+                position.play(self.analyze(request).action)
+        self._kept = None
 
     # -- searching ---------------------------------------------------------------------------------
 

@@ -277,12 +277,16 @@ class EngineHost:
     def engine(self, game: "Game") -> "Engine":
         """The engine for a game, compiled and ready to search. Raises UserError."""
         from alphazero.engine.engine import make_engine
+        from alphazero.engine.warm_up import ready
 
         with self._making:
             if game.spec not in self._engines:
-                engine = make_engine(game, self.options, self._report, keep_tree=True)
-                engine.warm_up(self._report)
-                self._engines[game.spec] = engine
+                options, report = self.options, self._report
+
+                def make() -> "Engine":
+                    return make_engine(game, options, report, keep_tree=True)
+
+                self._engines[game.spec] = ready(make, game, options, report)
             return self._engines[game.spec]
 
     def prepare(self, game: "Game") -> None:

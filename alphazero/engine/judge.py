@@ -13,7 +13,7 @@ What step 3 cannot settle stays with step 2, and is named as doubtful.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +80,26 @@ def judge(position: Position, evaluator: Evaluator, seed: int = 0) -> Judgement:
     ownership = np.where(owners == 0, 0, np.where(doubtful, expected, owners))
     score = stones.score(position.state, dead)
     return Judgement(ownership.astype(np.float32), dead, seki, doubtful, score)
+
+
+def compile_judge(game: Game, *, uses_planes: bool) -> None:
+    """Compile what `judge` and `estimate` use, with or without a network, on nothing at all."""
+    states, number = game.empty_states(0), game.num_actions
+    keys, values = np.zeros(0, np.uint64), np.zeros(0, np.float32)
+    if uses_planes:
+        masks, over = np.zeros((0, number), np.uint8), np.zeros(0, np.uint8)
+        game.bind(playable_batch)(states, keys[:, None], np.zeros(0, np.int32), masks, over)
+        game.key_batch(states, keys)
+    else:
+        game.trace_batch(states, keys, values, np.zeros((0, number), np.int8))
+        game.playout_batch(states, keys, values)
+    bound_search(game)(game.empty_states(2), np.zeros(number, np.uint8), False, 0)
+
+
+def kernels_of_judge(game: Game, *, uses_planes: bool) -> list[Callable[..., Any]]:
+    """The kernels that `compile_judge` compiles."""
+    own = [game.bind(playable_batch), game.key_batch]
+    return [bound_search(game), *(own if uses_planes else [game.trace_batch, game.playout_batch])]
 
 
 class Chain(NamedTuple):

@@ -359,14 +359,14 @@ class Game:
         Rules that are not the package's are tried in a few random games: `report` gets warnings.
         Raises UserError if they break the contract.
         """
-        if report is not None and not is_warm(self.playout_batch, self.observe_batch):
-            report(f"compiling the {self.title} rules (once, about 10 s)…")
+        if report is not None and not is_warm(self.examine):
+            report(f"compiling the {self.title} rules (once)…")
         position = self.position()
         if not self.is_shipped and "_tried" not in self.__dict__:
             self._try(report)
-        position.planes()
-        values = np.empty(1, np.float32)
-        self.playout_batch(position.state_array.copy(), np.zeros(1, np.uint64), values)
+        if not position.is_over:
+            position.play(position.legal_actions()[0])
+            position.undo()
         self._compile_for_people(position)
 
     def _try(self, report: Callable[[str], None] | None) -> None:

@@ -29,7 +29,7 @@ from llvmlite import ir
 from numba.core import types as numba_types
 from numba.extending import intrinsic
 
-from alphazero.game.compile_cache import compile_cached, is_compiled, numba_config
+from alphazero.game.compile_cache import compile_cached, copy_function, is_compiled, numba_config
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,19 +93,6 @@ def bind(template: Callable[..., Any], name: str, **names: Any) -> Callable[...,
     copy.__qualname__ = f"{template.__qualname__}__{safe}_{sources[:8]}"
     copy.__kernel_sources__ = sources
     return kernel(copy)
-
-
-def copy_function(
-    function: Any, code: types.CodeType, namespace: dict[str, Any], closure: tuple[Any, ...] | None
-) -> Any:
-    """Copy a function with other code, globals and closure."""
-    copy = types.FunctionType(
-        code, namespace, function.__name__, function.__defaults__, closure or None
-    )
-    functools.update_wrapper(copy, function)
-    del copy.__dict__["__wrapped__"]
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
 
 
 def _distinction(function: Any, sources: str) -> str:

@@ -16,7 +16,7 @@ every batch is answered row by row.
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,6 +117,23 @@ class Search:
     @property
     def num_trees(self) -> int:
         return len(self._states)
+
+    def compile(self) -> None:
+        """Compile the kernels that know no game, before a search begins; the rules are not used."""
+        trees, root = self._trees, self._trees.nodes[0, ROOT]
+        self.step()  # no tree is active
+        add_root(trees, 0, 0)
+        self._kernels.begin_search(trees, 0, 0, False)
+        trees.heads[0]["active"] = False
+        root["status"], root["num_edges"] = EXPANDED, 1  # of one move, not searched
+        self.result(0)
+        self.depth(0)
+        self.proven_lines(0)
+        line, visits = np.empty((2, LONGEST_LINE), np.int32)
+        proven_line(trees, 0, np.zeros(1, np.int32), 0, line, visits)
+        self.restrict(0, [0])
+        reroot(trees, 0, 0, self._kept, self._moved_to)
+        add_root(trees, 0, 0)
 
     # -- beginning a search ------------------------------------------------------------------------
 
@@ -474,6 +491,11 @@ def _kernels(policy: str) -> _Kernels:
         read_root=bind_policy(read_root, policy),
         expected_line=bind_policy(expected_line, policy),
     )
+
+
+def kernels_of(config: SearchConfig) -> tuple[Callable[..., Any], ...]:
+    """The kernels of a search with these settings that know no game."""
+    return tuple(_kernels(policy_name(config)))
 
 
 def _is_same_game(one: Game, other: Game) -> bool:

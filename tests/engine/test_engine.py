@@ -1,7 +1,6 @@
 """The engine behind the front ends: limits, levels, reports, and where its network comes from."""
 
 import itertools
-import threading
 import types
 
 import numpy as np
@@ -391,30 +390,3 @@ def test_the_run_without_a_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="has no checkpoint yet"):
         make_engine(TICTACTOE, EngineOptions(network=str(tmp_path)), print)
-
-
-def test_warming_up_is_silent_when_it_is_quick(monkeypatch):
-    monkeypatch.setattr(engines, "SLOW_SECONDS", 600.0)
-    heard: list[str] = []
-    ready = rollouts()
-    ready.game.compile()
-    ready.warm_up(heard.append)
-    assert heard == []
-    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-    assert all(timer.finished.is_set() for timer in timers)  # cancelled, perhaps not yet gone
-
-
-def test_a_slow_warm_up_says_why(monkeypatch):
-    heard: list[str] = []
-    monkeypatch.setattr(engines, "SLOW_SECONDS", 0.0)
-    slow = rollouts()
-    evaluate = slow._evaluator.evaluate
-
-    def wait(leaves):
-        while not heard:
-            np.zeros(1)
-        return evaluate(leaves)
-
-    monkeypatch.setattr(slow._evaluator, "evaluate", wait)
-    slow.warm_up(heard.append)
-    assert heard == ["compiling the search (once)…"]

@@ -1,5 +1,6 @@
 """The disk cache of compiled kernels: where it lies, what is pruned, what it relies on in numba."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -14,7 +15,16 @@ from filelock import FileLock
 from numba.core import config, types
 
 from alphazero.game import compile_cache
-from alphazero.game.compile_cache import DAY, KEEP_DAYS, USED, cache_root, prune, prune_daily
+from alphazero.game.compile_cache import (
+    DAY,
+    KEEP_DAYS,
+    USED,
+    cache_root,
+    kernels_below,
+    prune,
+    prune_daily,
+    watching,
+)
 from alphazero.game.jit import PURE_PYTHON, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,3 +194,82 @@ def test_other_users_of_numba_keep_their_cache() -> None:
         return x + 5
 
     assert before == config.CACHE_LOCATOR_CLASSES and fifth(1) == 6
+
+
+# -- kernels that kernels call ---------------------------------------------------------------------
+
+
+@compiled
+def test_a_kernel_is_compiled_once_for_its_callers_and_once_for_python() -> None:
+    @kernel
+    def inner(x, y):
+        if x > 100:
+            raise ValueError("too large")
+        return x + y
+
+    @kernel
+    def outer(x):
+        return inner(x, 0) + inner(x, 1) + inner(3, x)
+
+    names: list[str] = []
+    with watching(lambda name: names.append(name.rpartition(".")[2].partition("__")[0])):
+        assert outer(2) == 10
+        assert sorted(names) == ["inner", "outer"], "constants make no other code"
+        assert not inner.overloads and len(inner.callee.overloads) == 1  # type: ignore[attr-defined]
+        with pytest.raises(ValueError, match="too large"):
+            outer(101)
+        assert inner(1, 2) == 3
+        assert sorted(names) == ["inner", "inner", "outer"]
+    below = kernels_below(outer)
+    assert len(below) == 2 and below == kernels_below(lambda: outer(1))
+    assert gc.isenabled(), "collected again after compiling"
+
+
+@compiled
+@pytest.mark.slow
+def test_what_is_compiled_of_another_process_is_used(tmp_path: Path) -> None:
+    """A caller is compiled with callees from the cache, and runs from the cache with them."""
+    path = tmp_path / "calls.py"
+    path.write_text(textwrap.dedent(CALLS))
+    environment = os.environ | {"ALPHAZERO_CACHE": str(tmp_path / "cache")}
+    environment["PYTHONPATH"] = str(ROOT)
+    told = [
+        subprocess.run(
+            [sys.executable, path, name],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for name in ("first", "second", "second")
+    ]  # fmt: skip
+    assert told == [
+        ["shared", "first", "4", "negative"],
+        ["second", "5", "negative"],
+        ["5", "negative"],
+    ]
+
+
+CALLS = """
+    import sys
+    from alphazero.game.compile_cache import watching
+    from alphazero.game.jit import kernel
+
+    @kernel
+    def shared(x):
+        assert x >= 0, "negative"
+        return x + 1
+
+    @kernel
+    def first(x):
+        return shared(x)
+
+    @kernel
+    def second(x):
+        return shared(x) + 1
+
+    with watching(lambda name: print(name.partition("__")[0])):
+        function = {"first": first, "second": second}[sys.argv[1]]
+        print(function(3))
+        try:
+            function(-1)
+        except AssertionError as error:
+            print(error)
+"""

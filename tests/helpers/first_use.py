@@ -1,18 +1,29 @@
 """A conversation, and the kernels that its commands are the first to use once the engine is ready.
 
-    python -m tests.helpers.first_use uci     prints a line for every command that uses a new kernel
+    python -m tests.helpers.first_use uci              prints a line for every command that uses a
+    python -m tests.helpers.first_use "gtp connect4"   kernel for the first time
 
 In a process of its own: there nothing is compiled, or loaded from the cache, but what the engine
 did to get ready. A kernel that is loaded is one that an empty cache would have had compiled.
 """
 
+import contextlib
 import gc
+import io
+import json
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
+from alphazero.cli import play
+from alphazero.engine import warm_up
+from alphazero.engine.options import EngineOptions
+from alphazero.protocols.kata_analysis.server import AnalysisServer
 from tests.helpers import gtp_conversation, uci_conversation
 
 KNIGHTS = "g1f3 g8f6 f3g1 f6g8"
@@ -42,13 +53,51 @@ UCI = [
     ["position fen r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1 moves e1g1", "go nodes 20"],
     ["position fen 4k3/P7/8/3pP3/8/8/8/4K3 w - d6 0 1 moves a7a8q", "go nodes 20"],
 ]
-GTP = [
-    ["play b e5", "genmove w", "undo", "genmove b", "showboard"],
-    ["lz-analyze b 1", "kata-analyze w 1 ownership true"],
-    ["clear_board", "fixed_handicap 2", "genmove w"],
-    ["play b pass", "play w pass", "final_score", "final_status_list dead", "printsgf"],
-    ["komi 0.5", "time_settings 1 0 0", "genmove b"],
+GTP = [  # of every game
+    ["showboard", "genmove b", "genmove w", "undo", "undo", "reg_genmove b", "showboard"],
+    ["lz-analyze b 1", "analyze 1"],
+    ["gogui-rules_legal_moves", "gogui-rules_final_result", "all_legal b", "alphazero-policy"],
+    ["alphazero-value", "alphazero-search", "heatmap", "kata-raw-nn 0", "gomill-explain_last_move"],
+    ["clear_board", "time_settings 1 0 0", "genmove b", "play b nonsense", "clear_board"],
 ]
+SGF = "(;GM[1]SZ[{size}]KM[0.5]RU[Chinese]HA[2]AB[cc][gg];W[gc];B[cg];W[ee])"
+GO = [
+    ["play b e5", "genmove w", "undo", "undo", "play b a1", "play w a1", "play w pass"],
+    ["kata-analyze w 1 ownership true pvVisits true", "kata-genmove_analyze b 1"],
+    ["kata-analyze b 1 avoid b d4,e4 3", "kata-analyze b 1 allow b d4,e4 1", "kata-search b"],
+    ["clear_board", "fixed_handicap 2", "genmove w", "clear_board", "place_free_handicap 3"],
+    ["clear_board", "set_free_handicap d4 e5", "genmove w"],
+    [
+        "kata-get-rules",
+        "kata-set-rules tromp-taylor",
+        "kgs-rules japanese",
+        "kata-set-rule ko SIMPLE",
+    ],
+    ["clear_board", "genmove b", "kata-set-rules chinese", "komi 0.5", "genmove w"],
+    # A white group in the corner, dead or alive by who moves first: judged by a search.
+    ["clear_board", "set_position w a1 w b1 w c1 w d2 w c2 b e1 b e2 b d3 b c3 b b3 b a3 w b2"],
+    ["final_score", "final_status_list dead", "final_status_list seki", "alphazero-ownership"],
+    ["play b pass", "play w pass", "final_score", "final_status_list alive", "printsgf"],
+    ["loadsgf {sgf}", "final_score", "genmove b", "printsgf", "kgs-genmove_cleanup b"],
+]
+ANALYSIS = [
+    {"maxVisits": 20},
+    {"maxVisits": 20, "includeOwnership": True, "includePolicy": True, "includePVVisits": True},
+    {"maxVisits": 20, "includeMovesOwnership": True, "includeOwnershipStdev": True},
+    {"maxVisits": 20, "analyzeTurns": [0, 1, 2], "reportDuringSearchEvery": 0.01},
+    {"maxVisits": 20, "rules": "tromp-taylor", "komi": 0.5},
+    {"maxVisits": 20, "rules": "japanese", "komi": 6.5, "whiteHandicapBonus": "N"},
+    {"maxVisits": 20, "initialStones": [["B", "D4"], ["B", "F6"]], "initialPlayer": "W"},
+    {"maxVisits": 20, "avoidMoves": [{"player": "B", "moves": ["C3"], "untilDepth": 3}]},
+    {"maxVisits": 20, "allowMoves": [{"player": "B", "moves": ["C3", "C4"], "untilDepth": 1}]},
+    {"maxVisits": 20, "moves": [["B", "pass"], ["W", "pass"]]},
+]
+TERMINAL = {  # lines that a person enters
+    "tic-tac-toe": "hint,a1,undo,redo,level 2,a2,c3,b3,level 10,eval,flip,legal,swap,new,c3,resign",
+    "connect4": "hint,d,undo,redo,level 1,c,level 10,e,eval,legal,swap,new,d,draw,save,quit",
+    "go:size=9": "hint,e5,c3,undo,redo,score,level 2,g7,eval,pass,pass,d5,agree,score,new,quit",
+    "chess": "hint,e4,undo,redo,Nf3,Ke5,level 3,Nc3,level 10,fen,eval,legal,draw,swap,resign,new",
+}
 
 
 class KernelWatch(event.Listener):
@@ -90,22 +139,72 @@ def first_uses(steps: list[list[str]], tell: Callable[[list[str]], object]) -> l
     return lines
 
 
+def uci() -> list[str]:
+    """Chess and Chess960, ready after `isready`."""
+    talk = uci_conversation.Conversation()
+    talk.ask("isready")
+    found = first_uses(UCI, lambda commands: talk.ask(*commands))
+    talk.ask("setoption name UCI_Chess960 value true", "isready")
+    shuffled = [["position startpos", "go nodes 20", "d", "go nodes 20 searchmoves e2e4"]]
+    return found + first_uses(shuffled, lambda commands: talk.ask(*commands))
+
+
+def gtp(game: str) -> list[str]:
+    """A game, ready after a move and an analysis."""
+    talk = gtp_conversation.Conversation(game)
+    talk("genmove b")
+    talk("lz-analyze b 1", 1)
+    talk("clear_board")
+    steps = list(GTP)
+    if game.startswith("go"):
+        sgf = Path(tempfile.mkdtemp()) / "game.sgf"
+        sgf.write_text(SGF.format(size=9 if "size=9" in game else 19))
+        steps += [[command.format(sgf=sgf) for command in commands] for commands in GO]
+    return first_uses(steps, lambda commands: [talk(command, 1) for command in commands])
+
+
+def analysis() -> list[str]:
+    """Go, ready after the first answer."""
+    answers: list[dict] = []
+    server = AnalysisServer(EngineOptions("go:size=9"), answers.append, lambda text: None)
+    basis = {"moves": [["B", "C7"], ["W", "G3"]], "boardXSize": 9, "boardYSize": 9}
+    basis |= {"rules": "chinese", "komi": 7.5}
+
+    def ask(fields: dict) -> None:
+        query = {"id": str(len(answers)), **basis, **fields}
+        server.receive(json.dumps(query).encode() + b"\n")
+        server.host.run(lambda handle: None, priority=-1000).result()
+
+    ask({"maxVisits": 20})
+    watch, lines = KernelWatch(), []
+    for fields in ANALYSIS:
+        ask(fields)
+        if new := watch.new():
+            lines.append(f"{fields}: {', '.join(new)}")
+    return lines
+
+
+def terminal(game: str) -> list[str]:
+    """A game in the terminal, ready once its engine is."""
+    ready, watches = warm_up.ready, []
+
+    def watched(*arguments: Any) -> Any:
+        engine = ready(*arguments)
+        watches.append(KernelWatch())
+        return engine
+
+    warm_up.ready = watched
+    sys.stdin = io.StringIO(TERMINAL[game].replace(",", "\n"))
+    with contextlib.redirect_stdout(sys.stderr):
+        play.main(["--game", game, "--simulations", "20"])
+    new = watches[0].new()
+    return [f"{game}: {', '.join(new)}"] if new else []
+
+
 def main() -> None:
-    if sys.argv[1] == "uci":
-        uci = uci_conversation.Conversation()
-        uci.ask("isready")
-        found = first_uses(UCI, lambda commands: uci.ask(*commands))
-        uci.ask("setoption name UCI_Chess960 value true", "isready")
-        found += first_uses(
-            [["position startpos", "go nodes 20", "d"]], lambda commands: uci.ask(*commands)
-        )
-    else:
-        gtp = gtp_conversation.Conversation()
-        gtp("genmove b")
-        gtp("lz-analyze b 1", 1)
-        gtp("clear_board")
-        found = first_uses(GTP, lambda commands: [gtp(command, 1) for command in commands])
-    print("\n".join(found))
+    name, _, game = sys.argv[1].partition(" ")
+    found = {"uci": uci, "gtp": gtp, "analysis": analysis, "terminal": terminal}[name]
+    print("\n".join(found(game) if game else found()))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import alphazero
+from alphazero.command_line import report
 from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
@@ -75,7 +76,7 @@ class UciServer:
         self._settings = Settings(options)
         # While nothing is asked, the game is loaded.
         self.host = EngineHost(
-            self._engine_options(), self.say, on_idle=lambda: self.host.game(options.game)
+            self._engine_options(), self._tell, on_idle=lambda: self.host.game(options.game)
         )
         self._search: SearchHandle[None] | None = None  # the last `go`
         self._answered: SearchHandle[None] | None = None  # the last `go` that has its answer
@@ -111,6 +112,11 @@ class UciServer:
     def say(self, text: str) -> None:
         """Write a message for people."""
         self.send(f"info string {' '.join(text.split())}")
+
+    def _tell(self, text: str) -> None:
+        """Write a message for people where programs show it, and on stderr."""
+        report(text)
+        self.say(text)
 
     def _log(self, sign: str, text: str) -> None:
         path = self._settings.text("LogFile")
