@@ -73,9 +73,11 @@ def warm_up(options: argparse.Namespace) -> int:
     from alphazero.engine.warm_up import ready
     from alphazero.game import available, load
 
+    def quiet(text: str) -> None: ...
+
     for spec in options.games or [*available(), *VARIANTS]:
         game, began = load(spec), time.perf_counter()
         wanted = EngineOptions(game.spec, simulations=1)
-        ready(lambda: make_engine(game, wanted, lambda text: None), game, wanted, report)  # noqa: B023
+        ready(functools.partial(make_engine, game, wanted, quiet), game, wanted, report)
         print(f"{game.spec}: ready after {time.perf_counter() - began:.1f} s")
     return 0
