@@ -27,6 +27,7 @@ def make() -> Engine:
 def test_it_is_silent_when_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm_up, "SLOW_SECONDS", 600.0)
     heard: list[str] = []
+    TICTACTOE.compile()
     warm_up.ready(make, TICTACTOE, EngineOptions("tic-tac-toe"), heard.append)
     assert heard == []
 
