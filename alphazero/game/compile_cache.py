@@ -147,7 +147,7 @@ class Kernel(CPUDispatcher):
 
     @property
     def _numba_type_(self) -> Any:
-        return self.callee._type
+        return self.callee._numba_type_
 
     def compile(self, sig: Any) -> Any:
         """Compile for a signature without collecting garbage, of which there is little: it takes a
