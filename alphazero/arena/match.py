@@ -229,6 +229,16 @@ def describe(position: Position) -> str:
 # -- many players ----------------------------------------------------------------------------------
 
 
+def require_different(players: Sequence[Player]) -> list[str]:
+    """Return the names of players. Raises UserError for fewer than two, and for equal names."""
+    names = [player.name for player in players]
+    if len(players) < 2 or len(set(names)) < len(names):
+        raise UserError(
+            f"a round robin needs two or more different players, not {', '.join(names)}"
+        )
+    return names
+
+
 def round_robin(
     game: Game,
     players: Sequence[Player],
@@ -244,11 +254,7 @@ def round_robin(
     The anchor has 0 Elo; without one the mean has. `progress` gets the title of a match, the number
     of finished games and of all. Raises UserError as `play_match` does, and for equal names.
     """
-    names = [player.name for player in players]
-    if len(players) < 2 or len(set(names)) < len(names):
-        raise UserError(
-            f"a round robin needs two or more different players, not {', '.join(names)}"
-        )
+    names = require_different(players)
     if anchor is not None and anchor not in names:
         raise UserError(f"anchor {anchor!r} is not one of the players: {', '.join(names)}")
     matches = []

@@ -64,7 +64,7 @@ def match(options: argparse.Namespace) -> int:
 
     Raises UserError.
     """
-    from alphazero.arena.match import PlayerFailure, play_match, round_robin
+    from alphazero.arena.match import PlayerFailure, play_match, require_different, round_robin
     from alphazero.arena.players import make_player
     from alphazero.arena.timed import timed
     from alphazero.files import writable
@@ -83,6 +83,8 @@ def match(options: argparse.Namespace) -> int:
         raise UserError("--anchor names one of the players of a round robin")
     sprt = read_sprt(options.sprt) if options.sprt else None
     players = [make_player(name, game, ask_person) for name in names]
+    if many:
+        require_different(players)
     if options.out:
         writable(Path(options.out) / "games")
     game.compile(report)
@@ -140,9 +142,9 @@ def prove(options: argparse.Namespace) -> int:
     raw_proof = prove_unbeaten(raw, game, seed=options.seed, progress=line) if raw else None
     line.end()
     print(proof)
-    print(f"{player.description}: {proof.lines} lines, {proof.losses} lost")
     if raw and raw_proof:
         print(f"{raw.name}: {raw_proof.lines} lines, {raw_proof.losses} lost")
+    print(f"{player.description}:\n{proof.lines} lines, {proof.losses} lost")
     return int(not proof.unbeaten)
 
 

@@ -520,9 +520,9 @@ def test_a_proof_says_how_the_player_was_tested(tmp_path):
     player = f"checkpoint:{tmp_path / 'x.safetensors'},simulations=3"
     with contextlib.redirect_stdout(io.StringIO()) as out:
         cli.main(["prove", "tic-tac-toe", player])
-    first, second = out.getvalue().splitlines()[-2:]
-    assert first.startswith(f"{player} with 3 simulations a move: ") and first.endswith(" lost")
-    assert second.startswith(f"{player} without search: ") and second.endswith(" lost")
+    raw, searched, lines = out.getvalue().splitlines()[-3:]
+    assert raw.startswith(f"{player} without search: ") and raw.endswith(" lost")
+    assert searched == f"{player} with 3 simulations a move:" and lines.endswith(" lost")
 
 
 def test_show_executes_no_path_that_the_user_did_not_give(tmp_path, capsys):
