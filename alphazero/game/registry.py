@@ -5,11 +5,13 @@ A spec is a text such as `tic-tac-toe`, `connect4:rows=6,cols=7` or `./mygame.py
 
 import ast
 import copyreg
+import functools
 import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -22,6 +24,8 @@ from alphazero.errors import UserError, closest
 from alphazero.game.game import Game
 from alphazero.game.jit import source_hash
 from alphazero.shipped import shipped_folder
+
+log = logging.getLogger(__name__)
 
 SHIPPED = "alphazero_games"  # the package of the shipped games, in a checkout the folder games/
 
@@ -181,6 +185,7 @@ def _import_module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+MOVED = {"alphazero.jit": "alphazero.game.jit"}  # names of earlier versions in people's files
 FILES = "_alphazero_files_"  # with a hash of its sources: the package of a game's file
 KEPT = {"alphazero", SHIPPED, "numpy", *sys.stdlib_module_names}  # never a file beside the game's
 
@@ -281,6 +286,8 @@ class _Neighbours(ast.NodeTransformer):
         )
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if not node.level and node.module in MOVED:
+            node.module = mentioned(node.module)
         if not node.level and node.module and self.is_neighbour(node.module):
             node.module = f"{self.package}.{node.module}"
         return node
@@ -299,6 +306,13 @@ class _Neighbours(ast.NodeTransformer):
                 bound = ast.alias(top, alias.asname)
                 statements.append(ast.ImportFrom(self.package, [bound], 0))
         return [ast.copy_location(statement, node) for statement in statements]
+
+
+@functools.cache
+def mentioned(module: str) -> str:
+    """The name that a module has now, logged once."""
+    log.warning("%s, which a game's file imports, is now %s", module, MOVED[module])
+    return MOVED[module]
 
 
 def _is_package(folder: Path) -> bool:

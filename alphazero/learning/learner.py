@@ -145,7 +145,7 @@ class Learner:
         elif not math.isfinite(loss):
             problem = f"the loss is {loss}"
         elif loss > EXPLODED * level:
-            problem = f"the loss is {loss:.3g}, {loss / level:.0f} times its level"
+            problem = f"the loss is {loss:.3g}, {loss / level:.3g} times its level"
         else:
             return
         raise Diverged(f"training diverged after {self.steps} steps: {problem}")

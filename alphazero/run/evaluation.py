@@ -77,7 +77,9 @@ class Evaluation:
             self.config.evaluation.games,
             seed=self.config.run.seed,
             opening_plies=self.config.evaluation.opening_plies,
-            progress=lambda done, games: progress(f"against {text}: {done} of {games} games"),
+            progress=lambda done, games: progress(
+                f"evaluation against {text}: {done} of {games} games"
+            ),
         )
         self._opponents[text] = opponent
         return {

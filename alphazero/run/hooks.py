@@ -104,8 +104,9 @@ class Hooks:
         self._saved_at, self._saved_steps = time.monotonic(), self.state.learner.steps
 
     def evaluate(self) -> None:
-        """Measure the strength of the newest weights, and show the newest game."""
+        """Measure the strength of the newest weights, and show the newest game. Raises Diverged."""
         state, began = self.state, time.monotonic()
+        state.check()
         state.evaluated_at, self._evaluated_steps = state.replay.games, state.learner.steps
         values = self.evaluation.evaluate(state.learner.weights())
         self.reporter.report(state.replay.games, values)

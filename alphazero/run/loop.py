@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from alphazero.arena.exhaustive import Proof
-from alphazero.config import Config
+from alphazero.config import Config, LearnerConfig
 from alphazero.errors import UserError
 from alphazero.game import Game, load
 from alphazero.learning.learner import Diverged, auxiliary_weights
@@ -149,10 +149,11 @@ def train(
 def way_out(error: Diverged, config: Config, run: RunDirectory) -> Diverged:
     """Return the error of a run that has diverged, with the command that goes on."""
     rate = config.learner.learning_rate
+    lower = min(rate / 10, LearnerConfig().learning_rate)
     clip = " learner.gradient_clip=1" if config.learner.gradient_clip == 0 else ""
     return Diverged(
         f"{error}, with learner.learning_rate = {rate:g}; nothing of that was saved: go on from the"
-        f" last checkpoint by train --resume {run.path} learner.learning_rate={rate / 10:g}{clip}"
+        f" last checkpoint by train --resume {run.path} learner.learning_rate={lower:g}{clip}"
     )
 
 

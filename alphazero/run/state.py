@@ -111,6 +111,14 @@ class TrainingState:
             q_ratio=settings.q_ratio,
         )
 
+    def check(self) -> None:
+        """Look at the weights before they are used, on the batch of the next step.
+
+        Raises Diverged.
+        """
+        if self.learner.steps and len(self.replay):
+            self.learner.check(self.sample(self.config.learner.batch_size))
+
     def publish(self) -> bool:
         """Take the learner's weights as the next published version, if enough steps have passed.
 
@@ -118,7 +126,7 @@ class TrainingState:
         """
         if self.learner.steps % self.config.run.publish_every_steps:
             return False
-        self._check()
+        self.check()
         self.version += 1
         self.published = self.learner.weights()
         return True
@@ -140,7 +148,7 @@ class TrainingState:
         Raises Diverged, so that what is on the disk can be learned on from, and UserError when it
         cannot be written.
         """
-        self._check()
+        self.check()
         state = {
             "learner": self.learner.state_dict(),
             "published": {name: pack(array) for name, array in self.published.items()},
@@ -160,11 +168,6 @@ class TrainingState:
             counters=asdict(self.progress(seconds)),
             keep=self.config.run.keep_checkpoints,
         )
-
-    def _check(self) -> None:
-        """Look at the weights before they are used, on the batch of the next step."""
-        if self.learner.steps and len(self.replay):
-            self.learner.check(self.sample(self.config.learner.batch_size))
 
     def _resume(self) -> int | None:
         path = checkpoint.latest(self.run.checkpoints)

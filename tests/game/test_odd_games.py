@@ -151,3 +151,9 @@ def test_what_shows_only_in_self_play_is_one_line_too(tmp_path, name):
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     words = "five is unlucky" if name == "fragile" else "max_plies"
     assert words in done.stderr.splitlines()[-1]
+
+
+def test_a_file_that_imports_by_an_old_name_is_understood(tmp_path, caplog):
+    path = odd_games.write(tmp_path, "heap")
+    path.write_text(path.read_text().replace("alphazero.game.jit", "alphazero.jit"))
+    assert load(str(path)).title == "Heap"

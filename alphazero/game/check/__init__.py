@@ -15,6 +15,7 @@ from alphazero.game import Game
 from alphazero.game.check.identities import (
     IDENTITIES,
     both_players_move,
+    last_moves_show,
     the_mover_shows,
     the_winner_moved_last,
 )
@@ -42,7 +43,12 @@ GROUND: tuple[Check, ...] = (
     reading_changes_nothing,
 )
 PLAYOUTS: tuple[Check, ...] = (random_games, prolonged_games, planes_are_bytes)
-WARNINGS: tuple[Check, ...] = (the_winner_moved_last, both_players_move, the_mover_shows)
+WARNINGS: tuple[Check, ...] = (
+    last_moves_show,
+    the_winner_moved_last,
+    both_players_move,
+    the_mover_shows,
+)
 
 
 @dataclass(frozen=True)
