@@ -15,8 +15,7 @@ from katrain.core.ai import generate_ai_move
 from katrain.core.base_katrain import KaTrainBase
 from katrain.core.constants import AI_DEFAULT
 from katrain.core.engine import KataGoEngine
-from katrain.core.game import Game
-from katrain.core.sgf_parser import Move
+from katrain.core.game import Game, Move
 
 MOVES = 10
 PATIENCE = 300  # seconds
@@ -28,7 +27,8 @@ def main(command: str) -> dict:
     katrain.controls = SimpleNamespace(set_status=lambda *args, **more: None)
     katrain.log = lambda message, level=0: errors.append(str(message)) if level < 0 else None
     settings = katrain.config("engine") | {
-        "backend": "custom", "altcommand": command, "max_visits": 200, "allow_recovery": False,
+        "backend": "custom", "altcommand": command, "max_visits": 60, "fast_visits": 4,
+        "allow_recovery": False,
     }  # fmt: skip
     engine = KataGoEngine(katrain, settings)
     game = Game(katrain, engine, game_properties={"SZ": "9", "KM": "7", "RU": "chinese"})
