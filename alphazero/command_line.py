@@ -8,23 +8,37 @@ import contextlib
 import errno
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from alphazero.errors import UserError
+from alphazero.errors import UserError, closest
 
 BAD_INPUT = 2
+CHOICE = re.compile(r"invalid choice: '?(.*?)'? \(choose from (.*)\)$")  # in argparse's messages
+OPTION = re.compile(r"unrecognized arguments: (--[^\s=]+)")
 SEEDS = 2**63  # number of seeds: game ids and records hold 63 bits
 INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage before it."""
+    """An argument parser whose errors are one line, without the usage before it, and name what may
+    have been meant."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (--help lists the options)\n")
+        hint = self._suggestion(message) or " (--help lists the options)"
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}{hint}\n")
+
+    def _suggestion(self, message: str) -> str:
+        """The name nearest to a mistyped one in argparse's own messages; "" if there is none."""
+        choice = CHOICE.search(message)
+        if choice and not choice[1].isdecimal():
+            return closest(choice[1], [name.strip("' ") for name in choice[2].split(",")])
+        if option := OPTION.search(message):
+            return closest(option[1], self._option_string_actions)
+        return ""
 
 
 def run(program: str, command: Callable[[], int]) -> int:
@@ -95,6 +109,8 @@ def seconds(text: str) -> float:
 
 def report(text: str) -> None:
     """Print a line on stderr, for a person who may not be there; stdout is for answers."""
+    if "utf" not in (sys.stderr.encoding or "").lower():
+        text = text.replace("…", "...")
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

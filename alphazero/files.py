@@ -44,12 +44,15 @@ def atomic_write(path: Path | str, content: bytes | Callable[[BinaryIO], object]
                 os.unlink(temporary)
 
 
-def writable(path: Path | str) -> Path:
-    """Check, before long work, that a file can be written at a path; makes its folder.
+def writable(path: Path | str, make_folder: bool = True) -> Path:
+    """Check, before long work, that a file can be written at a path; makes its folder, or else
+    requires that it is there.
 
     Returns the path with ~ expanded. Raises UserError.
     """
     path = Path(path).expanduser()
+    if not make_folder and not path.parent.is_dir():
+        raise UserError(f"cannot write {path}: there is no folder {path.parent}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

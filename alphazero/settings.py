@@ -98,6 +98,14 @@ def settings(section: type, prefix: str = "") -> Iterator[Setting]:
             yield Setting(path, schema["default"], explanation, schema)
 
 
+def tables_of(section: type, prefix: str = "") -> Iterator[str]:
+    """The paths of all sections below a section."""
+    for item in fields(section):
+        if is_section(item.type):
+            yield prefix + item.name
+            yield from tables_of(item.type, f"{prefix}{item.name}.")
+
+
 def is_section(kind: Any) -> TypeGuard[type]:
     """Return whether a field's type is a section of settings."""
     return isinstance(kind, type) and is_dataclass(kind)
@@ -279,7 +287,7 @@ def kind_of(root: type, path: str, where: str = "") -> Any:
 
 def suggestion(root: type, path: str) -> str:
     """The right path for a wrong one: the same name elsewhere, else the nearest spelling."""
-    paths = [entry.path for entry in settings(root)]
+    paths = [*tables_of(root), *(entry.path for entry in settings(root))]
     name = path.rpartition(".")[2]
     same_name = [f'"{right}"' for right in paths if right.rpartition(".")[2] == name]
     if same_name:

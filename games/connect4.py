@@ -129,6 +129,7 @@ def connect4(rows: int = 6, cols: int = 7) -> Game:
             cells=cells,
             last=last,
             names={"X": "disc", "O": "disc"},
+            is_upright=True,
         )
 
     def explain(state, action):

@@ -184,7 +184,9 @@ def test_unknown_setting_names_the_nearest(override, expected):
     ("text", "expected"),
     [
         ("[search]\nsimulatons = 3\n", 'unknown setting "search.simulatons" in'),
-        ("[serch]\nsimulations = 3\n", '(did you mean "search'),
+        ("[serch]\nsimulations = 3\n", '(did you mean "search"?)'),
+        ("[lerner]\nbatch_size = 3\n", '(did you mean "learner"?)'),
+        ("[search.pukt]\nc_init = 3\n", '(did you mean "search.puct"?)'),
         ("search = 3\n", "search is a table of settings in"),
         ("[search.simulations]\na = 3\n", "search.simulations is one setting in"),
         ("[search\n", "are not TOML: "),

@@ -3,8 +3,9 @@
 A text is `kind:argument,option=value`, for example
 
     random                                  checkpoint:runs/connect4,simulations=200
-    mcts:1000                               policy:runs/connect4
-    rave:1000                               pretrained:200
+    beginner                                policy:runs/connect4
+    mcts:1000                               pretrained:200
+    rave:1000                               pretrained:level=3
     tactics:1000                            alphabeta:6
     gtp:gnugo --mode gtp --level 10         uci:stockfish,nodes=1000,UCI_Elo=1350
 
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alphazero.arena import level as levels
 from alphazero.arena.alphabeta import AlphaBeta
 from alphazero.arena.gtp_client import GtpEngine, stones_of
 from alphazero.arena.reference import Reference
@@ -96,13 +98,16 @@ class SearchPlayer(Player):
         config: SearchConfig,
         name: str,
         temperature: float = 0.0,
+        level: levels.Level | None = None,
     ) -> None:
-        """At a temperature above 0 a move is drawn from policy ** (1 / temperature)."""
+        """At a temperature above 0 a move is drawn from policy ** (1 / temperature). A level limits
+        the moves considered, and its number of simulations is the search's."""
         self.game = game
         self.name = name
         self._evaluator = evaluator
         self._config = config
         self._temperature = temperature
+        self._level = level
         self._search: Search | None = None
 
     @property
@@ -142,16 +147,28 @@ class SearchPlayer(Player):
             search.evaluator.clear()  # the network may have new weights since
         results: dict[int, SearchResult] = {}
         searching: dict[int, int] = {}  # tree -> row of its position
+        opening: set[int] = set()  # trees of which only the root is evaluated
         waiting = iter(range(len(positions)))
         finished = list(range(wanted))  # trees free for a position
         while finished or searching:
             for tree in finished:
+                if tree in opening and self._level is not None:
+                    opening.remove(tree)
+                    row = searching[tree]
+                    rng = np.random.default_rng(seeds[row])
+                    levels.restrict(search, tree, positions[row], self._level, rng)
+                    search.extend(tree, simulations or self._level.simulations)
+                    continue
                 if tree in searching:
                     results[searching.pop(tree)] = search.result(tree)
                 row = next(waiting, None)
                 if row is not None:
                     searching[tree] = row
-                    search.begin(tree, positions[row], seed=seeds[row], simulations=simulations)
+                    budget = simulations
+                    if self._level is not None:
+                        opening.add(tree)
+                        budget = 0
+                    search.begin(tree, positions[row], seed=seeds[row], simulations=budget)
             finished = search.step() if searching else []
         return [results[row] for row in range(len(positions))]
 
@@ -227,6 +244,22 @@ class AlphaBetaPlayer(Player):
         ]
 
 
+class BeginnerPlayer(Player):
+    """Plays a random move one time in three, else takes a win in one move, as a beginner may."""
+
+    name = "beginner"
+
+    def __init__(self, game: Game) -> None:
+        self._random, self._greedy = RandomPlayer(), AlphaBetaPlayer(game, 1)
+
+    def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
+        players = [self._random if draw < 1 / 3 else self._greedy for draw in rng.random(len(positions))]
+        return [
+            player.choose([position], rng)[0]
+            for player, position in zip(players, positions, strict=True)
+        ]
+
+
 class ProgramPlayer(Player):
     """Plays by a program that speaks GTP or UCI, which need not repeat its moves."""
 
@@ -275,6 +308,23 @@ class Spec:
         return value
 
 
+    def level(self, game: Game, has_network: bool = True) -> levels.Level | None:
+        """The level asked for, if one is, which sets simulations and temperature. Raises
+        UserError."""
+        if "level" not in self.options:
+            return None
+        is_count = self.argument if self.kind != "checkpoint" else "simulations" in self.options
+        if is_count or "temperature" in self.options:
+            raise UserError(
+                f"player {self.text!r}: a level sets the simulations and the temperature, so write"
+                " neither beside it"
+            )
+        try:
+            return levels.level_of(self.count("level"), game.name, has_network)
+        except UserError as error:
+            raise UserError(f"player {self.text!r}: {error}") from error
+
+
 class Kind(NamedTuple):
     """A kind of player: the form of its text, and how one is made."""
 
@@ -314,7 +364,7 @@ def parse_spec(text: str) -> Spec:
         )
     known = KINDS[kind]
     argument, options = split_options(text, rest, known)
-    if known.needs and not argument and not known.optional:
+    if known.needs and not argument and not known.optional and "level" not in options:
         raise UserError(f"player {text!r} lacks {known.needs}: write {known.example}")
     if argument and not known.needs:
         raise UserError(f"player {text!r}: {kind} takes no argument")
@@ -349,6 +399,10 @@ def _make_random(spec: Spec, game: Game, ask: Ask | None) -> Player:
     return RandomPlayer()
 
 
+def _make_beginner(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    return BeginnerPlayer(game)
+
+
 def _make_human(spec: Spec, game: Game, ask: Ask | None) -> Player:
     if ask is None:
         raise UserError(
@@ -368,19 +422,21 @@ def _make_mcts(spec: Spec, game: Game, ask: Ask | None) -> Player:
 
 
 def _make_rave(spec: Spec, game: Game, ask: Ask | None) -> Player:
-    simulations = spec.count("simulations")
+    level = spec.level(game, has_network=False)
+    simulations = level.simulations if level else spec.count("simulations")
     config = SearchConfig(policy="puct", simulations=simulations, symmetry=False, puct=RAVE)
-    return SearchPlayer(game, TracedRolloutEvaluator(game), config, spec.text)
+    return SearchPlayer(game, TracedRolloutEvaluator(game), config, spec.text, level=level)
 
 
 def _make_tactics(spec: Spec, game: Game, ask: Ask | None) -> Player:
-    simulations = spec.count("simulations")
+    level = spec.level(game, has_network=False)
+    simulations = level.simulations if level else spec.count("simulations")
     if game.tactics is None:
         raise UserError(
             f"player {spec.text!r}: that is for chess; write mcts:{simulations} for {game.title}"
         )
     config = SearchConfig(policy="puct", simulations=simulations, symmetry=False)
-    return SearchPlayer(game, TacticsEvaluator(game), config, spec.text)
+    return SearchPlayer(game, TacticsEvaluator(game), config, spec.text, level=level)
 
 
 def _make_alphabeta(spec: Spec, game: Game, ask: Ask | None) -> Player:
@@ -418,6 +474,8 @@ def _make_uci(spec: Spec, game: Game, ask: Ask | None) -> Player:
 
 
 def _make_checkpoint(spec: Spec, game: Game, ask: Ask | None) -> Player:
+    if not spec.argument:
+        raise UserError(f"player {spec.text!r} lacks a path: write {KINDS['checkpoint'].example}")
     return _network_player(spec, game, Path(spec.argument), spec.count("simulations", SIMULATIONS))
 
 
@@ -432,9 +490,11 @@ def _make_pretrained(spec: Spec, game: Game, ask: Ask | None) -> Player:
 def _network_player(spec: Spec, game: Game, path: Path, simulations: int) -> Player:
     # PUCT: with more than a few dozen simulations it plays as well as a Gumbel root, and its visits
     # can be read by people.
-    config = SearchConfig(policy="puct", simulations=simulations)
+    level = spec.level(game)
+    config = SearchConfig(policy="puct", simulations=level.simulations if level else simulations)
     evaluator = find.evaluator(game, path, device=spec.options.get("device", "auto"))
-    return SearchPlayer(game, evaluator, config, spec.text, spec.number("temperature", 0.0))
+    temperature = spec.number("temperature", 0.0)
+    return SearchPlayer(game, evaluator, config, spec.text, temperature, level)
 
 
 def _make_policy(spec: Spec, game: Game, ask: Ask | None) -> Player:
@@ -446,14 +506,16 @@ def _make_policy(spec: Spec, game: Game, ask: Ask | None) -> Player:
 UCI_OPTIONS = ("seconds", "nodes", "depth", "timeout", "processes")
 REFERENCE_OPTIONS = ("book", "syzygy")
 NETWORK_OPTIONS = ("temperature", "device", *REFERENCE_OPTIONS)
+LEVEL_OPTIONS = ("level", *REFERENCE_OPTIONS)
 KINDS = {
     "random": Kind("random", "", True, (), _make_random),
+    "beginner": Kind("beginner", "", True, (), _make_beginner),
     "human": Kind("human", "", True, (), _make_human),
     "mcts": Kind(
         "mcts:1000", "its simulations", False, ("playouts", *REFERENCE_OPTIONS), _make_mcts
     ),
-    "rave": Kind("rave:1000", "its simulations", False, REFERENCE_OPTIONS, _make_rave),
-    "tactics": Kind("tactics:1000", "its simulations", False, REFERENCE_OPTIONS, _make_tactics),
+    "rave": Kind("rave:1000", "its simulations", False, LEVEL_OPTIONS, _make_rave),
+    "tactics": Kind("tactics:1000", "its simulations", False, LEVEL_OPTIONS, _make_tactics),
     "gtp": Kind(
         "gtp:COMMAND",
         "the command line of a program",
@@ -478,11 +540,11 @@ KINDS = {
         "checkpoint:PATH,simulations=200",
         "a path",
         False,
-        ("simulations", *NETWORK_OPTIONS),
+        ("simulations", "level", *NETWORK_OPTIONS),
         _make_checkpoint,
     ),
     "policy": Kind("policy:PATH", "a path", False, NETWORK_OPTIONS, _make_policy),
     "pretrained": Kind(
-        "pretrained:200", "its simulations", True, NETWORK_OPTIONS, _make_pretrained
+        "pretrained:200", "its simulations", True, ("level", *NETWORK_OPTIONS), _make_pretrained
     ),
 }

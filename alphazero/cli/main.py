@@ -45,7 +45,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     options, rest = everything.parse_known_args(arguments)
     many = next((name for name in ("settings", "players") if hasattr(options, name)), None)
     if rest and (many is None or any(argument.startswith("-") for argument in rest)):
-        everything.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if many is not None:
         setattr(options, many, [*getattr(options, many), *rest])
     return options
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
     def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=summary, description=summary)
-        one.set_defaults(command=command)
+        one.set_defaults(command=command, parser=one)
         return one
 
     play.add_play(add("play", play.play, "play against the engine, or watch it play"))

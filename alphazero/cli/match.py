@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from alphazero.game import Position
 
 PLAYER_HELP = (
-    "random, mcts:1000, rave:1000, tactics:1000, alphabeta:6, pretrained, checkpoint:PATH,"
-    " policy:PATH, gtp:COMMAND, uci:COMMAND or human"
+    "random, beginner, mcts:1000, rave:1000, tactics:1000, alphabeta:6, pretrained,"
+    " checkpoint:PATH, policy:PATH, gtp:COMMAND, uci:COMMAND or human"
 )
 PLAYER_OPTIONS = """\
 options of players follow a comma, as in pretrained:400,temperature=0.5 or uci:stockfish,nodes=1000:
   simulations=N      of checkpoint (200)
+  level=N            of pretrained, checkpoint, rave and tactics, from 1 (a beginner) to 10
   temperature=T      of networks: moves are drawn by their shares ** (1/T) (0: the best)
   device=NAME        of networks: cpu, cuda, cuda:0, mps (auto)
   playouts=N         of mcts, from every new position (1)

@@ -40,7 +40,6 @@ OPTIONS_OF_PLAY = (
     "style",
     "quiet",
 )
-ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 OPTIONS_OF_GTP = ("gtp-name", "gtp-version", "no-resign")
 
 # numba and torch take seconds to load, so everything else is imported where it is needed:
@@ -187,7 +186,7 @@ def play_here(options: argparse.Namespace) -> int:
     game = find_game(options)
     seed = int.from_bytes(os.urandom(4)) if options.seed is None else options.seed
     human = choose_side(options.color, game.players, seed) if options.color else None
-    path = writable(options.save) if options.save else None
+    path = writable(options.save, make_folder=False) if options.save else None
     start = starting_position(game, options)
     opponent = find_opponent(options, game)
     reference = Reference.open(game, options.book, options.syzygy)
@@ -197,7 +196,6 @@ def play_here(options: argparse.Namespace) -> int:
         path=path,
         start=start,
         handicap=options.handicap or 0,
-        agrees_on_dead=opponent is None and game.parameters.get("rules") != ALL_ALIVE,
     )
     for remark in session.load(options.load, options.at) if options.load else []:
         report(remark)

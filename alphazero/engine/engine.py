@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from alphazero.arena.level import level_of, restrict
 from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
 from alphazero.config import RAVE, PuctConfig, SearchConfig
 from alphazero.engine.analysis import Analysis, MoveInfo, move_infos
 from alphazero.engine.judge import Judgement, compile_judge, judge
-from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest, StopRule
+from alphazero.engine.limits import SearchLimits, SearchRequest, StopRule
 from alphazero.engine.options import (
     NETWORK_SIMULATIONS,
     ROLLOUT_SIMULATIONS,
@@ -90,8 +91,8 @@ class Engine:
     def limits(self, full_strength: bool = False) -> SearchLimits:
         """The limits of a search that names none; at full strength without the level."""
         if self._level is not None and not full_strength:
-            level = LEVELS[self._level]
-            return SearchLimits(level.simulations, temperature=level.temperature, fresh=True)
+            level = level_of(self._level, self.game.name, self._evaluator.uses_planes)
+            return SearchLimits(level.simulations, level=level, fresh=True)
         return self._limits
 
     def set_limits(self, *, simulations: int | None = None, seconds: float | None = None) -> None:
@@ -101,8 +102,7 @@ class Engine:
 
     def set_level(self, level: int) -> None:
         """Play at one of the levels. Raises UserError."""
-        if level not in LEVELS:
-            raise UserError(f"the level must be a whole number from 1 to {len(LEVELS)}")
+        level_of(level, self.game.name)
         self._level = level
 
     def set_search_options(self, options: SearchOptions) -> None:
@@ -206,6 +206,8 @@ class Engine:
             search.run()
             if only is not None:
                 search.restrict(0, only)
+            if limits.level is not None:
+                restrict(search, 0, position, limits.level, np.random.default_rng(seed))
         search.extend(0, simulations)
         if is_kept:
             self._kept = search, position.copy()

@@ -8,35 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from alphazero.arena.level import Level
     from alphazero.game import Position
     from alphazero.search.search import Search, SearchResult
 
 SETTLE_SECONDS = 0.1  # between two checks whether the best move can still change
 DEPTH_CHECKS = 50  # the depth is measured each time a search has grown by one in this many
 REPORT_SECONDS = 1.0
-
-
-class Level(NamedTuple):
-    """A strength: the move is drawn with weights visits ** (1 / temperature)."""
-
-    simulations: int
-    temperature: float
-
-
-# Measured with random rollouts at Connect Four, 100 games between neighbours, in Elo upwards from
-# level 1: 108, 235, 92, 210, 156, 139, 89, 241, 235. A trained network makes every level stronger.
-LEVELS = {
-    1: Level(2, 2.0),
-    2: Level(4, 1.5),
-    3: Level(8, 1.0),
-    4: Level(16, 0.8),
-    5: Level(32, 0.6),
-    6: Level(64, 0.4),
-    7: Level(128, 0.25),
-    8: Level(256, 0.0),
-    9: Level(800, 0.0),
-    10: Level(3200, 0.0),
-}
 
 
 class SearchLimits(NamedTuple):
@@ -54,6 +32,7 @@ class SearchLimits(NamedTuple):
     # Stop before `seconds` are over if the best move cannot change within the simulations that the
     # remaining time allows, divided by this number; 0: never.
     settle: float = 0.0
+    level: "Level | None" = None  # consider only the moves of the root that this level sees
     fresh: bool = False  # do not use the tree of an earlier search
     # A clock runs: `seconds` count from when the search was asked for, or from its ponderhit, and
     # not from when it began.

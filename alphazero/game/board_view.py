@@ -46,6 +46,7 @@ class BoardView:
     names: Mapping[str, str] = field(default_factory=dict)  # piece -> English word, such as "king"
     caption: str = ""  # a line below the board, such as "pass"
     drawing: str = ""  # of kind "text": the whole board
+    is_upright: bool = False  # the first row is on top from either side, as where pieces fall
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -62,7 +63,10 @@ class BoardView:
         return self.columns[column] + self.rows[row]
 
     def turned(self) -> "BoardView":
-        """The same board seen from the second player's side. A drawing stays as it is."""
+        """The same board seen from the second player's side, an upright one as in a mirror. A
+        drawing stays as it is."""
+        if self.is_upright:
+            return self._mirrored()
         final = len(self.cells) - 1
         return replace(
             self,
@@ -72,6 +76,19 @@ class BoardView:
             stars=frozenset(final - cell for cell in self.stars),
             last=tuple(final - cell for cell in self.last),
             threatened=tuple(final - cell for cell in self.threatened),
+        )
+
+    def _mirrored(self) -> "BoardView":
+        """The same board with left and right exchanged."""
+        size = len(self.columns)
+        place = [cell - cell % size + size - 1 - cell % size for cell in range(len(self.cells))]
+        return replace(
+            self,
+            columns=self.columns[::-1],
+            cells=[self.cells[cell] for cell in place],
+            stars=frozenset(place[cell] for cell in self.stars),
+            last=tuple(place[cell] for cell in self.last),
+            threatened=tuple(place[cell] for cell in self.threatened),
         )
 
     def text(self) -> str:

@@ -19,7 +19,7 @@ from alphazero.command_line import INTERRUPTED
 from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.limits import SearchRequest
-from alphazero.errors import UserError
+from alphazero.errors import UserError, closest
 from alphazero.formats.annotation import Annotation
 from alphazero.game import Game
 from alphazero.terminal.chess import ChessCommentary
@@ -29,6 +29,8 @@ from alphazero.terminal.go import LEGEND, GoCommentary
 from alphazero.terminal.session import OVER, PASS, PERSON, Session
 
 HINTS = 3  # moves that a hint shows
+ROUNDING = 1e-6  # of probabilities that are equal
+MISTYPED = 3  # letters, from which a word that means nothing may be a command mistyped
 
 
 class Command(NamedTuple):
@@ -64,6 +66,10 @@ CHESS_COMMANDS = {
     "draw": Command("draw", "claim a draw: third repetition, or fifty moves without progress"),
     "fen": Command("fen", "the position as FEN"),
 }
+HOW_TO_AGREE = (
+    "Write agree if these are the dead stones, a point such as C3 to change its chain from dead to"
+    " alive or back, or on to play on."
+)
 AGREEMENT = {  # accepted beside points and commands while dead stones are to be agreed on
     "agree": Command("agree", "these stones are dead, all others alive"),
     "on": Command("on", "play on: both passes are taken back"),
@@ -122,7 +128,7 @@ class TerminalGame:
         """Play until the person leaves or the input ends; returns the exit code."""
         code = 0
         try:
-            self.display.introduce(self.engine.name)
+            self.display.introduce(self.engine.name, self._example())
             while self._turn():
                 pass
         except EOFError:
@@ -139,7 +145,7 @@ class TerminalGame:
         """Make one move or obey one command; False ends the conversation."""
         session = self.session
         if session.is_counting:
-            return self._agree_on_dead()
+            return self._agree_on_dead() if self.opponent is None else self._take_dead()
         if session.is_over:
             if self.opponent is not None:
                 return False
@@ -152,7 +158,7 @@ class TerminalGame:
             if action == RESIGN:
                 self._resign_for_player()
             else:
-                self._make_move(action, f"{name} plays {session.text(action)}")
+                self._make_move(action, f"{name} {self._doing(action)}")
         else:
             return self._obey(self.ask(f"{name}({len(session.position.moves) + 1}): "))
         return True
@@ -188,7 +194,20 @@ class TerminalGame:
                 raise UserError(f"{word!r} could be {' or '.join(matches)}") from error
             if self.session.is_over:
                 raise UserError(OVER) from error
-            raise UserError(f"{error} (help lists the commands)") from error
+            names = [*self._commands, *(AGREEMENT if self.session.is_counting else ())]
+            hint = closest(word, names) if len(word) >= MISTYPED else ""
+            raise UserError(f"{error}{hint or ' (help lists the commands)'}") from error
+
+    def _example(self) -> str:
+        """A good move as an example: the one the evaluator likes best, among equals one from the
+        middle of the list, where moves are ordinary ones. "" if there is none."""
+        position = self.session.position
+        legal = position.legal_actions()
+        if not legal:
+            return ""
+        policy, _ = self.engine.evaluate(position)
+        best = [action for action in legal if policy[action] >= policy[legal].max() - ROUNDING]
+        return self.session.text(best[len(best) // 2])
 
     def _agree_on_dead(self) -> bool:
         """Ask which stones are dead once two passes have ended a game; False for quit."""
@@ -197,6 +216,10 @@ class TerminalGame:
         if self._dead is None:
             self._dead = go.dead_stones()
             self.display.show_count(*go.count(self._dead), LEGEND)
+            if doubts := go.doubts():
+                self.display.say(doubts)
+            if not self.display.quiet:
+                self.display.say(HOW_TO_AGREE)
         line = self.ask("dead stones (agree, on, or the point of a chain): ").strip()
         word = line.lower()
         answers = [name for name in AGREEMENT if word and name.startswith(word)]
@@ -222,6 +245,16 @@ class TerminalGame:
         self._dead = None
         return True
 
+    def _take_dead(self) -> bool:
+        """End a game between two programs after two passes: the dead stones are the judge's."""
+        assert self._go is not None, "a game of stones"
+        dead = self._go.dead_stones()
+        self.display.show_count(*self._go.count(dead), LEGEND)
+        self.session.agree(dead)
+        self._autosave()
+        self.display.show_result()
+        return True
+
     # -- moves -------------------------------------------------------------------------------------
 
     def _engine_move(self) -> None:
@@ -233,7 +266,7 @@ class TerminalGame:
             return
         known = self._reference.move(position, self._rng)
         if known is not None:
-            line = f"{name} plays {self.session.text(known)} (from the book)"
+            line = f"{name} {self._doing(known)} (from the book)"
             return self._make_move(known, line)
         analysis = self._analyze(only=self._reference.only(position) or worthwhile)
         winrate = analysis.winrate(analysis.to_play)
@@ -241,30 +274,45 @@ class TerminalGame:
             return self._resign_for_player()
         if self._commentary.claims_draw(winrate):
             return self._draw("")
-        line = f"{name} plays {self.session.text(analysis.action)}"
+        line = f"{name} {self._doing(analysis.action)}"
         facts = self.display.facts(analysis)
         if not self.display.quiet:
             line = f"{line} | {self.display.opinion(analysis, facts)}"
-        annotation = Annotation(" | ".join(facts), analysis.winrate(0))
-        self._make_move(analysis.action, line, annotation)
+        self._make_move(analysis.action, line, self.display.annotation(analysis, facts))
+
+    def _doing(self, action: int) -> str:
+        """A move in words, to follow the player's name."""
+        text = self.session.text(action)
+        return "passes" if text == PASS else f"plays {text}"
 
     def _resign_for_player(self) -> None:
         """Resign for the player to move."""
-        self.session.resign(self.session.position.to_play)
+        player = self.session.position.to_play
+        self.session.resign(player)
         self._autosave()
+        self.display.say(f"{self._players[player]} resigns.")
         self.display.show_result()
 
     def _make_move(
         self, move: int | str, line: str = "", annotation: Annotation | None = None
     ) -> None:
-        """Play a move and show the board; then write the line, if any, and the result."""
+        """Play a move and show the board; then write the line, if any, and the result. In a small
+        window the board is shown once the engine has replied."""
         self.session.play(move, annotation)
         self._dead = None
         self._autosave()
-        self.display.show_board()
+        if not self._replies_soon or self.display.has_room_for_two:
+            self.display.show_board()
         if line:
             self.display.say(line)
         self.display.show_result()
+
+    @property
+    def _replies_soon(self) -> bool:
+        """True if the engine's move follows a person's, with another board."""
+        session = self.session
+        is_over = session.is_over or session.is_counting
+        return self.opponent is None and not is_over and session.position.to_play != session.human
 
     def _analyze(
         self, full_strength: bool = False, continuations: int = 1, only: list[int] | None = None
@@ -318,7 +366,7 @@ class TerminalGame:
     def _score(self, _: str) -> None:
         assert self._go is not None, "a command of Go"
         view, text = self._go.estimate()
-        self.display.say(self.display.board(view))
+        self.display.write(self.display.board(view))
         self.display.say(text)
 
     def _draw(self, _: str) -> None:
@@ -330,7 +378,7 @@ class TerminalGame:
 
     def _fen(self, _: str) -> None:
         assert self._chess is not None, "a command of chess"
-        self.display.say(self._chess.fen())
+        self.display.write(self._chess.fen())
 
     def _legal(self, _: str) -> None:
         position = self.session.position
@@ -338,11 +386,11 @@ class TerminalGame:
         self.display.say(" ".join(moves) if moves else "none: the game is over")
 
     def _board(self, _: str) -> None:
-        self.display.say(self.display.board())
+        self.display.write(self.display.board())
 
     def _flip(self, _: str) -> None:
         self.display.flipped = not self.display.flipped
-        self.display.say(self.display.board())
+        self.display.write(self.display.board())
 
     def _new(self, _: str) -> None:
         self.session.begin()
@@ -354,8 +402,10 @@ class TerminalGame:
         self.display.say(f"you are {self._players[self.session.human]} now")
 
     def _level(self, number: str) -> None:
+        if number and not number.isdecimal():
+            raise UserError(f"the level must be a whole number from 1 to 10, not {number}")
         if number:
-            self.engine.set_level(int(number) if number.isdecimal() else -1)
+            self.engine.set_level(int(number))
         self.display.say(f"the engine: {self.engine.name}")
 
     def _resign(self, _: str) -> None:
@@ -384,8 +434,9 @@ class TerminalGame:
         self.display.show_result()
 
     def _help(self, _: str) -> None:
-        example = self.display.example()
-        self.display.say(f"Write a move{example}, or one of these; the first letters are enough:")
+        example = self._example()
+        move = f"a move, as in {example}," if example else "a move"
+        self.display.say(f"Write {move} or one of these; the first letters are enough:")
         commands = self._commands | (AGREEMENT if self.session.is_counting else {})
         self.display.show_usage(command for command in commands.values() if command.usage)
         self.display.say(

@@ -1,10 +1,14 @@
 """The terminal's output: boards, opinions and results, painted where the terminal allows it.
 
-Everything is a line of plain text unless the style is Unicode. Then boards have discs and chess
+Everything is a line of plain text unless the style is Unicode. Then boards have stones and chess
 figures, and with colours the ground is painted too, so that the terminal's own colours do not
-matter; lists become tables. Progress of a long search is shown on stderr if that is a terminal.
+matter; lists become tables. Letters such as X and O stay letters, for people who cannot tell the
+colours apart and for those who copy a board. In a terminal, long lines are broken between words.
+Progress of a long search is shown on stderr if that is a terminal.
 """
 
+import os
+import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from alphazero.engine.analysis import Analysis
-from alphazero.game import BoardView, Cell
+from alphazero.formats.annotation import Annotation
+from alphazero.game import BoardView, Cell, Position
 from alphazero.terminal.commentary import Commentary
 from alphazero.terminal.session import Session
 
@@ -26,7 +31,9 @@ BAR_CELLS = 20
 EMOJI_OFF = "\ufe0e"  # asks the terminal not to draw the character before it as an emoji
 
 CHESS = {"king": "♔♚", "queen": "♕♛", "rook": "♖♜", "bishop": "♗♝", "knight": "♘♞", "pawn": "♙♟"}
-DISCS = "●○"
+STONES = "●○"
+HINT = "hint"  # the name of a mark on a board that is not a piece
+BESIDE_BOARDS = 6  # lines of an exchange besides its two boards
 
 
 @dataclass(frozen=True)
@@ -40,17 +47,22 @@ class Style:
 class Palette(NamedTuple):
     """Colours for boards, by their numbers in the terminal's table."""
 
-    board: int
-    stones: tuple[int, int]  # of the two players; pieces too
+    board: int  # the ground of stones
+    stones: tuple[int, int]  # of the two players; chess figures too
     lines: int
+    mark: int  # of hints on the board
     squares: tuple[int, int]  # light, dark
     moved: tuple[int, int]  # the same, in the last move
     threatened: int
+    paper: int  # the ground of letters
+    letters: tuple[int, int]  # of the two players: orange and blue, or the like
+    dots: int
+    letter_mark: int
 
 
 PALETTES = {
-    256: Palette(180, (16, 231), 94, (180, 137), (150, 107), 167),
-    16: Palette(3, (0, 15), 0, (6, 4), (2, 2), 1),
+    256: Palette(180, (16, 231), 94, 160, (180, 137), (150, 107), 167, 236, (215, 117), 245, 231),
+    16: Palette(3, (0, 15), 0, 1, (6, 4), (2, 2), 1, 0, (11, 14), 7, 15),
 }
 
 
@@ -78,13 +90,12 @@ def choose_style(option: str, stream: TextIO, environment: Mapping[str, str]) ->
 # -- boards ----------------------------------------------------------------------------------------
 
 
-def paint(view: BoardView, players: tuple[str, str], style: Style) -> Text:
-    """Draw a board with discs or chess figures, on a painted ground where there are colours.
-
-    A piece is a disc if the view says so or if it is called like its owner.
-    """
+def paint(view: BoardView, style: Style) -> Text:
+    """Draw a board with stones, chess figures or letters, on a painted ground where there are
+    colours."""
     palette = PALETTES.get(style.colours)
     is_chess = any(name in CHESS for name in view.names.values())
+    has_letters = not is_chess and "stone" not in view.names.values()
     board = Text()
     for number, line in enumerate(view.lines()):
         board.append("\n" if number else "")
@@ -92,29 +103,32 @@ def paint(view: BoardView, players: tuple[str, str], style: Style) -> Text:
             if cell is None:
                 board.append(text)
                 continue
-            owner = view.cells[cell].owner
-            glyph = glyph_of(view, cell, players, is_chess, filled=palette is not None)
+            glyph = glyph_of(view, cell, is_chess, filled=palette is not None)
             if palette is None:
                 board.append(text[0] + glyph + text[2:])
                 continue
+            piece, owner = view.cells[cell]
             sides = palette.stones[::-1] if is_chess else palette.stones  # White is first in chess
-            front = palette.lines if owner is None else sides[owner]
             ground = square_colour(view, cell, palette) if is_chess else palette.board
-            marks = colours(front if is_chess else palette.stones[0], ground)
+            empty, mark, bracket = palette.lines, palette.mark, palette.stones[0]
+            if has_letters:
+                sides, ground = palette.letters, palette.paper
+                empty, mark, bracket = palette.dots, palette.letter_mark, palette.letter_mark
+            front = empty if owner is None else sides[owner]
+            front = mark if view.names.get(piece) == HINT else front
+            marks = colours(front if is_chess else bracket, ground)
             board.append(text[0], marks)
-            board.append(glyph, colours(front, ground))
+            board.append(glyph, colours(front, ground, bold=has_letters))
             board.append(text[2:], marks)
     return board.append(f"\n{view.caption}" if view.caption else "")
 
 
-def colours(front: int, ground: int) -> Paint:
+def colours(front: int, ground: int, bold: bool = False) -> Paint:
     """A colour of letters on a ground."""
-    return Paint(color=f"color({front})", bgcolor=f"color({ground})")
+    return Paint(color=f"color({front})", bgcolor=f"color({ground})", bold=bold or None)
 
 
-def glyph_of(
-    view: BoardView, cell: int, players: tuple[str, str], is_chess: bool, *, filled: bool
-) -> str:
+def glyph_of(view: BoardView, cell: int, is_chess: bool, *, filled: bool) -> str:
     """The character of a cell.
 
     With `filled` the shapes of both players are the same: an outline would look black on a dark
@@ -127,8 +141,8 @@ def glyph_of(
         return "+" if cell in view.stars else empty
     if owner is not None and name in CHESS:
         return CHESS[name][1 if filled else owner] + EMOJI_OFF
-    if owner is not None and (name in ("disc", "stone") or piece == players[owner]):
-        return DISCS[0 if filled else owner] + EMOJI_OFF
+    if owner is not None and name == "stone":
+        return STONES[0 if filled else owner] + EMOJI_OFF
     return piece
 
 
@@ -172,38 +186,53 @@ class Display:
             emoji=False,
         )
         self._progress: Live | None = None
+        self._narrowest = 0  # the width for which a person was told that the board is wider
         is_chess = session.game.pieces is not None
         self.flipped = is_chess and person is None and session.human == 1
 
-    def say(self, text: str | Text | Table) -> None:
-        """Write a text and a line break."""
+    @property
+    def _window(self) -> os.terminal_size | None:
+        """The size of the terminal's window; None if the output is no terminal."""
+        return shutil.get_terminal_size() if self._out.isatty() else None
+
+    def write(self, text: str | Text | Table) -> None:
+        """Write a text as it is, and a line break."""
         if isinstance(text, str):
             self._out.write(text + "\n")
         else:
             self._console.print(text, soft_wrap=isinstance(text, Text))
         self._out.flush()
 
+    def say(self, text: str, indent: int = 0) -> None:
+        """Write lines of text; those that a terminal is too narrow for are broken between words and
+        go on with an indent."""
+        window = self._window
+        if window is not None:
+            lines = [break_line(line, window.columns, indent) for line in text.split("\n")]
+            text = "\n".join(lines)
+        self.write(text)
+
     def warn(self, text: str) -> None:
         """Write a line to stderr."""
         self._err.write(text + "\n")
 
-    def introduce(self, engine: str) -> None:
+    def introduce(self, engine: str, example: str) -> None:
         """Write who plays whom, how to play, and the board."""
         if self.quiet:
             return
         title, human = self._session.game.title, self._session.human
         mine, other = self._players[human], self._players[1 - human]
         who = "you are" if self._person is None else f"{self._person} is"
-        self.say(f"{title}: {who} {mine}, {other} is {engine}.")
+        self.say(f"{title[:1].upper()}{title[1:]}: {who} {mine}, {other} is {engine}.")
         if introduction := self._commentary.introduction():
             self.say(f"{introduction}.")
-        if self._person is None and (example := self.example()):
-            self.say(f"Write a move{example}, or help for the other commands.")
+        if self._person is None and example:
+            self.say(f"Write a move, as in {example}, or help for the other commands.")
         pieces = self._commentary.pieces
-        if pieces is not None and (self._style.unicode or pieces != self._players):
+        if pieces is not None and pieces != self._players:
             first, second = (self._piece(pieces, owner) for owner in (0, 1))
             legend = Text.assemble(self._players[0], " is ", first, ", ")
-            self.say(legend + Text.assemble(self._players[1], " is ", second, "."))
+            self.write(legend + Text.assemble(self._players[1], " is ", second, "."))
         self.show_board()
         self.show_result()
 
@@ -211,15 +240,10 @@ class Display:
         """A player's piece as it looks on the board."""
         if not self._style.unicode:
             return Text(pieces[owner])
-        one = BoardView("squares", [""], [""], [Cell(pieces[owner], owner)])
-        line = paint(one, pieces, self._style).split("\n")[1]
+        names = self._session.position.board_view().names
+        one = BoardView("squares", [""], [""], [Cell(pieces[owner], owner)], names=names)
+        line = paint(one, self._style).split("\n")[1]
         return line[1:-1]  # without the margins for labels
-
-    def example(self) -> str:
-        """`, as in b2` for a legal move, "" if there is none. It is from the middle of the list,
-        where moves are ordinary ones."""
-        legal = self._session.position.legal_actions()
-        return f", as in {self._session.text(legal[len(legal) // 2])}" if legal else ""
 
     # -- boards ------------------------------------------------------------------------------------
 
@@ -230,7 +254,7 @@ class Display:
         view = view or self._session.position.board_view()
         view = view.turned() if self.flipped else view
         if self._style.unicode and view.kind != "text":
-            board = paint(view, self._commentary.pieces or self._players, self._style)
+            board = paint(view, self._style)
             return board.append(f"\n{below}") if below else board
         text = view.text()
         if self.flipped and view.kind != "text":
@@ -238,19 +262,31 @@ class Display:
             text += f"\n{view.caption}" if view.caption else ""
         return f"{text}\n{below}" if below else text
 
-    def show_board(self) -> None:
-        """Write the board."""
-        if not self.quiet:
-            self.say("")
-            self.say(self.board())
+    def show_board(self, view: BoardView | None = None) -> None:
+        """Write the board after an empty line, unless only moves are wanted."""
+        if self.quiet:
+            return
+        board, window = self.board(view), self._window
+        self.write("")
+        self.write(board)
+        width = max(map(len, str(board).replace(EMOJI_OFF, "").split("\n")))
+        if window is not None and width > window.columns != self._narrowest:
+            self._narrowest = window.columns
+            self.say(f"(the board is {width} columns wide, the window {window.columns})")
+
+    @property
+    def has_room_for_two(self) -> bool:
+        """True unless two boards and a few words are higher than the window."""
+        window = self._window
+        height = len(str(self.board()).split("\n"))
+        return window is None or 2 * height + BESIDE_BOARDS <= window.lines
 
     def show_count(self, view: BoardView, text: str, legend: str) -> None:
         """Write a board with dead stones, the score, and the letters' meaning."""
-        if self.quiet:
-            return self.say(text)
-        self.say("")
-        self.say(self.board(view))
-        self.say(f"{text}\n({legend})")
+        self.show_board(view)
+        self.say(text)
+        if not self.quiet:
+            self.say(f"({legend})")
 
     # -- opinions and results ----------------------------------------------------------------------
 
@@ -265,18 +301,25 @@ class Display:
         self.say(f"{result}{how}{you}.")
 
     def opinion(self, analysis: Analysis, facts: Sequence[str]) -> str:
-        """The person's chances and the facts on one line, a bar of the chances on the next."""
+        """The person's win rate, with a bar, and the facts: on one line."""
+        return " | ".join([self._chances(analysis, bar=True), *facts])
+
+    def _chances(self, analysis: Analysis, bar: bool = False) -> str:
+        """The only win rate in sight: the person's, or that of the player in the person's place."""
         human = self._session.human
-        you = self._person or "you"
-        chances = f"{you} ({self._players[human]}) {percent(analysis.winrate(human))}"
-        bar = win_bar(analysis.winrate(0), self._players[0])
-        return " | ".join([chances, *facts]) + "\n" + bar
+        winrate = analysis.winrate(human)
+        text = f"{'you' if self._person is None else self._players[human]} {percent(winrate)}"
+        return f"{text} {win_bar(winrate)}" if bar else text
+
+    def annotation(self, analysis: Analysis, facts: Sequence[str]) -> Annotation:
+        """The analysis for the game's file, with the win rate of the first player."""
+        winrate = analysis.winrate(0)
+        return Annotation(" | ".join([f"{self._players[0]} {percent(winrate)}", *facts]), winrate)
 
     def facts(self, analysis: Analysis) -> list[str]:
-        """The analysis in words: both sides' chances, who leads if that is known, a forced result,
-        the effort, and the moves expected."""
-        first, second = self._players
-        facts = [f"{first} {percent(analysis.winrate(0))}, {second} {percent(analysis.winrate(1))}"]
+        """The analysis in words: who leads if that is known, a forced result, the effort, and the
+        moves expected."""
+        facts = []
         if lead := self._commentary.lead():
             facts.append(lead)
         if analysis.proven is not None:
@@ -285,33 +328,38 @@ class Display:
             facts.append(wins if analysis.proven else "a draw by force")
         effort = f"{analysis.simulations} simulations, {analysis.speed:.0f}/s"
         line = self._session.texts(analysis.moves[0].pv[:LINE_MOVES])
-        return [*facts, f"{effort}, {analysis.seconds:.2f} s", "line: " + " ".join(line)]
+        return [*facts, f"{effort}, {analysis.seconds:.2f} s", "expected: " + " ".join(line)]
 
     def show_hints(self, analysis: Analysis, count: int) -> None:
-        """Write the best moves, and the moves expected after each."""
+        """Write the best moves, and the moves expected after each; they are numbered on the board
+        where they lead to an empty place."""
+        best = analysis.moves[:count]
+        marked = mark_hints(self._session.position, [move.action for move in best])
+        if marked is not None:
+            self.show_board(marked)
         rows = []
-        for number, move in enumerate(analysis.moves[:count], start=1):
+        for number, move in enumerate(best, start=1):
             line = self._session.texts(move.pv[:LINE_MOVES])
             rows.append((f"{number}.", line[0], percent(move.winrate), move.visits, " ".join(line)))
         if not self._style.unicode:
             for number, move, winrate, visits, line in rows:
-                self.say(f"{number} {move:6}{winrate:>4}  {visits:>6} visits   {line}")
+                self.say(f"{number} {move:6}{winrate:>4}  {visits:>6} visits   {line}", indent=9)
             return
         table = new_table(("", "move", "win rate", "visits", "expected"), right=(2, 3))
         for number, move, winrate, visits, line in rows:
             table.add_row(number, move, winrate, str(visits), line)
-        self.say(table)
+        self.write(table)
 
     def show_usage(self, usages: Iterable[tuple[str, str]]) -> None:
         """Write pairs of a command and its explanation."""
         if not self._style.unicode:
             for usage, explanation in usages:
-                self.say(f"  {usage:15}{explanation}")
+                self.say(f"  {usage:15}{explanation}", indent=17)
             return
         table = new_table(("command", "effect"))
         for usage, explanation in usages:
             table.add_row(usage, explanation)
-        self.say(table)
+        self.write(table)
 
     # -- progress ----------------------------------------------------------------------------------
 
@@ -325,7 +373,7 @@ class Display:
         best = analysis.moves[0]
         line = (
             f"thinking: {analysis.seconds:.0f} s, {analysis.simulations} simulations, "
-            f"{self._session.text(best.action)} {percent(best.winrate)} (Ctrl-C: move now)"
+            f"{self._session.text(best.action)}, {self._chances(analysis)} (Ctrl-C: move now)"
         )
         if self._progress is None:
             console = Console(file=self._err, highlight=False, legacy_windows=False)
@@ -359,7 +407,36 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def win_bar(winrate: float, name: str) -> str:
-    """The winrate of the named player as a bar: `[#########...........] X 46%`."""
+def win_bar(winrate: float) -> str:
+    """A winrate as a bar: `[#########...........]`."""
     filled = round(BAR_CELLS * winrate)
-    return f"[{'#' * filled}{'.' * (BAR_CELLS - filled)}] {name} {percent(winrate)}"
+    return f"[{'#' * filled}{'.' * (BAR_CELLS - filled)}]"
+
+
+def break_line(line: str, width: int, indent: int) -> str:
+    """A line broken between words where it is wider than so many columns."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        max(width, indent + 10),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def mark_hints(position: Position, actions: Sequence[int]) -> BoardView | None:
+    """The board with the number of each move, from 1, where it puts something on an empty place;
+    None if none of them does."""
+    view = position.board_view()
+    cells, names = list(view.cells), dict(view.names)
+    for number, action in enumerate(actions, start=1):
+        after = position.copy()
+        after.play(action)
+        made = after.board_view()
+        for cell in made.last:
+            if not cells[cell].piece and made.cells[cell].piece:
+                cells[cell] = Cell(str(number))
+                names[str(number)] = HINT
+    return replace(view, cells=cells, names=names) if len(names) > len(view.names) else None

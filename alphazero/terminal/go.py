@@ -8,7 +8,7 @@ import numpy as np
 from alphazero.engine.engine import Engine
 from alphazero.engine.passing import answer_to_pass
 from alphazero.engine.resignation import Resignation
-from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
+from alphazero.engine.territory import LIKELY, Estimate, chain_at, chains, estimate
 from alphazero.errors import UserError
 from alphazero.game import BoardView, Cell, Stones
 from alphazero.terminal.commentary import Commentary
@@ -88,7 +88,7 @@ class GoCommentary(Commentary):
         position = self.session.position
         if not position.moves or position.text(position.moves[-1]) != PASS:
             return "", None
-        return answer_to_pass(self._engine, position, self.session.agrees_on_dead)
+        return answer_to_pass(self._engine, position, self.session.removes_dead)
 
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""
@@ -108,6 +108,15 @@ class GoCommentary(Commentary):
     def dead_stones(self) -> np.ndarray:
         """The stones that the engine judges dead, bool [H, W]."""
         return self._engine.judge(self.session.position).dead
+
+    def doubts(self) -> str:
+        """The chains about which the engine is not sure, in words; "" if there are none."""
+        position = self.session.position
+        board = self._stones.board(position.state)
+        doubtful = self._engine.judge(position).doubtful
+        points = [chain[0] for chain in chains(np.where(doubtful, board, 0))]
+        names = [position.text(row * board.shape[1] + column) for row, column in points]
+        return f"in doubt, so look yourself: {', '.join(names)}" if names else ""
 
     def toggle(self, dead: np.ndarray, text: str) -> np.ndarray:
         """Change the chain at a point from alive to dead or back, in a copy of `dead` [H, W].

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alphazero.errors import UserError
-from alphazero.files import atomic_write
+from alphazero.files import atomic_write, writable
 from alphazero.formats.annotation import Annotation
 from alphazero.formats.game_file import (
     FEN,
@@ -26,6 +26,7 @@ from alphazero.formats.pgn.writer import write_pgn
 from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.game import Game, Position
 
+ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 RESIGNATION = " by resignation"
 OVER = "the game is over: write new, undo or quit"
 COUNTING = "the game is over but for its dead stones: write agree, on or undo"
@@ -49,15 +50,12 @@ class Session:
         path: Path | None = None,
         start: Position | None = None,
         handicap: int = 0,
-        agrees_on_dead: bool = False,
     ) -> None:
         """`human` is the person's player, 0 or 1. Without a path every game gets a file of its own
-        in the folder of saved games. Games begin from `start`, which has `handicap` stones. With
-        `agrees_on_dead`, dead stones are agreed on after two passes; otherwise all are alive."""
+        in the folder of saved games. Games begin from `start`, which has `handicap` stones."""
         self.game, self.human, self.path = game, human, path
         self._start = game.position() if start is None else start
         self._info = SgfInfo(rules=str(game.parameters.get("rules", "")), handicap=handicap)
-        self.agrees_on_dead = agrees_on_dead and game.stones is not None
         self._wanted_path = path
         self.saved = False  # whether `path` holds this game
         self.begin()
@@ -79,9 +77,14 @@ class Session:
     # -- status ------------------------------------------------------------------------------------
 
     @property
+    def removes_dead(self) -> bool:
+        """True under rules by which stones that are left dead are taken off at the end."""
+        return self.game.stones is not None and self.info.rules != ALL_ALIVE
+
+    @property
     def is_counting(self) -> bool:
         """True while two passes have ended the game and its dead stones are not agreed on."""
-        undecided = self.agrees_on_dead and self.resigned is None and self.dead is None
+        undecided = self.removes_dead and self.resigned is None and self.dead is None
         return undecided and self.position.is_over and self.passes >= 2
 
     @property
@@ -232,8 +235,11 @@ class Session:
         return named | {"date": f"{datetime.now():%Y-%m-%d %H:%M:%S}", "seed": str(seed)}
 
     def write(self, path: Path | str, headers: dict[str, str]) -> None:
-        """Write the game to a file in the format of its suffix. Raises UserError."""
-        path = Path(path).expanduser()
+        """Write the game to a file in the format of its suffix, in a folder that exists. Raises
+        UserError."""
+        self._write(writable(path, make_folder=False), headers)
+
+    def _write(self, path: Path, headers: dict[str, str]) -> None:
         kind = kind_of(path)
         if kind == SGF:
             atomic_write(path, self._sgf_text(headers).encode())
@@ -248,7 +254,7 @@ class Session:
         """Write the game to its own file. Raises UserError."""
         if self.path is None:
             self.path = save_path(self.game, datetime.now())
-        self.write(self.path, headers)
+        self._write(self.path, headers)
         self.saved = True
 
     def _sgf_text(self, headers: dict[str, str]) -> str:

@@ -12,11 +12,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from alphazero.arena.level import LEVELS
 from alphazero.arena.reference import Reference
 from alphazero.arena.tablebase import Ending
 from alphazero.config import PuctConfig
 from alphazero.engine import engine as engines
-from alphazero.engine.limits import LEVELS, SearchLimits
+from alphazero.engine.limits import SearchLimits
 from alphazero.engine.options import EngineOptions, require_game
 from alphazero.errors import UserError
 from alphazero.network.evaluator import Evaluation, UniformEvaluator
@@ -287,7 +288,7 @@ def test_levels_and_limits_of_the_command_line() -> None:
     conversation = Conversation(simulations=33)
     nodes.append(fields(conversation.ask("position startpos", "go")[-2])["nodes"])
     nodes.append(fields(conversation.ask("go nodes 12")[-2])["nodes"])
-    assert nodes == [str(LEVELS[2].simulations), "33", "12"]
+    assert nodes == [str(LEVELS[1].simulations), "33", "12"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +314,7 @@ def test_a_limited_strength_is_played() -> None:
     conversation = Conversation()
     conversation.ask("setoption name UCI_LimitStrength value true")
     line = conversation.ask("setoption name UCI_Elo value 700", "position startpos", "go")[-2]
-    assert fields(line)["nodes"] == str(LEVELS[2].simulations)
+    assert fields(line)["nodes"] == str(LEVELS[1].simulations)
 
 
 def test_commands_for_people() -> None:

@@ -39,6 +39,9 @@ class ScriptedEngine:
     def set_level(self, level: int) -> None:
         pass
 
+    def evaluate(self, position):
+        return position.legal_mask().astype(float), 0.0
+
     def analyze(self, request, stop, on_info=None):
         position, in_earnest = request.position, request.full_strength
         legal = position.legal_actions()
@@ -105,7 +108,7 @@ def test_conversations(name, tmp_path, regen_golden):
 
 def test_a_mate_is_told_and_saved(tmp_path):
     out, session = play("f3 g4", tmp_path, engine=ScriptedEngine("e5 Qh4"))
-    assert "black plays Qh4# | you (white) 60%" in out
+    assert "black plays Qh4# | you 60%" in out
     assert "black wins by checkmate.\n" in out and session.is_over
     text = (tmp_path / "game.pgn").read_text()
     assert '[Result "0-1"]' in text and '[Termination "normal"]' in text
@@ -204,7 +207,7 @@ def painted(view: BoardView, colours: int) -> str:
     style = Style(unicode=True, colours=colours)
     commentary = ChessCommentary(session)
     display = Display(session, commentary, out, io.StringIO(), style, person=None, quiet=False)
-    display.say(paint(view, CHESS.players, style))
+    display.write(paint(view, style))
     return out.getvalue()
 
 

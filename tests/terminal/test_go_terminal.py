@@ -32,7 +32,8 @@ GOLDEN = ROOT / "tests" / "golden"
 PLAY = [sys.executable, str(ROOT / "play.py")]
 FAKE = ROOT / "tests" / "helpers" / "fake_gtp.py"
 PATIENCE = 600  # seconds, for a first compilation on a busy machine
-GO9 = load("go:size=9")
+GO9 = load("go:size=9,rules=chinese")
+TROMP_TAYLOR = load("go:size=9")
 CONNECT4 = load("connect4")
 
 
@@ -40,6 +41,7 @@ class ScriptedEngine:
     """Plays the moves it is given, then passes; thinks it has a share of the point."""
 
     name = "scripted"
+    doubtful = None
 
     def __init__(self, moves: str = "", share: float = 0.5, heads=None) -> None:
         self.moves = moves.split()
@@ -57,7 +59,11 @@ class ScriptedEngine:
         stones, dead = position.game.stones, estimate(position, self.auxiliary).dead
         area, nothing = stones.area(position.state, dead), np.zeros(dead.shape, bool)
         owners = np.where(area == 2, -1, area)
-        return Judgement(owners, dead, nothing, nothing, stones.score(position.state, dead))
+        doubtful = nothing if self.doubtful is None else self.doubtful
+        return Judgement(owners, dead, nothing, doubtful, stones.score(position.state, dead))
+
+    def evaluate(self, position):
+        return position.legal_mask().astype(float), 0.0
 
     def analyze(self, request, stop, on_info=None):
         position, in_earnest = request.position, request.full_strength
@@ -101,7 +107,6 @@ def play(
         path=tmp_path / name,
         start=start,
         handicap=handicap,
-        agrees_on_dead=opponent is None,
     )
     terminal = TerminalGame(
         session,
@@ -186,6 +191,14 @@ def test_chains_are_toggled_as_a_whole_and_back(tmp_path):
     assert " 7 w w x w" in out and " 6 w w x w" in out and " 8 w w w w w w w O w 8" in out
 
 
+def test_stones_in_doubt_are_named(tmp_path):
+    engine = ScriptedEngine("g7", heads=halves)
+    engine.doubtful = np.zeros((9, 9), bool)
+    engine.doubtful[2, 6] = True
+    out, _ = play("c7 pass agree", tmp_path, engine=engine)
+    assert "\nin doubt, so look yourself: G7\nWrite agree" in out
+
+
 def test_dead_stones_decide_the_game(tmp_path):
     for lines, winner in ((["e5", "pass", "agree"], 0), (["e5", "pass", "e5", "agree"], 1)):
         out, session = play(lines, tmp_path, engine=ScriptedEngine("", heads=halves))
@@ -231,18 +244,29 @@ def test_undo_and_resign_end_the_talk_about_dead_stones(tmp_path):
     assert texts(session) == [] and session.dead is None
 
 
-def test_watching_two_players_counts_by_the_rules(tmp_path):
-    class Passing(Player):
-        name = "passing"
+class Passing(Player):
+    name = "passing"
 
-        def choose(self, positions, rng):
-            return [81 for _ in positions]
+    def choose(self, positions, rng):
+        return [81 for _ in positions]
 
-    engine = ScriptedEngine("e5 pass", heads=halves)
-    out, session = play([], tmp_path, engine=engine, opponent=Passing(), human=1)
+
+@pytest.mark.parametrize(("game", "winner"), [(GO9, "white"), (TROMP_TAYLOR, "black")])
+def test_watching_two_players_counts_by_the_rules(tmp_path, game, winner):
+    engine = ScriptedEngine("h5 pass", heads=halves)  # the stone is in White's half
+    out, session = play([], tmp_path, engine=engine, opponent=Passing(), human=1, game=game)
+    assert session.is_over and "passes, too" not in out and "black passes | white 50%" in out
+    assert ("1 dead stones; " in out) == (game is GO9)
+    assert out.splitlines()[-2].startswith(f"{winner} wins by ")
+    (result,) = re.findall(r"RE\[(.)", (tmp_path / "game.sgf").read_text())
+    assert result == winner[0].upper()
+
+
+def test_by_tromp_taylor_two_passes_end_the_game_with_all_stones_alive(tmp_path):
+    engine = ScriptedEngine("h5", heads=halves)
+    out, session = play("c3 pass", tmp_path, engine=engine, game=TROMP_TAYLOR)
     assert session.is_over and "dead stones" not in out
-    assert "passes, too: it wins by 73.5 points as the board stands" in out
-    assert out.splitlines()[-2] == "black wins by 73.5 points."
+    assert "white wins by 7.5 points.\n" in out
 
 
 def test_a_program_that_resigns_has_lost(tmp_path):
@@ -285,7 +309,7 @@ def test_a_pass_that_may_lose_the_count_is_not_answered(komi):
         owner[0, 4, 4] = 0.0
         return {"ownership": owner}
 
-    session = Session(load(f"go:size=9,komi={komi}"), agrees_on_dead=True)
+    session = Session(load(f"go:size=9,komi={komi},rules=chinese"))
     commentary = GoCommentary(session, ScriptedEngine("", heads=hopeful))  # type: ignore[arg-type]
     for move in ("e5", "c3", "pass"):
         session.position.play(move)
@@ -297,15 +321,15 @@ def test_the_engine_gives_up_only_when_it_has_been_lost_for_long(tmp_path):
     moves = [f"{column}{row}" for row in range(1, 9, 2) for column in "abcdefghj"]
     replies = [f"{column}{row}" for row in range(2, 9, 2) for column in "abcdefghj"]
     engine = ScriptedEngine(" ".join(replies), share=0.02)
-    out, session = play(moves[:30], tmp_path, engine=engine, quiet=True)
+    out, session = play(moves[:30], tmp_path, engine=engine, quiet=True, game=TROMP_TAYLOR)
     # Not before half of the board's points have been played.
     assert session.resigned == 1 and len(session.position.moves) == 41
-    assert "black wins by resignation (you).\n" in out
+    assert "white resigns.\nblack wins by resignation (you).\n" in out
     engine = ScriptedEngine(" ".join(replies), share=0.06)
-    _, session = play(moves[:30], tmp_path, engine=engine, quiet=True)
+    _, session = play(moves[:30], tmp_path, engine=engine, quiet=True, game=TROMP_TAYLOR)
     assert session.resigned is None
     engine = ScriptedEngine(" ".join(replies), share=0.01)
-    session = Session(GO9, handicap=2)
+    session = Session(TROMP_TAYLOR, handicap=2)
     commentary = GoCommentary(session, engine)  # type: ignore[arg-type]
     for move in (*moves[:18], *replies[:18], *moves[18:36]):
         session.position.play(move)
@@ -329,11 +353,11 @@ def test_after_a_resignation_is_taken_back_the_game_goes_on(tmp_path):
 
 def test_the_lead_is_said_where_the_network_knows_it(tmp_path):
     out, _ = play("e5", tmp_path, engine=ScriptedEngine("c3", heads=halves))
-    assert "| black 50%, white 50% | black leads by 4.5 points | 100 simulations" in out
+    assert "| you 50% [##########..........] | black leads by 4.5 points | 100 sim" in out
     out, _ = play("e5", tmp_path, engine=ScriptedEngine("c3"))
     assert "leads" not in out
     comment = read_sgf(tmp_path / "game.sgf").annotations[2].comment
-    assert comment.startswith("black 50%, white 50% | 100 simulations")
+    assert comment.startswith("black 50% | 100 simulations")
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -345,7 +369,7 @@ def test_every_move_is_saved_with_the_win_rate(tmp_path):
     assert [sgf.position.text(move) for move in sgf.position.moves] == ["E5", "C3", "C7", "G7"]
     assert {n: note.winrate for n, note in sgf.annotations.items()} == {2: 0.4, 4: 0.4}
     assert (sgf.info.black, sgf.info.white, sgf.info.result) == ("human", "scripted", "?")
-    assert sgf.info.rules == "tromp-taylor" and sgf.info.date and not sgf.remarks
+    assert sgf.info.rules == "chinese" and sgf.info.date and not sgf.remarks
 
 
 def test_notes_belong_to_the_moves_on_the_board(tmp_path):
@@ -364,7 +388,7 @@ def test_load_and_go_on(tmp_path):
     )
     engine = ScriptedEngine("", heads=halves)
     out, session = play([f"load {saved} 2", "e4"], tmp_path, engine=engine)
-    assert "the file's rules, Japanese, are not known: tromp-taylor instead\n" in out
+    assert "the file's rules, Japanese, are not known: chinese instead\n" in out
     assert "you are white\n" in out
     assert texts(session) == ["E5", "C6", "E4", "pass"]
     assert session.info.handicap == 2 and session.annotations[1].comment == "one"
@@ -389,7 +413,7 @@ def test_a_resigned_game_is_over_when_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("text", "number", "message"),
     [
-        ("(;GM[1]SZ[5]KM[7];B[aa])", "", "is a game of go:size=5,komi=7.5,rules=tromp-taylor, not"),
+        ("(;GM[1]SZ[5]KM[7];B[aa])", "", "is a game of go:size=5,"),
         ("(;GM[1]SZ[9]KM[7];B[aa])", " 2", "has 1 moves, not 2"),
         ("(;GM[2]SZ[9]KM[7];B[aa])", "", "not a game of Go"),
         ("no game", "", "is not an SGF file"),
@@ -425,7 +449,7 @@ def test_saved_games_have_names_and_are_known_by_them(tmp_path, monkeypatch):
     path = save_path(GO9, datetime(2026, 1, 31, 20, 15), {"XDG_DATA_HOME": str(tmp_path)})
     assert path == tmp_path / "alphazero" / "games" / "go-20260131-201500.sgf"
     play("e5", tmp_path, engine=ScriptedEngine("c3"))
-    assert saved_game(tmp_path / "game.sgf").spec == GO9.spec
+    assert saved_game(tmp_path / "game.sgf").spec == TROMP_TAYLOR.spec
     text = saved_text(tmp_path / "game.sgf")
     assert "black: human\nwhite: scripted\n" in text and " 3 . .(O)" in text
     (tmp_path / "none.txt").write_text("nothing")
@@ -504,9 +528,9 @@ def test_dead_stones_and_points_are_marked_on_the_board():
     assert lines[0] == position.render().splitlines()[0]
     assert lines[1] == " 9 b X O . . . . .(X)9"
     assert lines[7] == " 3 b X O . . x + . . 3"
-    painted = paint(view, ("X", "O"), Style(unicode=True)).plain
+    painted = paint(view, Style(unicode=True)).plain
     assert " 3 b ●\ufe0e ○\ufe0e · · x + · · 3" in painted and "A B C" in painted
-    coloured = paint(view, ("X", "O"), Style(unicode=True, colours=256))
+    coloured = paint(view, Style(unicode=True, colours=256))
     bare = coloured.plain.replace("\ufe0e", "")
     assert bare.translate(str.maketrans("●·", "X.")) == view.text().replace("O", "X")
     styles = {coloured.plain[span.start : span.end]: str(span.style) for span in coloured.spans}

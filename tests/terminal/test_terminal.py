@@ -37,6 +37,9 @@ class ScriptedEngine:
             raise UserError("the level must be a whole number from 1 to 10")
         self.levels.append(level)
 
+    def evaluate(self, position):
+        return position.legal_mask().astype(float), 0.0
+
     def analyze(self, request, stop, on_info=None):
         position, in_earnest = request.position, request.full_strength
         self.earnest.append(in_earnest)
@@ -111,10 +114,9 @@ def test_a_won_game_reads_as_a_conversation(tmp_path):
         "X(1): a1\n"
     )
     assert (
-        "O plays a3 | you (X) 20% | X 20%, O 80% | 100 simulations, 200/s, 0.50 s | line: a3\n"
-        in out
+        "O plays a3 | you 20% [####................] | 100 simulations, 200/s, 0.50 s"
+        " | expected: a3\nX(3): b1\n" in out
     )
-    assert "[####................] X 20%\nX(3): b1\n" in out
     assert "3  O  O  .  3\n2  .  .  .  2\n1  X  X (X) 1\n   a  b  c\nX wins (you).\n" in out
     assert out.endswith(f"game over (new, undo or quit): \ngame saved: {tmp_path / 'game.txt'}\n")
     assert session.position.outcome().winner == 0
@@ -129,8 +131,7 @@ def test_the_last_move_of_either_side_is_marked(tmp_path):
 def test_the_engine_begins_when_the_person_is_second(tmp_path):
     out, session = play("b2", tmp_path, human=1, engine=ScriptedEngine("a1 a2"))
     assert "you are O, X is scripted" in out
-    assert "X plays a1 | you (O) 20% | X 80%, O 20%" in out
-    assert "[################....] X 80%" in out
+    assert "X plays a1 | you 20% [####................] | 100" in out
     assert texts(session.position) == ["a1", "b2", "a2"]
 
 
@@ -274,7 +275,9 @@ def test_redo_of_a_winning_move_ends_the_game_again(tmp_path):
 def test_hint_shows_three_moves_in_earnest_and_plays_none(tmp_path):
     engine = ScriptedEngine()
     out, session = play("hint", tmp_path, engine=engine)
-    lines = out.split("X(1): hint\n")[1].splitlines()
+    board, _, hints = out.split("X(1): hint\n")[1].partition("   a  b  c\n1.")
+    assert "3  1  2  3  3\n2  .  .  .  2\n" in board
+    lines = f"1.{hints}".splitlines()
     assert lines[0] == "1. a3     80%      60 visits   a3"
     assert lines[1] == "2. b3     30%      10 visits   b3 a3"
     assert lines[2].startswith("3. c3") and lines[3] == "X(1): "
@@ -291,13 +294,15 @@ def test_long_lines_are_cut(tmp_path):
 
     engine.analyze = analyze_far  # type: ignore[method-assign]
     out, _ = play("hint eval", tmp_path, engine=engine, game=CONNECT4)
-    assert "visits   a b c d e f g a\n" in out and "line: a b c d e f g a\n" in out
+    assert "visits   a b c d e f g a\n" in out and "expected: a b c d e f g a\n" in out
 
 
-def test_eval_names_the_person_and_both_sides(tmp_path):
+def test_eval_gives_the_chances_of_the_person_alone(tmp_path):
     out, _ = play("eval why", tmp_path)
-    judgement = "you (X) 80% | X 80%, O 20% | 100 simulations, 200/s, 0.50 s | line: a3\n"
-    assert f"X(1): eval\n{judgement}[################....] X 80%\nX(1): why\n{judgement}" in out
+    judgement = (
+        "you 80% [################....] | 100 simulations, 200/s, 0.50 s | expected: a3\n"
+    )
+    assert f"X(1): eval\n{judgement}X(1): why\n{judgement}X(1): " in out
 
 
 def test_resign_ends_the_game_and_undo_takes_it_back(tmp_path):
@@ -312,7 +317,7 @@ def test_resign_ends_the_game_and_undo_takes_it_back(tmp_path):
 
 def test_swap_hands_the_move_over(tmp_path):
     out, session = play("a1 swap b1", tmp_path, engine=ScriptedEngine("b2 a3 c3"))
-    assert "you are O now\n" in out and "X plays a3 | you (O) 20%" in out
+    assert "you are O now\n" in out and "X plays a3 | you 20%" in out
     assert texts(session.position) == ["a1", "b2", "a3", "b1", "c3"]
 
 
@@ -332,7 +337,7 @@ def test_level_is_checked(tmp_path):
     out, _ = play(["level", "level 3", "level 11", "level x"], tmp_path, engine=engine)
     assert engine.levels == [3]
     assert out.count("the engine: scripted\n") == 2
-    assert out.count("the level must be a whole number from 1 to 10\n") == 2
+    assert out.count("the level must be a whole number from 1 to 10") == 2
 
 
 def test_board_and_flip(tmp_path):
@@ -431,12 +436,15 @@ def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path):
     binary = tmp_path / "binary.txt"
     binary.write_bytes(b"\xff\xfe\x00")
     lines = ["load", f"load {tmp_path / 'none'}", f"load {binary}", f"load {tmp_path}"]
-    out, session = play([*lines, f"save {binary}/x", "a1"], tmp_path)
+    lines += [f"save {binary}/x", f"save {tmp_path / 'nowhere' / 'x.txt'}", "a1"]
+    out, session = play(lines, tmp_path)
     assert "load which file? write load FILE, or load FILE N\n" in out
     assert f"cannot read {tmp_path / 'none'}: No such file or directory\n" in out
     assert f"{binary} is not a saved game: it is not a text file\n" in out
     assert f"cannot read {tmp_path}: Is a directory\n" in out
-    assert f"cannot write {binary}/x: " in out
+    assert f"cannot write {binary}/x: there is no folder {binary}\n" in out
+    assert f"there is no folder {tmp_path / 'nowhere'}\n" in out
+    assert not (tmp_path / "nowhere").exists()
     assert len(session.position.moves) == 2
 
 
@@ -524,7 +532,7 @@ def test_progress_is_shown_only_on_a_terminal(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     out, _ = play("a1", tmp_path, err=terminal)
-    assert "thinking: 0 s, 100 simulations, a3 80% (Ctrl-C: move now)" in terminal.getvalue()
+    assert "thinking: 0 s, 100 simulations, a3, you 20% (Ctrl-C: move now)" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K"), "the line is not removed"
     assert "thinking" not in out
     monkeypatch.setenv("TERM", "dumb")
@@ -589,42 +597,100 @@ def connect4_board() -> BoardView:
     return position.board_view()
 
 
-def painted(view: BoardView, players: tuple[str, str], style: Style) -> str:
+def painted(view: BoardView, style: Style) -> str:
     """The painted board as it is written to a terminal."""
     out = io.StringIO()
     session = Session(CONNECT4)
     display = Display(
         session, Commentary(session), out, io.StringIO(), style, person=None, quiet=False
     )
-    display.say(paint(view, players, style))
+    display.write(paint(view, style))
     return out.getvalue()
 
 
-def test_boards_in_colours_have_discs_on_painted_ground():
+def test_boards_in_colours_keep_their_letters():
     view = connect4_board()
     plain = view.text().splitlines()
-    lines = painted(view, CONNECT4.players, Style(unicode=True, colours=256)).splitlines()
+    lines = painted(view, Style(unicode=True, colours=256)).splitlines()
     assert lines[0] == plain[0] and lines[-1] == lines[0]
     for coloured, text in zip(lines[1:-1], plain[1:-1], strict=True):
-        assert "48;5;180" in coloured and coloured.endswith(f"\x1b[0m {text[0]}")
-        bare = re.sub("\x1b\\[[0-9;]*m|\ufe0e", "", coloured)
-        assert bare.translate(str.maketrans("●·", "X.")) == text.replace("O", "X")
-    # Both players have filled discs, told apart by colour alone.
-    assert [line.count("38;5;231;48;5;180m●") for line in lines[5:7]] == [1, 1]
-    assert [line.count("38;5;16;48;5;180m●") for line in lines[5:7]] == [0, 3]
-    few = painted(view, CONNECT4.players, Style(unicode=True, colours=16))
-    assert ";43m" in few and "38;5" not in few
+        assert "48;5;236" in coloured and coloured.endswith(f"\x1b[0m {text[0]}")
+        assert re.sub("\x1b\\[[0-9;]*m", "", coloured).replace("·", ".") == text
+    # Each player has a colour besides.
+    assert [line.count("38;5;117;48;5;236mO") for line in lines[5:7]] == [1, 1]
+    assert [line.count("38;5;215;48;5;236mX") for line in lines[5:7]] == [0, 3]
+    few = painted(view, Style(unicode=True, colours=16))
+    assert ";40m" in few and "38;5" not in few
 
 
-def test_unicode_without_colours_tells_sides_apart_by_shape():
-    text = painted(connect4_board(), CONNECT4.players, Style(unicode=True))
-    assert "\x1b" not in text and text.count("●") == 3 and text.count("○") == 2
-    assert "1 (●\ufe0e) ·  ●\ufe0e  ●\ufe0e  ○\ufe0e  ·  ·  1" in text
+def test_unicode_without_colours_has_letters_too():
+    text = painted(connect4_board(), Style(unicode=True))
+    assert "\x1b" not in text and "1 (X) ·  X  X  O  ·  ·  1" in text
+
+
+def test_a_board_of_connect_four_is_turned_with_its_bottom_below(tmp_path):
+    out, _ = play("a flip", tmp_path, game=CONNECT4, engine=ScriptedEngine("b"))
+    turned = out.split("flip\n")[1].splitlines()
+    assert turned[0].split() == list("gfedcba") and turned[6] == "1  .  .  .  .  . (O) X  1"
+    view = connect4_board()
+    assert view.turned().turned() == view and view.turned().last != view.last
+
+
+@pytest.mark.parametrize(("height", "boards"), [(15, 2), (24, 3)])
+def test_a_small_window_shows_a_board_an_exchange(tmp_path, monkeypatch, height, boards):
+    monkeypatch.setenv("LINES", str(height))
+    out = Terminal()
+    session = Session(TICTACTOE, path=tmp_path / "game.txt")
+    ask = line_reader(["a1"], io.StringIO(), out)
+    TerminalGame(session, ScriptedEngine("c3"), ask, out, io.StringIO()).run()  # type: ignore
+    assert out.getvalue().count("   a  b  c\n3") == boards
+
+
+def test_long_lines_are_broken_between_words_in_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    session = Session(TICTACTOE, path=tmp_path / "game.txt")
+    ask = line_reader(["a1", "eval", "help", "nonsense"], io.StringIO(), out)
+    TerminalGame(session, ScriptedEngine("c3"), ask, out, io.StringIO()).run()  # type: ignore
+    lines = [line for line in out.getvalue().splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 40 and "expected:" in out.getvalue()
+
+
+def test_a_window_that_is_too_narrow_for_the_board_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    out = Terminal()
+    session = Session(CONNECT4, path=tmp_path / "game.txt")
+    ask = line_reader(["a", "b"], io.StringIO(), out)
+    TerminalGame(session, ScriptedEngine("c d"), ask, out, io.StringIO()).run()  # type: ignore
+    assert " ".join(out.getvalue().split()).count("25 columns wide, the window 20") == 1
+
+
+def test_a_mistyped_command_is_recognised(tmp_path):
+    out, _ = play(["hnit", "udno", "levle 3", "xy"], tmp_path)
+    assert '(did you mean "hint"?)' in out and '(did you mean "undo"?)' in out
+    assert '(did you mean "level"?)' in out
+    assert out.count("(help lists the commands)") == 1
+
+
+def test_the_example_is_the_move_that_the_engine_likes(tmp_path):
+    class Taste(ScriptedEngine):
+        def evaluate(self, position):
+            policy, value = super().evaluate(position)
+            policy[position.action("c1")] += 0.5
+            return policy, value
+
+    out, _ = play("help quit", tmp_path, engine=Taste())
+    assert out.count("as in c1") == 2
+    # Without a favourite it is one from the middle.
+    out, _ = play("quit", tmp_path)
+    assert "as in b2" in out
 
 
 def test_lists_are_tables_in_unicode(tmp_path):
     out, _ = play("hint help quit", tmp_path, style=Style(unicode=True))
-    hints = out.split("hint\n")[1].splitlines()
+    board, _, hints = out.split("hint\n")[1].partition("   a  b  c\n   ")
+    assert "3  1  2  3  3" in board
+    hints = hints.splitlines()
     assert hints[0].split() == ["move", "win", "rate", "visits", "expected"]
     assert hints[1].split() == ["1.", "a3", "80%", "60", "a3"]
     assert hints[2].split() == ["2.", "b3", "30%", "10", "b3", "a3"]
@@ -661,12 +727,12 @@ def test_colours_only_where_they_are_welcome():
     assert choose_style("unicode", Terminal(), environment | {"NO_COLOR": "1"}) == Style(True, 0)
 
 
-def test_the_legend_explains_the_discs(tmp_path):
+def test_letters_on_the_board_need_no_legend(tmp_path):
     out, _ = play("quit", tmp_path, style=Style(unicode=True))
-    assert "X is  ●\ufe0e , O is  ○\ufe0e .\n" in out
+    assert "X is" not in out.replace("X is scripted", "")
 
 
-def test_win_bar_names_its_side():
-    assert win_bar(0.46, "X") == "[#########...........] X 46%"
-    assert win_bar(0.0, "B") == "[....................] B 0%"
-    assert win_bar(1.0, "B") == "[####################] B 100%"
+def test_win_bar_is_filled_by_the_win_rate():
+    assert win_bar(0.46) == "[#########...........]"
+    assert win_bar(0.0) == "[....................]"
+    assert win_bar(1.0) == "[####################]"

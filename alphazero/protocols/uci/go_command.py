@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alphazero.arena.level import level_of
 from alphazero.engine.analysis import Analysis
 from alphazero.engine.clock import Clock, TimeControl
 from alphazero.engine.host import EngineHost, SearchHandle
-from alphazero.engine.limits import LEVELS, SearchLimits, SearchRequest
+from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import SearchOptions
 from alphazero.game import Position
 from alphazero.protocols.uci.board import Board, searchable
@@ -131,8 +132,8 @@ def limits_of(
     if go.infinite:
         return limits
     if level and not is_analysis:
-        weaker = LEVELS[level]
-        limits = SearchLimits(weaker.simulations, temperature=weaker.temperature, fresh=True)
+        weaker = level_of(level, position.game.name)
+        limits = SearchLimits(weaker.simulations, level=weaker, fresh=True)
     counts = [limits.simulations, settings.integer("MaxNodes"), go.nodes]
     limits = limits._replace(
         simulations=min((max(count, 1) for count in counts if count), default=None),

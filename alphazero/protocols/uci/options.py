@@ -7,7 +7,7 @@ look for them. Names are compared without regard to case.
 import math
 from dataclasses import dataclass, replace
 
-from alphazero.engine.limits import LEVELS
+from alphazero.arena.level import NUMBERS
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError, closest
 
@@ -94,7 +94,7 @@ def combo(name: str, *choices: str) -> Option:
 
 # The level of the nearest rating is played. Provisional, until levels are measured against programs
 # whose ratings are known.
-LEVEL_OF_ELO = {300 + 200 * level: level for level in LEVELS}
+LEVEL_OF_ELO = {300 + 200 * level: level for level in NUMBERS}
 OPTIONS = (
     # Set by every program. Threads and Hash (megabytes) are those of the network's evaluations.
     spin("Threads", 1, 1, 1024),
@@ -113,7 +113,7 @@ OPTIONS = (
     Option("BookFile", "string", EMPTY),
     Option("SyzygyPath", "string", EMPTY),
     check("Syzygy50MoveRule", True),
-    # Strength. A level is a number of visits and a temperature; 0: no level.
+    # Strength. A level sees some of the moves and searches little; 0: no level.
     spin("Level", 0, 0, 10),
     spin("MaxNodes", 0, 0),
     number("Temperature", "0", 0, 100),
