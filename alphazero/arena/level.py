@@ -47,6 +47,18 @@ NETWORK_LEVELS = {
         Level(256, 2.0, 0.15),
         Level(800, 1.0, 0.0),
     ),
+    "connect4": (
+        Level(1, 18.8, 1.0),
+        Level(1, 7.13, 1.0),
+        Level(1, 3.73, 1.0),
+        Level(1, 2.79, 1.0),
+        Level(1, 1.89, 1.0),
+        Level(3, 1.5, 0.8),
+        Level(26, 1.5, 0.36),
+        Level(100, 1.5, 0.2),
+        Level(400, 1.5, 0.05),
+        Level(800, 1.0, 0.0),
+    ),
 }
 # Other games, and those without a network.
 LEVELS = (

@@ -253,7 +253,9 @@ class BeginnerPlayer(Player):
         self._random, self._greedy = RandomPlayer(), AlphaBetaPlayer(game, 1)
 
     def choose(self, positions: Sequence[Position], rng: np.random.Generator) -> list[int]:
-        players = [self._random if draw < 1 / 3 else self._greedy for draw in rng.random(len(positions))]
+        players = [
+            self._random if draw < 1 / 3 else self._greedy for draw in rng.random(len(positions))
+        ]
         return [
             player.choose([position], rng)[0]
             for player, position in zip(players, positions, strict=True)
@@ -306,7 +308,6 @@ class Spec:
                 f"player {self.text!r}: {name} must be a number of at least 0, not {text!r}"
             )
         return value
-
 
     def level(self, game: Game, has_network: bool = True) -> levels.Level | None:
         """The level asked for, if one is, which sets simulations and temperature. Raises

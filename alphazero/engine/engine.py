@@ -20,7 +20,6 @@ from alphazero.engine.options import (
     SearchOptions,
 )
 from alphazero.engine.restrictions import RestrictedEvaluator
-from alphazero.errors import UserError
 from alphazero.game import Game, Position
 from alphazero.network import find
 from alphazero.network.encoder import Encoder

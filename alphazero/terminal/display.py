@@ -192,7 +192,7 @@ class Display:
 
     @property
     def _window(self) -> os.terminal_size | None:
-        """The size of the terminal's window; None if the output is no terminal."""
+        """The size of the terminal's window; None unless the output is a terminal."""
         return shutil.get_terminal_size() if self._out.isatty() else None
 
     def write(self, text: str | Text | Table) -> None:
@@ -204,8 +204,8 @@ class Display:
         self._out.flush()
 
     def say(self, text: str, indent: int = 0) -> None:
-        """Write lines of text; those that a terminal is too narrow for are broken between words and
-        go on with an indent."""
+        """Write lines of text, broken between words where a terminal is too narrow for them; what
+        follows is indented."""
         window = self._window
         if window is not None:
             lines = [break_line(line, window.columns, indent) for line in text.split("\n")]

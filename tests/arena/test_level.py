@@ -72,7 +72,9 @@ def test_a_pass_is_seen_where_the_network_likes_it_and_never_by_chance():
 
 def test_the_same_seed_gives_the_same_moves():
     level = LEVELS[0]
-    rows = [moves_seen(level, range(7), [1 / 7] * 7, None, np.random.default_rng(s)) for s in (1, 1)]
+    rows = [
+        moves_seen(level, range(7), [1 / 7] * 7, None, np.random.default_rng(s)) for s in (1, 1)
+    ]
     assert rows[0] == rows[1]
 
 
@@ -98,8 +100,8 @@ def test_players_have_levels(kind):
     assert weak.name == f"{kind}:level=1"
     result = play_match(TICTACTOE, strong, weak, 40, seed=1)
     assert result.score > 0.7
-    assert play_match(TICTACTOE, strong, weak, 10, seed=1).records[0].actions.tolist() == (
-        result.records[0].actions.tolist()
+    assert play_match(TICTACTOE, strong, weak, 10, seed=1).records[0].moves.tolist() == (
+        result.records[0].moves.tolist()
     )
 
 

@@ -299,9 +299,7 @@ def test_long_lines_are_cut(tmp_path):
 
 def test_eval_gives_the_chances_of_the_person_alone(tmp_path):
     out, _ = play("eval why", tmp_path)
-    judgement = (
-        "you 80% [################....] | 100 simulations, 200/s, 0.50 s | expected: a3\n"
-    )
+    judgement = "you 80% [################....] | 100 simulations, 200/s, 0.50 s | expected: a3\n"
     assert f"X(1): eval\n{judgement}X(1): why\n{judgement}X(1): " in out
 
 
