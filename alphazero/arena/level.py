@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alphazero.game import Game, Position
     from alphazero.search.search import Search
 
-PASS_PRIOR = 0.1  # from which a pass is seen, always; below it never
+PASS_SHARE = 0.1  # of the flattened prior, from which a pass is seen, always; below it never
 LEAST_PRIOR = 1e-9
 
 
@@ -36,28 +36,28 @@ NUMBERS = range(1, 11)
 # Levels 1 to 10 by the name of a game, with the network that comes with it.
 NETWORK_LEVELS = {
     "tic-tac-toe": (
-        Level(1, 20.0, 1.0),
-        Level(2, 8.0, 0.95),
-        Level(4, 6.0, 0.9),
-        Level(8, 5.0, 0.8),
-        Level(16, 4.0, 0.7),
-        Level(32, 3.0, 0.6),
-        Level(64, 2.5, 0.45),
-        Level(128, 2.0, 0.3),
-        Level(256, 2.0, 0.15),
-        Level(800, 1.0, 0.0),
+        Level(1, 230, 1.0),
+        Level(1, 15.2, 1.0),
+        Level(1, 7.55, 1.0),
+        Level(1, 5.0, 1.0),
+        Level(1, 3.5, 1.0),
+        Level(1, 2.8, 1.0),
+        Level(1, 2.1, 1.0),
+        Level(1, 1.5, 0.94),
+        Level(2, 1.5, 0.72),
+        Level(800, 1.5, 0.0),
     ),
     "connect4": (
-        Level(1, 18.8, 1.0),
-        Level(1, 7.13, 1.0),
-        Level(1, 3.73, 1.0),
-        Level(1, 2.79, 1.0),
-        Level(1, 1.89, 1.0),
+        Level(1, 19, 1.0),
+        Level(1, 7.1, 1.0),
+        Level(1, 3.7, 1.0),
+        Level(1, 2.8, 1.0),
+        Level(1, 1.9, 1.0),
         Level(3, 1.5, 0.8),
-        Level(26, 1.5, 0.36),
-        Level(100, 1.5, 0.2),
-        Level(400, 1.5, 0.05),
-        Level(800, 1.0, 0.0),
+        Level(20, 1.5, 0.41),
+        Level(80, 1.5, 0.21),
+        Level(250, 1.5, 0.07),
+        Level(800, 1.5, 0.0),
     ),
 }
 # Other games, and those without a network.
@@ -110,14 +110,14 @@ def moves_seen(
 
     A pass is not left to chance: an early one gives the game away, and a late one ends it.
     """
-    keys = rng.gumbel(size=len(actions)) + [
-        math.log(max(share, LEAST_PRIOR)) / level.temperature for share in prior
-    ]  # the largest is a draw from prior ** (1 / temperature)
+    logits = [math.log(max(share, LEAST_PRIOR)) / level.temperature for share in prior]
+    keys = rng.gumbel(size=len(actions)) + logits  # the largest is a draw from the flattened prior
     luck = rng.random(len(actions))
     moves = [row for row, action in enumerate(actions) if action != passing]
     first = max(moves, key=lambda row: keys[row], default=None)
     seen = [actions[row] for row in moves if row == first or luck[row] >= level.overlooked]
-    passes = [row for row, action in enumerate(actions) if action == passing]
-    if passes and (not seen or prior[passes[0]] >= PASS_PRIOR):
-        seen.append(actions[passes[0]])
+    if passing in actions:
+        weight = math.exp(logits[actions.index(passing)])
+        if not seen or weight >= PASS_SHARE * sum(math.exp(logit) for logit in logits):
+            seen.append(passing)
     return seen

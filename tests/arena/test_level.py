@@ -1,5 +1,7 @@
 """Levels: what they see, what they overlook, and that a higher one is stronger."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from alphazero.arena.level import (
     LEVELS,
     NETWORK_LEVELS,
     NUMBERS,
-    PASS_PRIOR,
+    PASS_SHARE,
     Level,
     level_of,
     moves_seen,
@@ -34,7 +36,7 @@ def seen(level: Level, prior, passing=None, draws=400) -> np.ndarray:
 def test_every_table_has_ten_levels_that_search_more_and_overlook_less():
     for table in TABLES:
         assert len(table) == len(NUMBERS) == 10
-        for one, next_one in zip(table, table[1:], strict=False):
+        for one, next_one in itertools.pairwise(table):
             assert one.simulations <= next_one.simulations
             assert one.overlooked >= next_one.overlooked
             assert one != next_one
@@ -64,8 +66,10 @@ def test_the_others_are_overlooked_with_the_levels_probability():
 
 def test_a_pass_is_seen_where_the_network_likes_it_and_never_by_chance():
     wild = Level(1, 1e9, 1.0)
-    assert seen(wild, [0.5, 0.49, 0.01], passing=2)[2] == 0
-    assert seen(wild, [0.3, 0.3, 2 * PASS_PRIOR], passing=2)[2] == 1
+    sharp = Level(1, 1.0, 1.0)
+    assert seen(sharp, [0.5, 0.49, 0.01], passing=2)[2] == 0
+    assert seen(sharp, [0.4, 0.4, 2 * PASS_SHARE], passing=2)[2] == 1
+    assert seen(wild, [0.01] * 20 + [0.8], passing=20)[20] == 0  # among equals it is one of 21
     assert moves_seen(wild, [7], [1.0], 7, np.random.default_rng(0)) == [7]
     assert pass_of(GO9) == 81 and pass_of(CONNECT4) is None
 
