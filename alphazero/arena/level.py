@@ -116,7 +116,7 @@ def moves_seen(
     moves = [row for row, action in enumerate(actions) if action != passing]
     first = max(moves, key=lambda row: keys[row], default=None)
     seen = [actions[row] for row in moves if row == first or luck[row] >= level.overlooked]
-    if passing in actions:
+    if passing is not None and passing in actions:
         weight = math.exp(logits[actions.index(passing)])
         if not seen or weight >= PASS_SHARE * sum(math.exp(logit) for logit in logits):
             seen.append(passing)
