@@ -11,6 +11,7 @@ import numpy as np
 from alphazero.arena.book import board_of, chess_module
 from alphazero.errors import UserError
 from alphazero.game import Game, Position
+from alphazero.network.encoder import Inputs
 from alphazero.network.evaluator import UNDECIDED, Evaluation, Evaluator, Leaves
 
 # Plies without progress after which a mate still wins: after one more the draw may be claimed.
@@ -159,8 +160,8 @@ class TablebaseEvaluator(Evaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        return self.inner.auxiliary(planes)
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        return self.inner.auxiliary(inputs)
 
     def _look_up(self, states: np.ndarray) -> np.ndarray | None:
         """The results of states [B] for the player to move, UNDECIDED where they are not known;

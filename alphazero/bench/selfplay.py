@@ -2,14 +2,19 @@
 
     python -m alphazero bench selfplay --game go:size=9 --network b6c64 --device cpu
 
-Only a stretch of it is measured, from one batch to another, with games at all stages.
+Only a stretch of it is measured, from one batch to another, with games at all stages. With
+`--threads 2` these are compared with one thread and with two processes, by turns: by the clock,
+which says something only on as many quiet cores, and by CPU time, which always does.
 """
 
 import contextlib
+import multiprocessing
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +33,9 @@ from alphazero.selfplay.play import SelfPlay
 GAMES = ("tic-tac-toe", "connect4")
 GOAL = 0.7  # of the bare evaluator's speed at the same batch size
 STRETCH = 20  # times as long as another measurement: a move of every game, at least
+TURNS = 3  # of the comparison of threads and processes
+SPEEDUP = 1.7  # goal of two threads on two quiet cores
+CPU_LIMIT = 1.1  # CPU time of a simulation with several threads, of that with one
 ROUNDS = 2  # moves of every game, at least
 # Where the CPU time of a simulation goes.
 SELECT = "back up and select"
@@ -46,13 +54,15 @@ class Workload:
     precision: str = "auto"
     games: int = 64  # in parallel
     simulations: int = 64
-    threads: int = 1  # that search
+    threads: int = 1  # that evaluate on the processor, else search
 
     def build(self, game: Game) -> Network:
         return build(game, NetworkConfig(size=self.network))
 
     def evaluator(self, game: Game) -> NetworkEvaluator:
-        return NetworkEvaluator(self.build(game), self.device, precision=self.precision)
+        return NetworkEvaluator(
+            self.build(game), self.device, threads=self.threads, precision=self.precision
+        )
 
     def worker(self, game: Game, evaluator: Evaluator) -> SelfPlay:
         """Self-play whose games begin after random moves, so that soon they are at all stages."""
@@ -120,7 +130,7 @@ class Observer(Evaluator):
     def __init__(
         self, inner: NetworkEvaluator, phases: Phases, before_batch: Callable[[], None]
     ) -> None:
-        self.pipelines = inner.pipelines
+        self.pipelines, self.threads = inner.pipelines, inner.threads
         self._inner = inner
         self._phases = phases
         self._before_batch = before_batch
@@ -136,6 +146,55 @@ def selfplay_suite(effort: Effort, workload: Workload | None = None) -> Iterator
     chosen = [Workload(name) for name in (GAMES[:1] if effort.is_quick else GAMES)]
     for one in chosen if workload is None else [workload]:
         yield from measure(one, effort)
+        if one.threads > 1:
+            yield from compare(one, effort)
+
+
+def compare(workload: Workload, effort: Effort) -> Iterator[Measurement]:
+    """Several threads beside one, and beside as many processes of one thread, by turns."""
+    count = workload.threads
+    ways = {
+        "one thread": (replace(workload, threads=1), 1),
+        f"{count} threads": (workload, 1),
+        f"{count} processes": (replace(workload, threads=1), count),
+    }
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        # One for each process, so that each has its share.
+        pools = [stack.enter_context(ProcessPoolExecutor(1, context)) for _ in range(count)]
+
+        def once(work: Workload, processes: int) -> tuple[float, float]:
+            """Simulations per second of all processes, and CPU seconds of a simulation."""
+            waiting = [pool.submit(stretch_of, work, effort) for pool in pools[:processes]]
+            found = [one.result() for one in waiting]
+            speed = sum(one.simulations / one.wall for one in found)
+            return speed, statistics.mean(one.cpu / one.simulations for one in found)
+
+        for pool in pools:  # compile and load
+            pool.submit(stretch_of, replace(workload, threads=1), Effort.quick()).result()
+        turns = 1 if effort.is_quick else TURNS
+        rows = [{name: once(*way) for name, way in ways.items()} for _ in range(turns)]
+
+    def median(name: str, figure: int) -> float:
+        return statistics.median(row[name][figure] for row in rows)
+
+    title = f"{workload.game}, {workload.network}, {workload.games} games x {workload.simulations}"
+    for name in ways:
+        note = f"by the clock, {median(name, 1) * 1e6:,.3g} µs of CPU time each"
+        yield Measurement(f"{title}, {name}", median(name, 0), "simulations/s", note=note)
+    single, several, processes = ways
+    for name, goal in ((several, SPEEDUP if count == 2 else None), (processes, None)):
+        gain = statistics.median(row[name][0] / row[single][0] for row in rows)
+        yield Measurement(f"{title}, {name} / {single}", gain, "x", goal, "by the clock")
+    cost = statistics.median(row[several][1] / row[single][1] for row in rows)
+    name = f"{title}, CPU time of {several} / {single}"
+    yield Measurement(name, cost, "x", limit=CPU_LIMIT, note="of a simulation")
+
+
+def stretch_of(workload: Workload, effort: Effort) -> "Reading":
+    """Measure a stretch, in any process."""
+    game = load(workload.game)
+    return stretch(workload, game, workload.evaluator(game), effort)
 
 
 def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
@@ -169,7 +228,8 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     yield figure(
         "batch fill", found.evaluations / found.batches / room, "of 1", f"of {room:g} rows"
     )
-    yield figure("device busy", found.busy / found.wall, "of 1", "share of wall time")
+    share = found.busy / found.wall / network.threads
+    yield figure("device busy", share, "of 1", "share of wall time")
     yield figure("matrix rate", floor / 1e9, "GFLOP/s", where)
     note = f"{work / 1e6:,.4g} million operations an evaluation"
     if on_cpu and kind == "float32":
@@ -178,7 +238,8 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     cost = found.cpu / found.simulations * 1e6
     yield figure("CPU time", cost, "µs/simulation")
     yield figure("wall time", found.wall / found.simulations * 1e6, "µs/simulation")
-    spent = {SELECT: found.select, STEP: found.step, EVALUATE: found.evaluate}
+    evaluate = found.evaluate if network.threads == 1 else found.busy  # in threads of its own
+    spent = {SELECT: found.select, STEP: found.step, EVALUATE: evaluate}
     for phase, share in {**spent, REST: found.cpu - sum(spent.values())}.items():
         note = f"{share / found.simulations * 1e6:,.3g} µs a simulation"
         yield figure(f"time in: {phase}", share / found.cpu, "of 1", note)

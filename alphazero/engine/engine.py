@@ -336,7 +336,7 @@ class Engine:
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:
         """The evaluator's answer for the game's auxiliary targets: float32 [B, *shape] by name."""
         encoder = self._evaluator.encoder or Encoder.of(self.game)
-        return self._evaluator.auxiliary(encoder.inputs_of(positions).planes)
+        return self._evaluator.auxiliary(encoder.inputs_of(positions))
 
 
 def search_config(

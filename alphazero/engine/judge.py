@@ -168,7 +168,7 @@ def network_ownership(position: Position, evaluator: Evaluator) -> np.ndarray | 
     encoder.encode_batch(both_to_move(position), no_keys, lengths, planes, values)
     turns = encoder.symmetries.points
     turned = np.concatenate([turn_planes(planes, points) for points in turns])
-    heads = evaluator.auxiliary(turned)
+    heads = evaluator.auxiliary(encoder.inputs(turned, np.tile(values, (len(turns), 1))))
     if "ownership" not in heads:
         return None
     answers = heads["ownership"].reshape(len(turns), 2, -1)

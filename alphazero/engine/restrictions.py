@@ -6,6 +6,7 @@ import numpy as np
 
 from alphazero.engine.limits import Restriction
 from alphazero.game import Position
+from alphazero.network.encoder import Inputs
 from alphazero.network.evaluator import EXCLUDED, Evaluation, Evaluator, Leaves
 
 
@@ -54,8 +55,8 @@ class RestrictedEvaluator(Evaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        return self._inner.auxiliary(planes)
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        return self._inner.auxiliary(inputs)
 
     @property
     def _actions(self) -> int:

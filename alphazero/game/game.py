@@ -9,11 +9,13 @@ example to copy):
     outcome(state, keys, n)             -> (over, value): value for the player to move in [-1, 1],
                                         0 unless over
     key(state)                          -> uint64, equal exactly for equal positions
-    observe(state, keys, n, planes)     set zeroed uint8 planes [C, H, W], for the player to move
+    observe(state, keys, n, planes)     set zeroed uint8 planes [C, H, W], for the player to move;
+                                        with float inputs (`globals`) also float32 values [G]:
+                                        observe(state, keys, n, planes, values)
 
 `keys[:n]` are the keys of all earlier positions of the game, for superko and repetition. The state
 has at least the fields `to_play` (0 the first player, 1 the second) and `ply` (moves made).
-Letters in shapes: B positions, A actions, C x H x W planes, S symmetries, N plies.
+Letters in shapes: B positions, A actions, C x H x W planes, G float inputs, S symmetries, N plies.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -180,6 +182,7 @@ class Game:
     symmetries: Symmetries | None = None
     auxiliary: tuple[Auxiliary, ...] = ()
     uses_keys: bool = True  # False: neither `legal` nor `outcome` looks at earlier positions
+    globals: int = 0  # G, float inputs of the network beside the planes; no symmetry changes them
     plane_scale: tuple[float, ...] = ()  # what the network multiplies each plane by; (): 1
     board_plane: int | None = None  # the plane that marks points on the board, if some may be off
     vary: Callable[[State, np.random.Generator], None] | None = None  # randomise the start state
@@ -331,7 +334,8 @@ class Game:
 
     @property
     def observe_batch(self) -> Callable[..., Any]:
-        return self.bind(kernels.observe_batch)
+        template = kernels.observe_with_globals if self.globals else kernels.observe_batch
+        return self.bind(template)
 
     @property
     def key_batch(self) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
 """A game's functions over many positions: templates that `jit.bind` compiles for each game.
 
 The names `start` ... `observe` below stand in for the game's own functions (DESIGN of the contract:
-`alphazero/game/game.py`). Letters in shapes: B positions, A actions, L earlier positions, N plies.
+`alphazero/game/game.py`). Letters in shapes: B positions, A actions, L earlier positions, N plies,
+G float inputs.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ def play(state: Any, action: Any) -> None: ...
 def legal(state: Any, keys: Any, n: Any, mask: Any) -> None: ...
 def outcome(state: Any, keys: Any, n: Any) -> Any: ...
 def key(state: Any) -> Any: ...
-def observe(state: Any, keys: Any, n: Any, planes: Any) -> None: ...
+def observe(state: Any, keys: Any, n: Any, *inputs: Any) -> None: ...
 
 
 def prune(state: Any, mask: Any) -> None: ...
@@ -61,12 +62,20 @@ def outcome_batch(states, keys, lengths, over, values):
         values[b] = value
 
 
-def observe_batch(states, keys, lengths, planes):
-    """Fill uint8 planes [B, C, H, W], seen by the player to move; keys [B, L] and lengths [B] are
-    the keys of earlier positions."""
+def observe_batch(states, keys, lengths, planes, values):
+    """Fill uint8 planes [B, C, H, W] and float32 values [B, G], seen by the player to move; keys
+    [B, L] and lengths [B] are the keys of earlier positions. For games without float inputs."""
     for b in range(states.shape[0]):
         planes[b] = 0
         observe(states[b], keys[b], lengths[b], planes[b])
+
+
+def observe_with_globals(states, keys, lengths, planes, values):
+    """Fill the inputs as `observe_batch` does, for games with float inputs."""
+    for b in range(states.shape[0]):
+        planes[b] = 0
+        values[b] = 0
+        observe(states[b], keys[b], lengths[b], planes[b], values[b])
 
 
 def key_batch(states, keys):

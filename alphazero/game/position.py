@@ -117,10 +117,16 @@ class Position:
 
     def planes(self) -> np.ndarray:
         """The game's observation planes: uint8 [C, H, W], from the view of the player to move."""
+        return self.inputs()[0]
+
+    def inputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The game's observation, from the view of the player to move: planes uint8 [C, H, W] and
+        float inputs float32 [G]."""
         planes = np.zeros((1, *self.game.planes), np.uint8)
+        values = np.zeros((1, self.game.globals), np.float32)
         lengths = np.array([len(self.moves)], np.int32)
-        self.game.observe_batch(self.state_array, self._keys[None], lengths, planes)
-        return planes[0]
+        self.game.observe_batch(self.state_array, self._keys[None], lengths, planes, values)
+        return planes[0], values[0]
 
     # -- moving ------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class Diverged(UserError):
 
 
 class Targets(NamedTuple):
-    """A batch without its planes, as tensors on the learner's device."""
+    """A batch without its inputs, as tensors on the learner's device."""
 
     policy: Tensor  # float32 [B, A]
     policy_weight: Tensor  # float32 [B]: the sample's weight, 0 where it has no policy target
@@ -247,13 +247,14 @@ class Learner:
         if self._device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         planes = torch.from_numpy(batch.planes).to(self._device)
+        values = None if batch.globals is None else torch.from_numpy(batch.globals).to(self._device)
         mask = self._mask(batch.planes)
         targets = self._targets(batch)
         with torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16
         ):
             trunk = self.network.trunk(
-                planes.float().contiguous(memory_format=torch.channels_last), mask
+                planes.float().contiguous(memory_format=torch.channels_last), mask, values
             )
         output = self.network.heads(trunk.float(), mask)
         # Illegal actions are left out of the loss and of the policy's metrics.

@@ -1,7 +1,7 @@
 """Batches on a CUDA device: copied in, computed and copied out side by side.
 
-    this process   | planes 1 | planes 2 | …        page-locked memory, one slot for each batch
-    stream in      |   copy 1 |   copy 2 | …        uint8: a quarter of the bytes of floats
+    this process   | inputs 1 | inputs 2 | …        page-locked memory, one slot for each batch
+    stream in      |   copy 1 |   copy 2 | …        uint8 planes: a quarter of the bytes of floats
     stream compute |          | graph 1  | graph 2  everything of one batch size is one launch
     stream out     |          |          | copy 1   logits and value, in one piece
 
@@ -13,7 +13,7 @@ memory that it was recorded with: weights are therefore replaced in place (`Fast
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,25 +27,28 @@ TOLERANCE = 0.1
 # A recording fails when another thread synchronizes the device meanwhile, or frees a graph.
 recording = threading.RLock()
 
-Compute = Callable[[Tensor, bool], Tensor]
+Compute = Callable[[Sequence[Tensor], bool], Tensor]
+Rows = Sequence[tuple[tuple[int, ...], torch.dtype]]  # of each input, the shape of a row and dtype
 
 
 class Graph(NamedTuple):
     """A CUDA graph recorded for one batch size, and the memory it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
-    planes: Tensor  # uint8 [size, C, H, W], which it reads
+    inputs: list[Tensor]  # [size, *shape], which it reads
     found: Tensor  # float32 [size, outputs], which it writes
 
 
 class Slot:
     """Memory for one batch under way, on both sides of the bus."""
 
-    def __init__(self, rows: int, planes: tuple[int, ...], outputs: int, device: torch.device):
+    def __init__(self, rows: int, inputs: Rows, outputs: int, device: torch.device) -> None:
         pinned = device.type == "cuda"
         self.rows = rows
-        self.source = torch.zeros((rows, *planes), dtype=torch.uint8, pin_memory=pinned)
-        self.planes = torch.zeros((rows, *planes), dtype=torch.uint8, device=device)
+        self.sources = [
+            torch.zeros((rows, *shape), dtype=dtype, pin_memory=pinned) for shape, dtype in inputs
+        ]
+        self.inputs = zeros(rows, inputs, device)
         self.found = torch.zeros((rows, outputs), device=device)
         self.answer = torch.zeros((rows, outputs), pin_memory=pinned)
         self.copied = torch.cuda.Event()
@@ -55,24 +58,30 @@ class Slot:
         self.returned = torch.cuda.Event(blocking=True)
 
 
-class DeviceRunner:
-    """Runs a computation on a device: planes uint8 [B, C, H, W] in, float32 [B, outputs] out.
+def zeros(rows: int, inputs: Rows, device: torch.device) -> list[Tensor]:
+    return [torch.zeros((rows, *shape), dtype=dtype, device=device) for shape, dtype in inputs]
 
-    `compute` takes the planes on the device, and whether all boards are whole; it must not read
+
+class DeviceRunner:
+    """Runs a computation on a device: inputs [B, *shape] in, float32 [B, outputs] out.
+
+    `compute` takes the inputs on the device, and whether all boards are whole; it must not read
     numbers back from the device. `padded` gives the batch size to use for a number of rows.
     """
+
+    idle = 1  # parts that a batch is worth being divided into
 
     def __init__(
         self,
         compute: Compute,
-        planes: tuple[int, ...],
+        inputs: Rows,
         outputs: int,
         device: torch.device,
         padded: Callable[[int], int],
     ) -> None:
         self.busy = 0.0  # seconds that the device has computed
         self._compute = compute
-        self._planes = planes
+        self._inputs = inputs
         self._outputs = outputs
         self._device = device
         self._padded = padded
@@ -84,21 +93,24 @@ class DeviceRunner:
         self._free: list[Slot] = []
 
     @torch.inference_mode()
-    def submit(self, planes: np.ndarray, whole: bool) -> Callable[[], np.ndarray]:
+    def submit(self, inputs: Sequence[np.ndarray], whole: bool) -> Callable[[], np.ndarray]:
         """Start on a batch and return the function that waits for float32 [B, outputs]."""
-        rows = len(planes)
+        rows = len(inputs[0])
         size = self._padded(rows)
         with torch.cuda.device(self._device):
             graph = self._graph(size, whole)
             slot = self._slot(size)
-            slot.source[:rows].copy_(torch.from_numpy(planes))
+            for source, array in zip(slot.sources, inputs, strict=True):
+                source[:rows].copy_(torch.from_numpy(array))
             with torch.cuda.stream(self._in):
-                slot.planes[:rows].copy_(slot.source[:rows], non_blocking=True)
+                for there, source in zip(slot.inputs, slot.sources, strict=True):
+                    there[:rows].copy_(source[:rows], non_blocking=True)
                 slot.copied.record()
             with torch.cuda.stream(self._work):
                 self._work.wait_event(slot.copied)
                 slot.started.record()
-                graph.planes.copy_(slot.planes[:size])  # beyond the rows is an older batch
+                for read, there in zip(graph.inputs, slot.inputs, strict=True):
+                    read.copy_(there[:size])  # beyond the rows is an older batch
                 graph.graph.replay()
                 slot.found[:rows].copy_(graph.found[:rows])
                 slot.finished.record()
@@ -128,7 +140,7 @@ class DeviceRunner:
             return
         (_, whole), graph = min(self._graphs.items(), key=lambda item: item[0])
         with torch.cuda.device(self._device), torch.cuda.stream(self._work):
-            expected = self._compute(graph.planes, whole)
+            expected = self._compute(graph.inputs, whole)
             graph.graph.replay()
             difference = float((graph.found - expected).abs().max())
             allowed = TOLERANCE * float(expected.abs().max()) + 1e-6
@@ -145,8 +157,9 @@ class DeviceRunner:
                 return self._free.pop(index)
         self._free.clear()  # too small, all of them
         rows = 1 << (size - 1).bit_length()
-        slot = Slot(rows, self._planes, self._outputs, self._device)
-        self._lend(slot.planes, self._in, self._work)
+        slot = Slot(rows, self._inputs, self._outputs, self._device)
+        for tensor in slot.inputs:
+            self._lend(tensor, self._in, self._work)
         self._lend(slot.found, self._work, self._out)
         self.settle()  # its zeros come from another stream
         return slot
@@ -158,14 +171,15 @@ class DeviceRunner:
         return self._graphs[size, whole]
 
     def _record(self, size: int, whole: bool) -> Graph:
-        planes = torch.zeros((size, *self._planes), dtype=torch.uint8, device=self._device)
-        self._lend(planes, self._work)
+        inputs = zeros(size, self._inputs, self._device)
+        for tensor in inputs:
+            self._lend(tensor, self._work)
         # cuDNN tries its kernels during the warm-up and keeps to the fastest.
         with recording, torch.backends.cudnn.flags(enabled=True, benchmark=True):
             self.settle()
             with torch.cuda.stream(self._work):
                 for _ in range(WARM_UPS):
-                    self._compute(planes, whole)
+                    self._compute(inputs, whole)
             graph = torch.cuda.CUDAGraph()
             collects = gc.isenabled()
             gc.disable()
@@ -174,11 +188,11 @@ class DeviceRunner:
                 with torch.cuda.graph(
                     graph, pool=self._pool, stream=self._work, capture_error_mode="thread_local"
                 ):
-                    found = self._compute(planes, whole)
+                    found = self._compute(inputs, whole)
             finally:
                 if collects:
                     gc.enable()
-        return Graph(graph, planes, found)
+        return Graph(graph, inputs, found)
 
     def _lend(self, tensor: Tensor, *streams: torch.cuda.Stream) -> None:
         """Keep a tensor's memory from reuse until these streams are done with it."""

@@ -87,6 +87,7 @@ class Encoder:
                 game.planes,
                 game.observe,
                 game.symmetries,
+                game.globals,
                 plane_scale=game.plane_scale,
                 board_plane=game.board_plane,
             )

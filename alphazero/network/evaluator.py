@@ -13,7 +13,7 @@ import numpy as np
 
 from alphazero.game import Game
 from alphazero.game.jit import kernel, mix
-from alphazero.network.encoder import Encoder
+from alphazero.network.encoder import Encoder, Inputs
 
 UNDECIDED = 2  # no certain result
 EXCLUDED = -(2.0**100)  # the logit of an action that the search is not to consider
@@ -82,7 +82,11 @@ class Evaluator:
     encoder: Encoder | None = None  # of its planes; None: `Encoder.of` the game
     uses_planes = True  # False spares the search from encoding leaves
     uses_states = False  # True has the search hand over state records
-    pipelines = 1  # batches worth having under way: 2 where a device works while the caller goes on
+    # Batches worth having under way: more than one where others work while the caller goes on.
+    pipelines = 1
+    threads = 1  # of the processor that it computes in
+    # Set by who relies on it: a row's answer is to be the same to the bit in every batch.
+    steady = False
     traces = False  # True: its answers say who made an action first, for RAVE
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
@@ -97,10 +101,9 @@ class Evaluator:
         evaluation = self.evaluate(leaves)
         return lambda: evaluation
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        """Predict the game's auxiliary targets, by name: float32 [B, *shape] for planes
-        [B, C, H, W], for the player to move; {} if it has none. Too slow for the inside of a
-        search.
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Predict the game's auxiliary targets, by name: float32 [B, *shape] for the inputs of B
+        positions, for the player to move; {} if it has none. Too slow for the inside of a search.
         """
         return {}
 
@@ -191,7 +194,7 @@ class CachedEvaluator(Evaluator):
         self.inner = inner
         self.name = f"cached {inner.name}"
         self.game, self.encoder = inner.game, inner.encoder
-        self.pipelines = inner.pipelines
+        self.pipelines, self.threads = inner.pipelines, inner.threads
         self.hits = 0
         self.misses = 0
         self._generation = 0  # times cleared
@@ -238,8 +241,8 @@ class CachedEvaluator(Evaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        return self.inner.auxiliary(planes)
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        return self.inner.auxiliary(inputs)
 
 
 def caches(evaluator: Evaluator) -> bool:

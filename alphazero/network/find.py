@@ -34,8 +34,8 @@ def evaluator(
 
     `source` is "pretrained" for the network that comes with the package, the path of a weights
     file, a checkpoint or a run (its newest checkpoint), "uniform" for equal priors and a draw, or
-    "rollout" for random playouts. A network runs on `device` (auto, cpu, cuda, cuda:N, mps), with
-    `threads` of torch if that is the CPU, in `precision` (auto, float32, bfloat16).
+    "rollout" for random playouts. A network runs on `device` (auto, cpu, cuda, cuda:N, mps), in
+    `threads` side by side if that is the CPU, in `precision` (auto, float32, bfloat16).
 
     Raises UserError, which names the choices, if there is no such network or it does not fit.
     """

@@ -39,8 +39,9 @@ def operations(network: Network) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     was_training = network.training
     try:
-        parameter = next(network.parameters())
-        network.eval().decide(torch.ones((1, *network.planes), device=parameter.device))
+        device = next(network.parameters()).device
+        planes = torch.ones((1, *network.planes), device=device)
+        network.eval().decide(planes, None, torch.ones((1, network.globals), device=device))
     finally:
         network.train(was_training)
         for hook in hooks:

@@ -40,6 +40,7 @@ class FastLayer(nn.Module):
 
     dtype: torch.dtype  # of its input and weights
     canaries: tuple[int, ...] = (CANARY_ROWS,)  # batch sizes to try all of it with
+    steady_rows = 1  # a smaller batch may be rounded otherwise
 
     def take(self, form: Form) -> None:
         """Take over the weights of the original."""
@@ -146,7 +147,8 @@ class WinogradConvolution(PackedConvolution):
         super().__init__(form, dtype, board)
         assert dtype == torch.float32
         self.algorithm = Winograd(form.inputs, form.outputs, board)
-        self.canaries = (1, -(-FEWEST_TILES // self.algorithm.tiles))
+        self.steady_rows = -(-FEWEST_TILES // self.algorithm.tiles)
+        self.canaries = (1, self.steady_rows)
 
     def take(self, form: Form) -> None:
         super().take(form)
@@ -156,7 +158,7 @@ class WinogradConvolution(PackedConvolution):
         self.biases = bias.repeat(TILE)
 
     def convolve(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        if len(x) * self.algorithm.tiles < FEWEST_TILES:
+        if len(x) < self.steady_rows:
             return super().convolve(x, skip)
         return self.algorithm.convolve(x, self.transformed, self.biases, skip, self.rectify)
 
@@ -243,6 +245,11 @@ class InferenceCopy:
                 fast = fast_layer(form, self._source, device, dtype)
                 setattr(module, name, fast)
                 self._replaced[path + name] = fast
+
+    @property
+    def steady_rows(self) -> int:
+        """The least rows of a batch for which a row's answer is that in every larger batch."""
+        return max(layer.steady_rows for layer in self._replaced.values())
 
     @torch.no_grad()
     def refresh(self) -> None:

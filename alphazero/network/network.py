@@ -6,6 +6,7 @@
 
 Letters in shapes: B positions, C planes, G float inputs, F channels of the trunk, H x W board,
 N entries of the policy. Masks are floats [B, 1, H, W], 1 on the board; None where every point is.
+Values may be None for a network without float inputs.
 """
 
 from collections.abc import Callable
@@ -72,6 +73,7 @@ class Network(nn.Module):
         self.config = config
         self.encoder: Encoder = encoder
         self.planes = encoder.planes
+        self.globals = encoder.globals
         self.board_plane = encoder.board_plane
         self.num_actions = game.num_actions
         self.policy_size = (
@@ -82,15 +84,18 @@ class Network(nn.Module):
 
     # -- what an architecture defines --------------------------------------------------------------
 
-    def trunk(self, planes: Tensor, mask: Tensor | None) -> Tensor:
-        """Compute features [B, F, H, W] of planes [B, C, H, W]: most of the work."""
+    def trunk(self, planes: Tensor, mask: Tensor | None, values: Tensor | None = None) -> Tensor:
+        """Compute features [B, F, H, W] of planes [B, C, H, W] and values [B, G]: most of the
+        work."""
         raise NotImplementedError
 
     def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
         """Compute all outputs of features [B, F, H, W], in float32."""
         raise NotImplementedError
 
-    def decide(self, planes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def decide(
+        self, planes: Tensor, mask: Tensor | None = None, values: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Compute the logits of policy [B, N] and win, draw, loss [B, 3] alone: what play needs."""
         raise NotImplementedError
 
@@ -102,9 +107,9 @@ class Network(nn.Module):
 
     # -- what follows ------------------------------------------------------------------------------
 
-    def forward(self, planes: Tensor) -> NetworkOutput:
+    def forward(self, planes: Tensor, values: Tensor | None = None) -> NetworkOutput:
         mask = self.mask(planes)
-        return self.heads(self.trunk(planes, mask), mask)
+        return self.heads(self.trunk(planes, mask, values), mask)
 
     def mask(self, planes: Tensor) -> Tensor | None:
         """Return the points on the board of planes [B, C, H, W]; None if all of them are."""
@@ -113,10 +118,10 @@ class Network(nn.Module):
         mask = planes[:, self.board_plane : self.board_plane + 1]
         return None if bool((mask != 0).all()) else mask
 
-    def expected(self, planes: Tensor) -> dict[str, Tensor]:
+    def expected(self, planes: Tensor, values: Tensor | None = None) -> dict[str, Tensor]:
         """Predict the auxiliary targets [B, *shape], by name; 0 for points off the board."""
         mask, found = self.mask(planes), {}
-        for name, output in self(planes).auxiliary.items():
+        for name, output in self(planes, values).auxiliary.items():
             loss = self.auxiliary_losses[name]
             target = SQUASH[loss](output) if loss in SQUASH else output
             if mask is not None and self.auxiliary_shapes[name] == self.planes[1:]:

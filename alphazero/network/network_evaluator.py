@@ -3,24 +3,27 @@
 import copy
 import functools
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from alphazero.network.cuda_graphs import DeviceRunner
+from alphazero.network.cuda_graphs import DeviceRunner, Rows
 from alphazero.network.device import choose_device, choose_precision, torch_threads
-from alphazero.network.encoder import Encoder
+from alphazero.network.encoder import Encoder, Inputs
 from alphazero.network.evaluator import Evaluation, Evaluator, Leaves
+from alphazero.network.flops import operations
 from alphazero.network.inference import STEADY_ROWS, InferenceCopy, is_dense
 from alphazero.network.network import Network
+from alphazero.network.processor import ProcessorRunner
 from alphazero.network.weights import copy_weights
 
 CACHE_BYTES = 1 << 21  # what the numbers between two layers may take on a processor
 LARGEST_BATCH = 256  # rows at once on a processor
 LARGEST_DEVICE_BATCH = 4096
+PART_OPERATIONS = 2e8  # about 2 ms: the least that is worth handing to another thread
 
 
 class NetworkEvaluator(Evaluator):
@@ -35,45 +38,55 @@ class NetworkEvaluator(Evaluator):
     def __init__(
         self, network: Network, device: str = "auto", *, threads: int = 1, precision: str = "auto"
     ) -> None:
-        """`threads` of torch work on the processor, there alone and while they do; `precision` is
-        auto, float32 or bfloat16. Raises UserError for a device that is not there."""
+        """`threads` evaluate side by side where the device is the processor; `precision` is auto,
+        float32 or bfloat16. Raises UserError for a device that is not there."""
         self.encoder: Encoder = network.encoder
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device, network)
-        self._threads = threads
         self._plain = copy.deepcopy(network).to(self.device).eval().requires_grad_(False)
         self._fast = InferenceCopy(self._plain, self.device, self.dtype)
         self._largest = largest_batch(network, self.device, self.dtype)
-        # A small board's layers would fill up a smaller batch, one by one.
-        self._smallest = STEADY_ROWS if is_dense(network) else 1
-        self._busy = 0.0
-        self._runner: DeviceRunner | None = None
+        # Nothing of the evaluator: with a cycle of references its graphs and threads would outlive
+        # it.
+        context = self._fast.network, self._plain.board_plane, self.dtype
         if self.device.type == "cuda":
             self.pipelines = 2  # one half of the leaves is chosen while the device has the other
-            # Nothing of the evaluator: with a cycle of references its graphs would outlive it.
-            compute = functools.partial(
-                answer_on_device, self._fast.network, self._plain.board_plane, self.dtype
-            )
             self._runner = DeviceRunner(
-                compute, network.planes, network.policy_size + 3, self.device, padded
+                functools.partial(answer_on_device, *context),
+                input_rows(self.encoder),
+                network.policy_size + 3,
+                self.device,
+                padded,
             )
-        else:  # where the planes of every batch go through this one buffer
-            self._input = self._empty_input(self._largest)
+        else:
+            self.threads = threads if self.device.type == "cpu" else 1
+            self.pipelines = self.threads
+            shape = (self._largest, *network.planes)
+            self._runner = ProcessorRunner(
+                functools.partial(answer_on_processor, *context[:2]),
+                functools.partial(empty_planes, shape, self.dtype, self.device),
+                self.threads,
+            )
+        # A small board's layers would fill up a smaller batch, one by one.
+        self._smallest = STEADY_ROWS if is_dense(network) else 1
+        self._part = 1  # rows that are worth a thread
+        if self.threads > 1:
+            self._part = padded(math.ceil(PART_OPERATIONS / operations(self._plain)))
 
     @property
     def busy(self) -> float:
         """Seconds that the network has computed, on its device."""
-        return self._busy if self._runner is None else self._runner.busy
+        return self._runner.busy
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
-        planes = leaves.planes
+        inputs = [leaves.planes] if leaves.globals is None else [leaves.planes, leaves.globals]
         waits = [
-            self._start(planes[first : first + self._largest])
-            for first in range(0, len(planes), self._largest)
+            self._start([array[part] for array in inputs]) for part in self._parts(len(inputs[0]))
         ]
 
         def answer() -> Evaluation:
-            parts = [wait() for wait in waits]
+            # The last first: others are begun in the order given.
+            parts = [wait() for wait in reversed(waits)][::-1]
             if len(parts) == 1:
                 return parts[0]
             return Evaluation(
@@ -86,15 +99,19 @@ class NetworkEvaluator(Evaluator):
     def evaluate(self, leaves: Leaves) -> Evaluation:
         return self.submit(leaves)()
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Predict the game's auxiliary targets by the plain network, in float32."""
         if not self._plain.auxiliary:
             return {}
         parts = []
-        with torch.inference_mode():
-            for first in range(0, len(planes), self._largest):
-                batch = torch.from_numpy(planes[first : first + self._largest]).to(self.device)
-                parts.append(self._plain.expected(batch.float()))
+        with torch.inference_mode(), torch_threads(1):
+            for first in range(0, len(inputs.planes), self._largest):
+                batch = [
+                    torch.from_numpy(array[first : first + self._largest]).to(self.device).float()
+                    for array in inputs
+                    if array is not None
+                ]
+                parts.append(self._plain.expected(*batch))
         return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
 
     def update(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -102,39 +119,38 @@ class NetworkEvaluator(Evaluator):
 
         Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
         """
-        if self._runner is not None:
-            self._runner.settle()
+        self._runner.settle()
         copy_weights(weights, self._plain)
         self._fast.refresh()
-        if self._runner is not None:
+        if isinstance(self._runner, DeviceRunner):
             self._runner.settle()
             self._runner.verify()
 
-    def _start(self, planes: np.ndarray) -> Callable[[], Evaluation]:
-        """Start on a batch that is not too large; planes [B, C, H, W]."""
-        whole = self._is_whole(planes)
-        if self._runner is not None:
-            # Torch's threads, spinning, would slow down those that search.
-            with torch_threads(self._threads):
-                wait = self._runner.submit(planes, whole)
+    def _parts(self, rows: int) -> Iterator[slice]:
+        """Divide a batch among the threads that have none, in parts that are worth a thread and
+        not too large."""
+        share = padded(max(self._part, -(-rows // self._runner.idle)))
+        size = min(self._largest, share)
+        return (slice(first, first + size) for first in range(0, rows, size))
 
-            def answer() -> Evaluation:
-                found = wait()
-                # Contiguous, or the search would be compiled once more for them.
-                logits, wdl = found[:, :-3], found[:, -3:]
-                return self._answer(np.ascontiguousarray(logits), np.ascontiguousarray(wdl))
+    def _start(self, inputs: Sequence[np.ndarray]) -> Callable[[], Evaluation]:
+        """Start on a batch that is not too large."""
+        whole = self._is_whole(inputs[0])
+        if isinstance(self._runner, ProcessorRunner):
+            smallest = max(self._smallest, self._fast.steady_rows if self.steady else 1)
+            wait = self._runner.submit(inputs, whole, smallest)
+            return lambda: self._answer(*wait())
+        # Torch's threads, spinning, would slow down those that search.
+        with torch_threads(1):
+            found = self._runner.submit(inputs, whole)
 
-            return answer
-        rows = len(planes)
-        began = time.perf_counter()
-        with torch.inference_mode(), torch_threads(self._threads):
-            # What is left beyond the rows does no harm.
-            batch = self._input[: max(padded(rows), self._smallest)]
-            batch[:rows].copy_(torch.from_numpy(planes))
-            logits, wdl = decide(self._fast.network, self._plain.board_plane, batch, whole)
-            evaluation = self._answer(logits[:rows].cpu().numpy(), wdl[:rows].cpu().numpy())
-        self._busy += time.perf_counter() - began
-        return lambda: evaluation
+        def answer() -> Evaluation:
+            both = found()
+            # Contiguous, or the search would be compiled once more for them.
+            logits, wdl = both[:, :-3], both[:, -3:]
+            return self._answer(np.ascontiguousarray(logits), np.ascontiguousarray(wdl))
+
+        return answer
 
     def _answer(self, logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
         """Make the answer for a batch of the network's outputs, in the game's actions."""
@@ -148,29 +164,67 @@ class NetworkEvaluator(Evaluator):
         plane = self._plain.board_plane
         return plane is None or bool(planes[:, plane].all())
 
-    def _empty_input(self, rows: int) -> Tensor:
-        shape = (rows, *self._plain.planes)
-        empty = torch.zeros(shape, dtype=self.dtype, device=self.device)
-        return empty.contiguous(memory_format=torch.channels_last)
-
 
 def decide(
-    network: Network, board_plane: int | None, batch: Tensor, whole: bool
+    network: Network, board_plane: int | None, inputs: Sequence[Tensor], whole: bool
 ) -> tuple[Tensor, Tensor]:
-    """Compute logits float32 [B, N], and probabilities of win, draw and loss float32 [B, 3]."""
+    """Compute logits float32 [B, N], and probabilities of win, draw and loss float32 [B, 3], of
+    planes and perhaps values."""
+    planes, *values = inputs
     mask = None
     if board_plane is not None and not whole:
-        mask = batch[:, board_plane : board_plane + 1]
-    logits, wdl = network.decide(batch, mask)
+        mask = planes[:, board_plane : board_plane + 1]
+    logits, wdl = network.decide(planes, mask, *values)
     return logits, torch.softmax(wdl, dim=1)
 
 
 def answer_on_device(
-    network: Network, board_plane: int | None, dtype: torch.dtype, planes: Tensor, whole: bool
+    network: Network,
+    board_plane: int | None,
+    dtype: torch.dtype,
+    inputs: Sequence[Tensor],
+    whole: bool,
 ) -> Tensor:
-    """Compute logits and win, draw, loss as one float32 [B, N + 3] of planes on a device."""
+    """Compute logits and win, draw, loss as one float32 [B, N + 3] of inputs on a device."""
+    planes, *values = inputs
     batch = planes.to(dtype, memory_format=torch.channels_last)
-    return torch.cat(decide(network, board_plane, batch, whole), dim=1)
+    return torch.cat(decide(network, board_plane, [batch, *values], whole), dim=1)
+
+
+def answer_on_processor(
+    network: Network,
+    board_plane: int | None,
+    scratch: Tensor,
+    inputs: Sequence[np.ndarray],
+    whole: bool,
+    smallest: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute logits and win, draw, loss of inputs, whose planes go through `scratch`: a batch is
+    filled up to one of few sizes, at least `smallest`, with whatever is there."""
+    rows = len(inputs[0])
+    planes, *values = (torch.from_numpy(array) for array in inputs)
+    batch = scratch[: max(padded(rows), smallest)]
+    batch[:rows].copy_(planes)
+    values = [fill_up(one.to(scratch.device), len(batch)) for one in values]
+    logits, wdl = decide(network, board_plane, [batch, *values], whole)
+    return logits[:rows].cpu().numpy(), wdl[:rows].cpu().numpy()
+
+
+def fill_up(x: Tensor, rows: int) -> Tensor:
+    """Append rows of zeros to [B, G]."""
+    return F.pad(x, (0, 0, 0, rows - len(x)))
+
+
+def input_rows(encoder: Encoder) -> Rows:
+    """List the inputs of one position: their shapes and dtypes."""
+    planes = encoder.planes, torch.uint8 if encoder.dtype is np.uint8 else torch.float32
+    return [planes, ((encoder.globals,), torch.float32)] if encoder.globals else [planes]
+
+
+def empty_planes(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Allocate zeroed planes [B, C, H, W] in the order that layers take."""
+    empty = torch.zeros(shape, dtype=dtype, device=device)
+    return empty.contiguous(memory_format=torch.channels_last)
 
 
 def checked(logits: np.ndarray, wdl: np.ndarray) -> Evaluation:

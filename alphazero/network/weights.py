@@ -4,7 +4,7 @@ The file's metadata has one entry, "alphazero", a JSON header:
 
     {"version": 1, "game": "go", "parameters": {"size": 9, "komi": 7.5}, "planes": [17, 9, 9],
      "num_actions": 82, "fully_convolutional": true, "architecture": "resnet",
-     "network": {"size": "b6c96", …}, "plane_scale": [1.0, …], "board_plane": 0,
+     "network": {"size": "b6c96", …}, "plane_scale": [1.0, …], "board_plane": 0, "globals": 0,
      "checksum": …, "extra": {…}}
 
 so that a network is never used for a game it was not made for, and nothing is ever unpickled.
@@ -96,6 +96,7 @@ def pack_weights(
         "fully_convolutional": game.fully_convolutional,
         "plane_scale": list(game.plane_scale),
         "board_plane": game.board_plane,
+        "globals": game.globals,
         "architecture": network.architecture,
         "network": asdict(network.config),
         "checksum": checksum(weights),
@@ -217,10 +218,15 @@ def misfit(header: Mapping[str, Any], game: Game) -> str | None:
     """Say why a network cannot be used for a game, to follow the file's name; None if it can."""
     if header["game"] != game.name:
         return f'holds a network for "{header["game"]}", not for "{game.name}"'
-    # Files from before there were such things have neither.
+    # Files from before there were such things have none of them.
     was_read = (tuple(header.get("plane_scale", ())), header.get("board_plane"))
     if was_read != (game.plane_scale, game.board_plane):
         return f"is for {game.name} with planes of another meaning: the game has changed since"
+    if header.get("globals", 0) != game.globals:
+        return (
+            f"is for {game.name} with {header.get('globals', 0)} float inputs, which now has"
+            f" {game.globals}: the game has changed since"
+        )
     if told_apart(header["parameters"], game) != told_apart(game.parameters, game):
         if serves_other_board(header, game):
             return None

@@ -8,10 +8,10 @@
         search.reroot(tree, position)         # or begin the next game
 
 Trees are not in lockstep: one that has finished makes its move and goes on while the others search,
-so the batch stays full. Where the evaluator's device works on its own (`Evaluator.pipelines`), the
-trees are halved, and one half is selected while the device has the other. Several threads may do
-that, each in trees of its own. Neither changes a result: a tree has its own random numbers, and
-every batch is answered row by row.
+so the batch stays full. Where the evaluator works on its own, on a device or in other threads
+(`Evaluator.pipelines`), the trees are divided, and one part is selected while it has the others.
+Several threads may do that, each in trees of its own. Neither changes a result: a tree has its own
+random numbers, and every batch is answered row by row.
 """
 
 import functools

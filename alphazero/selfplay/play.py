@@ -27,6 +27,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def threads_of(config: SelfPlayConfig) -> int:
+    """Return the number of threads that the settings ask for, "auto" being all cores."""
+    return cores() if config.threads == "auto" else int(config.threads)
+
+
 @dataclass
 class SelfPlayStats:
     """Counters since the worker started."""
@@ -77,7 +82,8 @@ class SelfPlay:
         *,
         threads: int | None = None,
     ) -> None:
-        """`threads` search; None: as the settings say, "auto" being all cores of this process.
+        """`threads` search, unless the evaluator has threads of its own; None: as the settings say.
+        Games do not depend on their number.
 
         Raises UserError for varied starts of a game that has only one.
         """
@@ -89,11 +95,14 @@ class SelfPlay:
         self.game = game
         self.config = self_play
         self.search_config = search
+        evaluator.steady = True
         self.evaluator = evaluator = cached(evaluator, game, search.nn_cache_size)
         self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
-        if threads is None:
-            threads = cores() if self_play.threads == "auto" else int(self_play.threads)
+        if evaluator.threads > 1:
+            threads = 1
+        elif threads is None:
+            threads = threads_of(self_play)
         self._search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
 
     def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:

@@ -245,7 +245,7 @@ def test_a_batch_is_as_its_positions(name: str, data: st.DataObject) -> None:
     assert over.tolist() == [position.is_over for position in positions]
     assert values.tolist() == [position.value_to_move() for position in positions]
     planes = np.full((count, *game.planes), 9, np.uint8)
-    game.observe_batch(states, keys, lengths, planes)
+    game.observe_batch(states, keys, lengths, planes, np.zeros((count, 0), np.float32))
     assert all(
         (p == position.planes()).all() for p, position in zip(planes, positions, strict=True)
     )

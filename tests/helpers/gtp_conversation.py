@@ -14,6 +14,7 @@ from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions
 from alphazero.game import Game
 from alphazero.network import find
+from alphazero.network.encoder import Inputs
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
 from alphazero.protocols.gtp.codec import parse
 from alphazero.protocols.gtp.server import answer
@@ -128,8 +129,8 @@ class Knowing(UniformEvaluator):
         signs = np.where(leaves.states["to_play"] == 0, 1, -1)
         return Evaluation.of_value(logits, (self.for_black * signs).astype(np.float32))
 
-    def auxiliary(self, planes: np.ndarray) -> dict[str, np.ndarray]:
-        rows, _, height, width = planes.shape
+    def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        rows, _, height, width = inputs.planes.shape
         ownership = np.zeros((rows, height, width), np.float32)
         ownership[:, : height // 2] = 0.5
         return {"ownership": ownership, "score": np.full((rows, 1), 5 / 81, np.float32)}

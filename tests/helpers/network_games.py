@@ -75,6 +75,12 @@ def random_planes(game: Game, rows: int, seed: int = 0) -> np.ndarray:
     return planes
 
 
+def random_globals(game: Game, rows: int, seed: int = 0) -> np.ndarray | None:
+    """Float inputs [B, G]; None for a game without."""
+    rng = np.random.default_rng([seed, 2])
+    return rng.normal(size=(rows, game.globals)).astype(np.float32) if game.globals else None
+
+
 def random_batch(game: Game, rows: int, seed: int = 0) -> Batch:
     """Samples with random targets; every fourth has no policy target."""
     rng = np.random.default_rng([seed, 1])
@@ -93,4 +99,5 @@ def random_batch(game: Game, rows: int, seed: int = 0) -> Batch:
             item.name: rng.random((rows, *item.shape), np.float32) for item in game.auxiliary
         },
         weight=rng.uniform(0.5, 2.0, rows).astype(np.float32),
+        globals=random_globals(game, rows, seed),
     )

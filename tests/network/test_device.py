@@ -3,7 +3,7 @@ what needs one."""
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,15 +14,21 @@ from torch import Tensor
 
 from alphazero.config import NetworkConfig
 from alphazero.network import inference
-from alphazero.network.cuda_graphs import DeviceRunner
+from alphazero.network.cuda_graphs import Compute, DeviceRunner
 from alphazero.network.evaluator import Leaves
 from alphazero.network.inference import InferenceCopy, PlainConvolution, SteadyLinear
-from alphazero.network.network_evaluator import NetworkEvaluator, answer_on_device, padded
+from alphazero.network.network_evaluator import (
+    NetworkEvaluator,
+    answer_on_device,
+    input_rows,
+    padded,
+)
 from alphazero.network.weights import weights_of
 from tests.helpers.network_games import column_game, point_game, random_planes, trained
 
 CPU = torch.device("cpu")
 PLANES = (2, 3, 3)
+INPUTS = [(PLANES, torch.uint8), ((2,), torch.float32)]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
@@ -94,13 +100,13 @@ class FakeCuda:
         for name, value in names.items():
             monkeypatch.setattr(torch.cuda, name, value)
 
-    def recorded(self, compute: Callable[[Tensor, bool], Tensor]) -> Callable[..., Tensor]:
+    def recorded(self, compute: Compute) -> Compute:
         """The function, done again on the same memory whenever its graph is replayed."""
 
-        def work(planes: Tensor, whole: bool) -> Tensor:
-            found = compute(planes, whole)
+        def work(inputs: Sequence[Tensor], whole: bool) -> Tensor:
+            found = compute(inputs, whole)
             if self.recording is not None:
-                self.recording.work = lambda: found.copy_(compute(planes, whole))
+                self.recording.work = lambda: found.copy_(compute(inputs, whole))
             return found
 
         return work
@@ -113,22 +119,27 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     return cuda
 
 
-def sums(planes: Tensor, whole: bool) -> Tensor:
-    """The sum of a row's planes, and 1 for whole boards."""
-    total = planes.sum((1, 2, 3), dtype=torch.float32)
+def sums(inputs: Sequence[Tensor], whole: bool) -> Tensor:
+    """The sum of a row's planes and values, and 1 for whole boards."""
+    planes, values = inputs
+    total = planes.sum((1, 2, 3), dtype=torch.float32) + values.sum(1)
     return torch.stack([total, torch.full_like(total, whole)], dim=1)
 
 
-def rows(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 9, (count, *PLANES), np.uint8)
+def rows(count: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    planes = rng.integers(0, 9, (count, *PLANES), np.uint8)
+    return [planes, rng.integers(0, 9, (count, 2)).astype(np.float32)]
 
 
-def answers(planes: np.ndarray, whole: bool) -> np.ndarray:
-    return np.stack([planes.sum((1, 2, 3)), np.full(len(planes), whole)], 1).astype(np.float32)
+def answers(inputs: list[np.ndarray], whole: bool) -> np.ndarray:
+    planes, values = inputs
+    total = planes.sum((1, 2, 3)) + values.sum(1)
+    return np.stack([total, np.full(len(planes), whole)], 1).astype(np.float32)
 
 
 def test_batches_under_way_keep_apart_and_are_answered_in_any_order(fake: FakeCuda) -> None:
-    runner = DeviceRunner(fake.recorded(sums), PLANES, 2, CPU, padded)
+    runner = DeviceRunner(fake.recorded(sums), INPUTS, 2, CPU, padded)
     rng = np.random.default_rng(0)
     waiting: list[tuple[Callable[[], np.ndarray], np.ndarray]] = []
     kept = []
@@ -136,17 +147,18 @@ def test_batches_under_way_keep_apart_and_are_answered_in_any_order(fake: FakeCu
         if len(waiting) > rng.integers(3):
             wait, expected = waiting.pop(int(rng.integers(len(waiting))))
             kept.append((wait(), expected))
-        planes, whole = rows(int(rng.integers(1, 40)), number), bool(rng.integers(2))
-        expected = answers(planes, whole)
-        waiting.append((runner.submit(planes, whole), expected))
-        planes[:] = 0  # the search has gone on
+        inputs, whole = rows(int(rng.integers(1, 40)), number), bool(rng.integers(2))
+        expected = answers(inputs, whole)
+        waiting.append((runner.submit(inputs, whole), expected))
+        for array in inputs:
+            array[:] = 0  # the search has gone on
     for answer, expected in kept:  # which last, whatever came after
         np.testing.assert_array_equal(answer, expected)
     assert runner.busy == pytest.approx(0.25 * len(kept))
 
 
 def test_copies_and_work_go_on_side_by_side(fake: FakeCuda) -> None:
-    runner = DeviceRunner(fake.recorded(sums), PLANES, 2, CPU, padded)
+    runner = DeviceRunner(fake.recorded(sums), INPUTS, 2, CPU, padded)
     for wait in [runner.submit(rows(3, 0), True) for _ in range(2)]:
         wait()  # now there are two slots and a graph
     fake.journal.clear()
@@ -158,7 +170,7 @@ def test_copies_and_work_go_on_side_by_side(fake: FakeCuda) -> None:
 
 
 def test_a_graph_is_recorded_once_for_each_of_few_batch_sizes(fake: FakeCuda) -> None:
-    runner = DeviceRunner(fake.recorded(sums), PLANES, 2, CPU, padded)
+    runner = DeviceRunner(fake.recorded(sums), INPUTS, 2, CPU, padded)
     for count in [*range(1, 65), *range(1, 65)]:
         runner.submit(rows(count, count), True)()
     assert len(runner._graphs) == len({padded(count) for count in range(1, 65)}) == 11
@@ -168,8 +180,8 @@ def test_a_graph_is_recorded_once_for_each_of_few_batch_sizes(fake: FakeCuda) ->
 def test_a_graph_that_does_not_follow_the_weights_is_noticed(fake: FakeCuda) -> None:
     weights = SimpleNamespace(factor=torch.ones(()))
     runner = DeviceRunner(
-        fake.recorded(lambda planes, whole: sums(planes, whole) * weights.factor),
-        PLANES,
+        fake.recorded(lambda inputs, whole: sums(inputs, whole) * weights.factor),
+        INPUTS,
         2,
         CPU,
         padded,
@@ -180,7 +192,7 @@ def test_a_graph_that_does_not_follow_the_weights_is_noticed(fake: FakeCuda) -> 
     runner.verify()
     old = fake.recorded  # a graph with memory of its own, which nobody fills
     stale = torch.tensor(1.0)
-    runner._compute = old(lambda planes, whole: sums(planes, whole) * stale)
+    runner._compute = old(lambda inputs, whole: sums(inputs, whole) * stale)
     with pytest.raises(RuntimeError, match="a recorded graph's answer differs"):
         runner.verify()
 
@@ -213,7 +225,7 @@ def test_the_search_is_not_compiled_anew_for_a_devices_answers(fake: FakeCuda) -
     expected = evaluator.evaluate(leaves)
     compute = functools.partial(answer_on_device, evaluator._fast.network, None, evaluator.dtype)
     evaluator._runner = DeviceRunner(
-        fake.recorded(compute), game.planes, game.num_actions + 3, CPU, padded
+        fake.recorded(compute), input_rows(evaluator.encoder), game.num_actions + 3, CPU, padded
     )
     answer = evaluator.evaluate(leaves)
     np.testing.assert_allclose(answer.logits, expected.logits, atol=1e-5)

@@ -300,6 +300,21 @@ def test_on_a_small_board_a_row_is_the_same_to_the_bit_in_every_batch() -> None:
     assert_same(turned, Evaluation(full.logits[::-1], full.wdl[::-1]))
 
 
+def test_a_steady_evaluator_answers_a_row_the_same_to_the_bit_in_every_batch() -> None:
+    """Games that do not depend on the number of threads rest on it, for a search of fewer trees has
+    smaller batches."""
+    game = point_game(8)  # where Winograd's algorithm is used, but for few boards
+    evaluator = NetworkEvaluator(
+        trained(game, NetworkConfig(size="b1c32")), "cpu", precision="float32"
+    )
+    evaluator.steady = True
+    planes = random_planes(game, 40)
+    full = evaluator.evaluate(leaves(planes))
+    for rows in (1, 2, 3, 8, 11, 12, 15, 17, 33):
+        part = evaluator.evaluate(leaves(planes[:rows]))
+        assert_same(part, Evaluation(full.logits[:rows], full.wdl[:rows]))
+
+
 def test_a_batch_too_large_for_the_caches_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     game = column_game()
     network, planes = trained(game, NetworkConfig(size="b1c16")), random_planes(game, 50)
@@ -335,11 +350,12 @@ def test_batch_sizes_are_few_and_waste_little() -> None:
     assert sorted(set(sizes[128:256])) == [144, 160, 176, 192, 208, 224, 240, 256]
 
 
-def test_torch_works_in_so_many_threads_and_has_its_own_again_afterwards(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_torch_works_in_one_thread_and_has_its_own_again_afterwards(
+    threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     game = column_game()
-    network, planes = trained(game, NetworkConfig(size="b1c16")), random_planes(game, 4)
+    network, planes = trained(game, NetworkConfig(size="b1c16")), random_planes(game, 40)
     before, used = torch.get_num_threads(), []
     decide = evaluator_module.decide
 
@@ -348,9 +364,9 @@ def test_torch_works_in_so_many_threads_and_has_its_own_again_afterwards(
         return decide(*arguments)
 
     monkeypatch.setattr(evaluator_module, "decide", spy)
-    for threads in (2, 1, 3):
-        NetworkEvaluator(network, "cpu", threads=threads).evaluate(leaves(planes))
-        assert used.pop() == threads and torch.get_num_threads() == before
+    monkeypatch.setattr(evaluator_module, "PART_OPERATIONS", 1.0)
+    NetworkEvaluator(network, "cpu", threads=threads).evaluate(leaves(planes))
+    assert used == threads * [1] and torch.get_num_threads() == before
 
 
 def test_an_unknown_device_is_an_error_that_names_the_others() -> None:

@@ -10,6 +10,7 @@ from alphazero.learning import learner as learner_module
 from alphazero.learning.learner import Learner
 from alphazero.network import inference
 from alphazero.network.architectures.resnet import Convolution, ResNet
+from alphazero.network.encoder import Inputs
 from alphazero.network.evaluator import Evaluation, Leaves
 from alphazero.network.network import Network
 from alphazero.network.network_evaluator import NetworkEvaluator
@@ -161,8 +162,8 @@ def test_auxiliary_answers_are_targets_and_nothing_beyond_the_board() -> None:
     planes = boards(5)
     evaluator = NetworkEvaluator(large, "cpu")
     evaluator._largest = 2  # cut in parts
-    inside = evaluator.auxiliary(within(planes, (4, 4)))
-    alone = NetworkEvaluator(small, "cpu").auxiliary(planes)
+    inside = evaluator.auxiliary(Inputs(within(planes, (4, 4)), None))
+    alone = NetworkEvaluator(small, "cpu").auxiliary(Inputs(planes, None))
     assert inside["ownership"].shape == (5, LARGE, LARGE) and inside["score"].shape == (5, 1)
     assert inside["ownership"].dtype == np.float32
     assert np.abs(alone["ownership"]).max() <= 1 and alone["ownership"].std() > 0.1
@@ -172,7 +173,7 @@ def test_auxiliary_answers_are_targets_and_nothing_beyond_the_board() -> None:
         raw = small(torch.from_numpy(planes).float()).auxiliary["ownership"]
     close(alone["ownership"], raw.tanh().numpy())
     plain = NetworkEvaluator(trained(point_game(5), CONFIGS["plain"]), "cpu")
-    assert plain.auxiliary(np.zeros((2, 3, 5, 5), np.uint8)) == {}
+    assert plain.auxiliary(Inputs(np.zeros((2, 3, 5, 5), np.uint8), None)) == {}
 
 
 @pytest.mark.parametrize("rectify", [True, False])

@@ -34,14 +34,16 @@ class Perceptron(Network):
         self.hidden = nn.Linear(self.planes[0] * self.planes[1] * self.planes[2], self.channels)
         self.outputs = nn.Linear(self.channels, self.policy_size + 3)
 
-    def trunk(self, planes: Tensor, mask: Tensor | None) -> Tensor:
+    def trunk(self, planes: Tensor, mask: Tensor | None, values: Tensor | None = None) -> Tensor:
         return torch.relu(self.hidden(planes.flatten(1).float()))[:, :, None, None]
 
     def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
         found = self.outputs(x[:, :, 0, 0])
         return NetworkOutput(found[:, :-3], found[:, -3:], {})
 
-    def decide(self, planes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def decide(
+        self, planes: Tensor, mask: Tensor | None = None, values: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         output = self.heads(self.trunk(planes, mask), mask)
         return output.policy, output.wdl
 

@@ -386,6 +386,10 @@ def test_games_of_a_network_are_the_same_for_any_number_of_threads() -> None:
     network = build(game, NetworkConfig(size="b1c8"))
     expected = play(game, NetworkEvaluator(network, "cpu"))
     assert play(game, NetworkEvaluator(network, "cpu"), threads=3) == expected
+    for threads in (2, 3):
+        evaluator = NetworkEvaluator(network, "cpu", threads=threads)
+        assert play(game, evaluator, threads=threads) == expected
+        assert play(game, evaluator, threads=threads, nn_cache_size=64) == expected
 
 
 class WatchedDevice(Evaluator):

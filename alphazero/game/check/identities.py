@@ -36,17 +36,23 @@ def compiled_rules(sample: Sample) -> None:
     for answers in interpreted_games(sample):
         position = sample.game.position()
         for answer in answers:
+            planes, values = position.inputs()
             compiled = {
                 "over": position.is_over,
                 "value": position.value_to_move(),
                 "legal": position.legal_mask(),
-                "planes": position.planes(),
+                "planes": planes,
+                "globals": values,
                 "key": position.key,
             }
             for name, ours in compiled.items():
                 theirs = getattr(answer, name)
                 theirs = np.float32(theirs) if name == "value" else theirs
-                if not np.array_equal(ours, theirs):
+                if name == "globals":  # compiled code may round the last bit otherwise
+                    same = np.allclose(ours, theirs, rtol=1e-5) and np.isfinite(ours).all()
+                else:
+                    same = np.array_equal(ours, theirs)
+                if not same:
                     raise Violation(f"{name}: compiled {ours}, interpreted {theirs}", position)
             if answer.action >= 0:
                 position.play(answer.action)
@@ -256,7 +262,8 @@ def symmetric_play(sample: Sample) -> None:
     symmetries = sample.game.symmetries
     assert symmetries is not None
     for position, images in sample.symmetric_games():
-        planes = position.planes().reshape(sample.game.planes[0], -1)
+        planes, values = position.inputs()
+        planes = planes.reshape(sample.game.planes[0], -1)
         for s, image in enumerate(images):
             if image.is_over != position.is_over:
                 raise Violation(f"only one of the two games is over under symmetry {s}", position)
@@ -264,9 +271,11 @@ def symmetric_play(sample: Sample) -> None:
                 raise Violation(f"symmetry {s} changes the value", position)
             if not np.array_equal(image.legal_mask(), position.legal_mask()[symmetries.actions[s]]):
                 raise Violation(f"legal moves do not follow symmetry {s}", position)
-            moved = image.planes().reshape(planes.shape)
-            if not np.array_equal(moved, planes[:, symmetries.points[s]]):
+            moved, same = image.inputs()
+            if not np.array_equal(moved.reshape(planes.shape), planes[:, symmetries.points[s]]):
                 raise Violation(f"the observation does not follow symmetry {s}", position)
+            if not np.allclose(same, values, rtol=1e-5):
+                raise Violation(f"symmetry {s} changes the float inputs", position)
 
 
 def auxiliary_targets(sample: Sample) -> None:
@@ -361,13 +370,15 @@ def hidden_mover(
     states["to_play"][1] = 1 - states["to_play"][0]
     n = len(position.moves)
     keys = np.concatenate([position.keys, np.zeros(MOVER_STEPS, np.uint64)])
-    planes = np.zeros((2, *game.planes), np.uint8)
-    game.observe_batch(states, np.stack([keys, keys]), np.array([n, n], np.int32), planes)
-    if not np.array_equal(planes[0], planes[1]):
+    planes, values = np.zeros((2, *game.planes), np.uint8), np.zeros((2, game.globals), np.float32)
+    game.observe_batch(states, np.stack([keys, keys]), np.array([n, n], np.int32), planes, values)
+    if not (np.array_equal(*planes) and np.array_equal(*values)):
         return ""
     for step in range(n, n + MOVER_STEPS):
         one, other = (interpreted_answer(game, rules, state, keys, step) for state in states)
-        if not np.array_equal(one.planes, other.planes):
+        if not (
+            np.array_equal(one.planes, other.planes) and np.array_equal(one.globals, other.globals)
+        ):
             return "but not after the same move"
         if (one.over, one.value) != (other.over, other.value):
             return "but not the result"

@@ -99,6 +99,7 @@ class Answers(NamedTuple):
     values: np.ndarray  # float32 [B]
     legal: np.ndarray  # uint8 [B, A]
     planes: np.ndarray  # uint8 [B, C, H, W]
+    globals: np.ndarray  # float32 [B, G]
     keys: np.ndarray  # uint64 [B]
 
 
@@ -116,11 +117,12 @@ def ask(positions: Sequence[Position]) -> Answers:
         values=np.full(count, garbage, np.float32),
         legal=np.full((count, game.num_actions), garbage, np.uint8),
         planes=np.full((count, *game.planes), garbage, np.uint8),
+        globals=np.full((count, game.globals), garbage, np.float32),
         keys=np.full(count, garbage, np.uint64),
     )
     game.outcome_batch(states, earlier, lengths, answers.over, answers.values)
     game.legal_batch(states, earlier, lengths, answers.legal)
-    game.observe_batch(states, earlier, lengths, answers.planes)
+    game.observe_batch(states, earlier, lengths, answers.planes, answers.globals)
     game.key_batch(states, answers.keys)
     return answers
 

@@ -38,6 +38,8 @@ def declaration(sample: Sample) -> None:
             raise Violation(f"the state's {field} must be an integer, not {game.state[field]}")
     if len(game.planes) != 3 or min(game.planes) < 1:
         raise Violation(f"planes must be (channels, height, width), not {game.planes}")
+    if game.globals < 0:
+        raise Violation(f"globals must be at least 0, not {game.globals}")
     for name in ("num_actions", "max_plies", "max_legal"):
         if getattr(game, name) < 1:
             raise Violation(f"{name} must be at least 1, not {getattr(game, name)}")
@@ -98,9 +100,10 @@ def planes_are_bytes(sample: Sample) -> None:
             if len(position.moves) > INTERPRETED_PLIES:
                 break
             planes = np.zeros(game.planes)
+            values = [np.zeros(game.globals, np.float32)] if game.globals else []
             state = position.state_array.copy()[0]
             try:
-                observe(state, position.keys, len(position.moves), planes)
+                observe(state, position.keys, len(position.moves), planes, *values)
             except Exception:  # it works on bits, which only whole numbers have
                 return
             wrong = planes[~((planes >= 0) & (planes <= 255) & (planes == np.floor(planes)))]
@@ -116,6 +119,7 @@ class Answer:
     value: float
     legal: np.ndarray  # uint8 [A]
     planes: np.ndarray  # uint8 [C, H, W]
+    globals: np.ndarray  # float32 [G]
     key: int
     changed: str  # which rule changed the state that it should only read, and what in it
     action: int = -1  # played there, -1 at the end
@@ -149,6 +153,7 @@ def interpreted_answer(
 ) -> Answer:
     """Ask every rule about a copy of the state, and see whether the copy stays equal."""
     mask, planes = np.zeros(game.num_actions, np.uint8), np.zeros(game.planes, np.uint8)
+    values = np.zeros(game.globals, np.float32)
     changed = ""
 
     def ask(name: str, *arguments: Any) -> Any:
@@ -164,9 +169,9 @@ def interpreted_answer(
     over, value = ask("outcome", keys, n)
     if not over:
         ask("legal", keys, n, mask)
-    ask("observe", keys, n, planes)
+    ask("observe", keys, n, planes, *([values] if game.globals else []))
     key = int(ask("key")) % 2**64
-    return Answer(bool(over), float(value), mask, planes, key, changed)
+    return Answer(bool(over), float(value), mask, planes, values, key, changed)
 
 
 def interpreted(kernel: Any, made: dict[Any, Any] | None = None) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """Residual and plain convolutional networks with heads for policy, value and auxiliary targets.
 
     planes [B, C, H, W] -> trunk [B, F, H, W] -> policy head    logits [B, A]
-                                              -> value head     logits [B, 3] of win, draw, loss
+    values [B, G]                             -> value head     logits [B, 3] of win, draw, loss
                                               -> others         [B, *shape]
 
 The residual trunk is that of AlphaZero (Silver et al. 2018, after He et al. 2016), with global
@@ -15,8 +15,11 @@ weights serves all sizes. Boards smaller than the planes are marked in one of th
 beyond the planes, and pooling counts points of the board alone, so that a board gives the same
 answers in planes of any size (Wu 2019). A batch of whole boards has the mask None and pays nothing.
 
-Letters in shapes: B positions, C planes, F channels of the trunk, H x W board, A actions. Masks are
-floats [B, 1, H, W], 1 on the board.
+Float inputs enter the trunk as KataGo's do: one linear layer adds the same number to a channel at
+every point, before the first rectifier.
+
+Letters in shapes: B positions, C planes, G float inputs, F channels of the trunk, H x W board,
+A actions. Masks are floats [B, 1, H, W], 1 on the board.
 """
 
 import math
@@ -290,13 +293,15 @@ class ResNet(Network):
     def __init__(self, game: Game, config: NetworkConfig, encoder: Encoder | None = None) -> None:
         super().__init__(game, config, encoder)
         encoder = self.encoder
-        assert encoder.globals == 0, f"{encoder.name}: a network of this kind has only planes"
         inputs, height, width = encoder.planes
         points = height * width
         blocks, channels = parse_size(config.size)
         self.channels = channels
         kernel = 3 if config.trunk == "residual" else 5
         self.stem = Convolution(inputs, channels, kernel, scale=encoder.plane_scale)
+        self.global_bias = None
+        if encoder.globals:  # without a bias of its own: the stem's norm has one
+            self.global_bias = nn.Linear(encoder.globals, channels, bias=False)
         self.blocks = nn.ModuleList(
             Block(channels, config, config.global_pooling and pools(index, blocks))
             for index in range(blocks)
@@ -327,11 +332,21 @@ class ResNet(Network):
         shrink(layer)
         return layer
 
-    def trunk(self, planes: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.stem(cut(planes, mask), mask=mask)
+    def trunk(self, planes: Tensor, mask: Tensor | None, values: Tensor | None = None) -> Tensor:
+        x = self.stem(cut(planes, mask), self._bias(values, planes, mask), mask)
         for block in self.blocks:
             x = block(x, mask)
         return x
+
+    def _bias(self, values: Tensor | None, planes: Tensor, mask: Tensor | None) -> Tensor | None:
+        """Compute what the float inputs add to the first layer, [B, F, H, W], 0 beyond the board;
+        None for a network without."""
+        if self.global_bias is None:
+            return None
+        assert values is not None, "a network with float inputs needs them"
+        bias = self.global_bias(values)[:, :, None, None].to(planes.dtype)
+        spread = cut(bias.expand(-1, -1, *planes.shape[2:]), mask)
+        return spread.contiguous(memory_format=torch.channels_last)
 
     def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
         wdl, features = self.value(x, mask)
@@ -343,8 +358,10 @@ class ResNet(Network):
         }
         return NetworkOutput(self.policy(x, mask), wdl, auxiliary)
 
-    def decide(self, planes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.trunk(planes, mask)
+    def decide(
+        self, planes: Tensor, mask: Tensor | None = None, values: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x = self.trunk(planes, mask, values)
         return self.policy(x, mask), self.value(x, mask)[0]
 
     def form(self, module: nn.Module) -> Form | None:
