@@ -111,7 +111,7 @@ class SelfPlayConfig:
     """The games a network plays against itself."""
 
     parallel_games: PositiveInt = 64
-    """Games searched in one batch."""
+    """Games searched in one batch; each thread that evaluates has one."""
     threads: PositiveInt | Literal["auto"] = 1
     """Threads of one worker: they evaluate on the processor or, with a GPU, search. A Ray actor
     reserves a core for each (auto = all cores of one process, or of a Ray actor with a GPU its

@@ -52,7 +52,7 @@ class Workload:
     network: str = "b4c32"
     device: str = "auto"
     precision: str = "auto"
-    games: int = 64  # in parallel
+    games: int = 64  # searched in one batch
     simulations: int = 64
     threads: int = 1  # that evaluate on the processor, else search
 
@@ -213,7 +213,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     where = f"{kind} on {network.device}"
     title = f"{workload.game}, {workload.network}, {workload.games} games x {workload.simulations}"
     title += f", {workload.threads} threads" if workload.threads > 1 else ""
-    room = workload.games / network.pipelines
+    room = workload.games * network.threads / network.pipelines
     clock = "of CPU time" if on_cpu else "of wall time"
 
     def figure(name: str, value: float, unit: str, note: str = "", goal: float | None = None):
@@ -248,18 +248,18 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
 def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: Effort) -> Reading:
     """The counters' changes while every game made at least `ROUNDS` moves."""
     readings: list[Reading] = []
-    plies_wanted = ROUNDS * workload.games
+    trees = workload.games * network.threads
 
     def before_batch() -> None:
         """Begin once every game has moved; end after `ROUNDS` moves of each and enough time."""
         if not readings:
-            if worker.stats.plies >= workload.games:
+            if worker.stats.plies >= trees:
                 readings.append(read())
             return
         first = readings[0]
         if time.perf_counter() - first.wall < STRETCH * effort.seconds:
             return
-        if positions(worker) - first.positions >= plies_wanted:
+        if positions(worker) - first.positions >= ROUNDS * trees:
             readings.append(read())
             raise StretchEnded
 

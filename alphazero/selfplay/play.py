@@ -99,11 +99,12 @@ class SelfPlay:
         self.evaluator = evaluator = cached(evaluator, game, search.nn_cache_size)
         self.version = 0  # of the evaluator's weights
         self.stats = SelfPlayStats()
+        trees = self_play.parallel_games * evaluator.threads  # each of its threads has a batch
         if evaluator.threads > 1:
             threads = 1
         elif threads is None:
             threads = threads_of(self_play)
-        self._search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
+        self._search = Search(game, evaluator, search, trees, threads=threads)
 
     def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
         """Play the games first_id, first_id + 1, ... and return them in that order.
