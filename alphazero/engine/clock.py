@@ -70,6 +70,18 @@ class Clock:
             return self._left.period, self._left.count
         return self._left.main, 0
 
+    @property
+    def until_flag(self) -> float:
+        """Seconds that a move may take before the flag falls."""
+        main, period, count = self._left
+        if not self.control.has_overtime:
+            return main
+        return (
+            max(main, 0.0)
+            + period
+            + self.control.overtime * (0 if self.control.stones else max(count - 1, 0))
+        )
+
     def correct(self, seconds: float, count: int = 0) -> None:
         """Set what is left, as in `left`."""
         if count > 0 and self.control.has_overtime:

@@ -119,7 +119,7 @@ class EngineHost:
         self.options, self._report, self._on_idle = options, report, on_idle
         self._games: dict[str, Game] = {}
         self._engines: dict[str, Engine] = {}
-        self._prepared: set[str] = set()  # specs of games whose engine is made in the background
+        self._prepared: dict[str, threading.Thread] = {}  # that make engines, by the game's spec
         self._loading, self._making = threading.Lock(), threading.Lock()
         self._queue: list[_Queued] = []
         self._pending: dict[int, SearchHandle[Any]] = {}  # of tasks that are not done, by number
@@ -291,14 +291,28 @@ class EngineHost:
 
     def prepare(self, game: "Game") -> None:
         """Make the engine in the background. An error shows once the engine is needed."""
+        self._prepare(game)
+
+    def is_ready_within(self, game: "Game", seconds: float) -> bool:
+        """Wait for the engine, or for what prevents it, at most so many seconds; True once there is
+        nothing to wait for."""
+        if game.spec in self._engines:
+            return True
+        thread = self._prepare(game)
+        thread.join(seconds)
+        return not thread.is_alive()
+
+    def _prepare(self, game: "Game") -> threading.Thread:
+        """The thread that makes the engine."""
 
         def make() -> None:
             with contextlib.suppress(Exception):
                 self.engine(game)
 
         if game.spec not in self._prepared:
-            self._prepared.add(game.spec)
-            threading.Thread(target=make, daemon=True).start()
+            self._prepared[game.spec] = threading.Thread(target=make, daemon=True)
+            self._prepared[game.spec].start()
+        return self._prepared[game.spec]
 
     def configure(self, options: EngineOptions) -> None:
         """Use other options from now on: engines are made anew. Only within a task, or while there

@@ -86,11 +86,10 @@ class Progress:
             self._expected = self._expected or expected_kernels(self._game, self._has_network)
             self._compiled.add(kernel)
             now = time.monotonic()
-            if now < self._next:
+            if now < self._next or not self._expected:
                 return
             self._next = now + PAUSE_SECONDS
-            left = len(self._expected - self._compiled)
-            percent = 100 * (len(self._expected) - left) // len(self._expected)
+            percent = 100 * len(self._compiled & self._expected) // len(self._expected)
         self._report(f"compiling {self._game.title} (once): {percent} %")
 
 

@@ -1,11 +1,13 @@
 """GTP: conversations that are kept as golden files, and what they cannot show."""
 
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alphazero.engine import engine as engines
 from alphazero.engine.resignation import LOST_TURNS
 from tests.helpers.gtp_conversation import (
     Conversation,
@@ -155,6 +157,22 @@ def test_clocks_limit_the_engine(monkeypatch) -> None:
         assert limit.simulations is None and limit.settle
         assert limit.seconds == pytest.approx(seconds, rel=0.2)
     assert limits[-1] == limits[0]
+
+
+def test_a_clock_does_not_run_out_while_an_engine_is_made(monkeypatch) -> None:
+    made, may_end = engines.make_engine, threading.Event()
+
+    def make_slowly(*arguments, **options):
+        assert may_end.wait(300)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(engines, "make_engine", make_slowly)
+    conversation = Conversation()
+    conversation.all("time_settings 1 0 0", "play b b1", "play w a1", "play b e5", "play w j9")
+    assert conversation("genmove b") == "A2", "it captures"
+    assert "not compiled" in conversation.heard[-1]
+    assert "without a search" in conversation("gomill-explain_last_move")
+    may_end.set()
 
 
 def test_the_own_clock_runs_where_nobody_tells_the_time() -> None:

@@ -203,6 +203,24 @@ def test_it_hears_while_an_engine_is_made(monkeypatch) -> None:
     assert conversation.until("bestmove")
 
 
+def test_a_clock_does_not_run_out_while_an_engine_is_made(monkeypatch) -> None:
+    made, may_end = engines.make_engine, threading.Event()
+
+    def make_slowly(*arguments, **options):
+        assert may_end.wait(PATIENCE)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(engines, "make_engine", make_slowly)
+    conversation = Conversation()
+    conversation.send(MATE_IN_ONE, "go wtime 900 btime 900")
+    told = conversation.until("bestmove")
+    assert told[-1] == "bestmove a1a8" and "not compiled" in told[-2]
+    conversation.send("go wtime 3600000 btime 3600000")
+    may_end.set()
+    told = conversation.until("bestmove")
+    assert told[-1] == "bestmove a1a8" and "score mate 1" in told[-2], "by the engine itself"
+
+
 @pytest.mark.parametrize("go", ["go nodes 5", "go perft 1", "bench 2"])
 def test_options_after_the_answer_are_set_before_readyok(monkeypatch, go: str) -> None:
     conversation = Conversation()

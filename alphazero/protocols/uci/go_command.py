@@ -158,8 +158,7 @@ def seconds_for_move(go: Go, player: int, moves_made: int, overhead: float) -> f
     `overhead` seconds are lost on every move between the two programs.
     """
     increment = 0 if go.increment is None else go.increment[player]
-    # Some programs send only the clock that runs.
-    left = go.time[player] if go.time[player] is not None else go.time[1 - player]
+    left = clock_of(go, player)
     per_move = go.move_time
     if per_move is None and left is None and go.increment is not None:
         per_move = increment  # all that is known of the clock
@@ -168,11 +167,18 @@ def seconds_for_move(go: Go, player: int, moves_made: int, overhead: float) -> f
         return Clock(control).seconds(1, overhead)
     if left is None:
         return None
-    control = TimeControl(left / MILLISECONDS, increment / MILLISECONDS)
+    control = TimeControl(left, increment / MILLISECONDS)
     to_go = max(USUAL_MOVES - moves_made, FEWEST_MOVES)
     if go.moves_to_go is not None:
         to_go = min(go.moves_to_go + RESERVE_MOVES, to_go)
     return Clock(control).seconds(to_go, overhead)
+
+
+def clock_of(go: Go, player: int) -> float | None:
+    """Seconds on the clock of the player to move; None without one."""
+    # Some programs send only the clock that runs.
+    left = go.time[player] if go.time[player] is not None else go.time[1 - player]
+    return None if left is None else left / MILLISECONDS
 
 
 def search_options(settings: Settings) -> SearchOptions:

@@ -385,6 +385,22 @@ class UciServer:
             f"info string {elapsed:.2f} s, {total / elapsed / 1e6:.1f} million nodes/s"
         )
 
+    def _hurried(self, go: Go, board: "Board", handle: SearchHandle[None]) -> str | None:
+        """The answer if the clock would run out before there is an engine, else None."""
+        from alphazero.engine.first_look import NAMED, first_look, patience
+        from alphazero.protocols.uci.board import searchable
+        from alphazero.protocols.uci.go_command import clock_of
+
+        position = searchable(board.position)
+        clock = None if position is None else clock_of(go, position.to_play)
+        if position is None or clock is None or handle.is_pondering:
+            return None
+        clock -= time.perf_counter() - handle.started
+        if self.host.is_ready_within(board.game, patience(clock)):
+            return None
+        self._tell(NAMED)
+        return bestmove(position.text(first_look(position)))
+
     def _go(self, go: Go, handle: SearchHandle[None]) -> None:
         """Search, and answer exactly once, when that may be done."""
         answer = bestmove()
@@ -402,6 +418,8 @@ class UciServer:
             reference = self._load_reference()
             if found is None and reference is not None:
                 found = from_book(board, reference, settings, go, self._options.seed)
+            if found is None:
+                found = self._hurried(go, board, handle)
             if found is None:
                 self._engine(board.game)
                 found = search(self.host, board, reference, settings, go, handle, send)

@@ -1,5 +1,6 @@
 """Commands with which the engine moves, and those about its clocks."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,11 @@ def generate(
         if makes_move and state.is_go:
             state.play(player, state.pass_action)
         return "pass"
+    hurried = hurried_move(session, position) if makes_move else None
+    if hurried is not None:
+        session.spend_time(player)
+        state.play(player, hurried)
+        return state.vertices.text(position, hurried)
     if only is None and not restrictions:
         reason, only = pass_answer(session, position)
         if reason:
@@ -92,6 +98,22 @@ def generate(
         return "resign"
     state.play(player, analysis.action)
     return vertex
+
+
+def hurried_move(session: Session, position: "Position") -> int | None:
+    """Choose a move without a search if the clock would run out before there is an engine."""
+    from alphazero.engine.first_look import NAMED, first_look, patience
+
+    clocks, waited = session.state.clocks, time.perf_counter() - session.reply.handle.started
+    if not clocks:
+        return None
+    left = clocks[position.to_play].until_flag - waited
+    if session.host.is_ready_within(position.game, patience(left)):
+        return None
+    session.report(NAMED)
+    name = position.game.players[position.to_play].capitalize()
+    session.last_decision = f"{name} moves without a search: {NAMED}"
+    return first_look(position)
 
 
 def pass_answer(session: Session, position: "Position") -> tuple[str, list[int] | None]:
