@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -148,6 +149,41 @@ def test_an_ordinary_exception_in_a_worker_ends_the_run_with_its_traceback(tmp_p
         assert players.replaced == 0
     finally:
         players.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "words"), [("raylet", "Ray on this machine"), ("gcs_server", "its head")]
+)
+def test_a_lost_cluster_ends_in_one_clear_line(tmp_path, program, words):
+    """Within seconds: where its raylet has died, Ray itself ends the process after a while."""
+    script = f"""
+import functools, os, signal, subprocess
+from pathlib import Path
+from alphazero.errors import UserError
+from tests.selfplay.test_cluster import collect, executor, weights
+
+players = executor(Path({str(tmp_path)!r}))
+players.start(1, weights(1.0))
+collect(players, 2)
+processes = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True).stdout
+for line in processes.splitlines():
+    pid, parent, name = line.split(None, 2)
+    if parent == str(os.getpid()) and name == {program!r}:
+        os.kill(int(pid), signal.SIGKILL)
+try:
+    collect(players, 10**9, seconds=60.0)
+except UserError as error:
+    print("\\nrefused:", error)
+players.close()
+print("closed")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("refused: ")]
+    assert "the Ray cluster is lost" in line and words in line and "resumes the run" in line
 
 
 @pytest.mark.slow

@@ -231,7 +231,8 @@ class RayExecutor:
         self.pending: dict[Any, Pending] = {}  # by the stream of its results
         self.arrived: deque[Any] = deque()  # streams with a batch ready
         self.looked_at = 0.0  # time of the last check of the cluster's size
-        self.checked_at = 0.0  # time of the last look whether it is there
+        self.needed: dict[str, str] = {}  # addresses of processes without which it is lost
+        self.checked_at = 0.0  # time of the last look whether they are there
         self.idle_since = math.inf  # time when the last worker was lost
         self.version = -1
         self.weights: Any = None  # reference to the newest weights
@@ -328,20 +329,18 @@ class RayExecutor:
             raise UserError(lost_cluster(reason)) from error
 
     def _require_cluster(self) -> None:
-        """Raise UserError if the cluster does not answer, knows this machine as dead, or has had no
-        worker for long. Ray itself would wait, or end this process, after a minute."""
+        """Raise UserError if the cluster's head or Ray on this machine does not answer, or no
+        worker has been up for long. Ray itself would end this process within a minute, without an
+        exception."""
         now = time.monotonic()
         if now - self.checked_at < CHECK_SECONDS:
             return
         self.checked_at = now
-        context = self.ray.get_runtime_context()
-        try:
-            check_reachable(context.gcs_address)
-        except OSError as error:
-            raise UserError(lost_cluster(f"its head does not answer ({error})")) from error
-        here = context.get_node_id()
-        if not any(node["NodeID"] == here and node["Alive"] for node in self.ray.nodes()):
-            raise UserError(lost_cluster("Ray's process on this machine died"))
+        for what, address in self.needed.items():
+            try:
+                check_reachable(address)
+            except OSError as error:
+                raise UserError(lost_cluster(f"{what} does not answer ({error})")) from error
         if self.up:
             self.idle_since = math.inf
         elif self.idle_since == math.inf:
@@ -374,6 +373,13 @@ class RayExecutor:
                 f'cannot join the Ray cluster "{self.address}": {reason}'
                 " (a cluster is taken from --address or RAY_ADDRESS)"
             ) from error
+        context = self.ray.get_runtime_context()
+        here = context.get_node_id()
+        node = next(node for node in self.ray.nodes() if node["NodeID"] == here)
+        self.needed = {
+            "its head": context.gcs_address,
+            "Ray on this machine": f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}",
+        }
         self._reserve()
         self.workers, self.gpu_share, self.cores = self._resources()
 
@@ -509,7 +515,13 @@ class RayExecutor:
     def _losses(self) -> tuple[type[Exception], ...]:
         """Exceptions of Ray for a lost actor, machine or result."""
         errors = self.ray.exceptions
-        return errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError
+        return (
+            errors.RayActorError,
+            errors.ObjectLostError,
+            errors.OutOfMemoryError,
+            errors.NodeDiedError,
+            errors.WorkerCrashedError,
+        )
 
     def _replace(self, slot: int, actor: Any, error: Exception) -> None:
         """Replace a dead worker, unless the loss of another item has done so already."""
@@ -517,6 +529,8 @@ class RayExecutor:
             return
         if getattr(error, "actor_init_failed", False):  # it could not even unpickle its arguments
             raise error
+        self.checked_at = 0.0  # it may have died with its cluster
+        self._require_cluster()
         self.deaths_in_a_row += 1
         if self.deaths_in_a_row > DEATHS_PER_WORKER * self.workers:
             raise RuntimeError(
