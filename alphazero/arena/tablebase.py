@@ -149,7 +149,7 @@ class TablebaseEvaluator(Evaluator):
         self.name = f"{inner.name} with tables"
         self.encoder = inner.encoder
         self.uses_planes = inner.uses_planes
-        self.traces = inner.traces
+        self.traces, self.predicts = inner.traces, inner.predicts
         self.hits = 0  # positions found in the tablebase
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:

@@ -18,7 +18,6 @@ from alphazero.config import ReplayConfig
 from alphazero.data.record import GameRecord, same_game, start_states
 from alphazero.data.replay_kernels import (
     compile_referee,
-    compile_target,
     gather_keys,
     permute,
     scatter_policies,
@@ -26,6 +25,7 @@ from alphazero.data.replay_kernels import (
 from alphazero.data.store import Store
 from alphazero.errors import UserError
 from alphazero.game import Game
+from alphazero.game.kernels import target_batch
 from alphazero.network.encoder import Encoder
 
 
@@ -73,7 +73,9 @@ class Replay:
         self._splits = {False: Positions(game), True: Positions(game)}  # by held out or not
         self._symmetries = self.encoder.symmetries
         self._inverse_actions = self._symmetries.inverse_actions
-        self._targets = {item.name: compile_target(game, item) for item in game.auxiliary}
+        self._targets = {
+            item.name: game.bind(target_batch, target=item.target) for item in game.auxiliary
+        }
 
     def __len__(self) -> int:
         """Number of training positions in the window."""

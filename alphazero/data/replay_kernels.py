@@ -5,10 +5,9 @@ Shapes as in `alphazero.data.replay`; P points or actions of one row, M policy e
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
-from alphazero.game import Auxiliary, Game
-from alphazero.game.jit import bind, kernel
+from alphazero.game import Game
+from alphazero.game.jit import kernel
 from alphazero.game.kernels import USES_KEYS, key, legal, outcome, play
 
 
@@ -66,18 +65,3 @@ def gather_keys(keys, ends, counts, out):
     for b in range(ends.shape[0]):
         for i in range(counts[b]):
             out[b, i] = keys[ends[b] - counts[b] + i]
-
-
-def target(state: Any, final_state: Any, out: Any) -> None:
-    """Stand for a game's auxiliary target; `bind` puts the game's own kernel here."""
-
-
-def target_batch(states, final_states, out):
-    """Compute an auxiliary target of states [B] into float32 out [B, P]."""
-    for b in range(states.shape[0]):
-        target(states[b], final_states[b], out[b])
-
-
-def compile_target(game: Game, auxiliary: Auxiliary) -> Any:
-    """Compile the kernel `target_batch` for one of a game's auxiliary targets."""
-    return bind(target_batch, f"{game.name}_{auxiliary.name}", target=auxiliary.target)

@@ -10,7 +10,14 @@ from alphazero.arena.level import level_of, restrict
 from alphazero.arena.reference import Reference
 from alphazero.arena.tactics import without_network
 from alphazero.config import RAVE, PuctConfig, SearchConfig
-from alphazero.engine.analysis import Analysis, MoveInfo, move_infos
+from alphazero.engine.analysis import (
+    Analysis,
+    Expectation,
+    MoveInfo,
+    expectations,
+    judged,
+    move_infos,
+)
 from alphazero.engine.judge import Judgement, compile_judge, judge
 from alphazero.engine.limits import SearchLimits, SearchRequest, StopRule
 from alphazero.engine.options import (
@@ -20,10 +27,12 @@ from alphazero.engine.options import (
     SearchOptions,
 )
 from alphazero.engine.restrictions import RestrictedEvaluator
-from alphazero.game import Game, Position
+from alphazero.errors import UserError
+from alphazero.game import Game, Position, Symmetries
 from alphazero.network import find
 from alphazero.network.encoder import Encoder
-from alphazero.network.evaluator import CachedEvaluator, Evaluator, Leaves, cached
+from alphazero.network.evaluator import CachedEvaluator, Evaluation, Evaluator, Leaves, cached
+from alphazero.search.score import OWNERSHIP, SCORE
 from alphazero.search.search import Search
 
 CHUNK_SIMULATIONS = 4096  # at most at once; the search is extended while its limits allow
@@ -39,6 +48,20 @@ SIMULATIONS_PER_LEAF = 64  # with fewer per leaf of a batch the search would be 
 def never() -> bool:
     """Return False: the search is not stopped from outside."""
     return False
+
+
+class StepFailed(Exception):
+    """A step of a search in which the evaluator failed."""
+
+
+def _step(search: Search) -> bool:
+    """Step a search of one tree; True once it has had its simulations. Raises StepFailed."""
+    try:
+        return bool(search.step())
+    except UserError:  # of the game's rules
+        raise
+    except Exception as error:
+        raise StepFailed from error
 
 
 class Engine:
@@ -131,7 +154,7 @@ class Engine:
         limits = SearchLimits(WARM_UP_SIMULATIONS)
         if not position.is_over:  # some of the moves, as in searchmoves
             only = position.legal_actions()[:2]
-            self.analyze(SearchRequest(position, limits, only, continuations=0))
+            self.analyze(SearchRequest(position, limits, only, continuations=0, ownership=True))
         for _ in range(2):  # the second time a kept tree is moved on
             if not position.is_over:
                 request = SearchRequest(position, limits, continuations=0)
@@ -150,35 +173,47 @@ class Engine:
 
         Ends at the limits, when the result is proven, or once `stop()` is true, but not before one
         simulation is done; without any limit only when stopped. `on_info` gets the state of things
-        every `request.report_every` seconds.
+        every `request.report_every` seconds. If the evaluator fails, the analysis is what has been
+        searched until then, and names the problem.
 
-        Raises ValueError if the game is over, or no move of `request.only` is legal.
+        Raises ValueError if the game is over, or no move of `request.only` is legal; whatever the
+        evaluator raises before any move has a visit.
         """
-        position = request.position
         limits = request.limits or self.limits(request.full_strength)
         started = time.perf_counter()
         search = self._begin(request, limits)
         is_enough = StopRule(limits)
         next_report = request.report_every
         finished = 0  # simulations before the search was last extended
-        while True:
-            over = bool(search.step())
-            simulations = finished + search.simulations(0)
-            elapsed = time.perf_counter() - started
-            if simulations and (stop() or is_enough(search, simulations, elapsed)):
-                break
-            if over and not self._extend(search, limits, simulations):
-                break
-            if over:
-                finished = simulations
-            if on_info is not None and simulations and elapsed >= next_report:
-                on_info(self._analysis(search, position, limits, simulations, elapsed))
-                next_report = elapsed + request.report_every
-        search.stop(0)
-        search.run()
+        problem = ""
+        try:
+            while True:
+                over = _step(search)
+                simulations = finished + search.simulations(0)
+                elapsed = time.perf_counter() - started
+                if simulations and (stop() or is_enough(search, simulations, elapsed)):
+                    break
+                if over and not self._extend(search, limits, simulations):
+                    break
+                if over:
+                    finished = simulations
+                if on_info is not None and simulations and elapsed >= next_report:
+                    on_info(self._analysis(search, request, limits, simulations, elapsed))
+                    next_report = elapsed + request.report_every
+            search.stop(0)
+            while search.is_active(0):
+                _step(search)
+        except StepFailed as failed:
+            self._kept = None  # nothing more can be searched in it
+            error = failed.__cause__
+            if error is None or not search.result(0).visits.any():
+                raise error or failed from None
+            problem = f"the search ended early: {type(error).__name__}: {error}"
         simulations = finished + search.simulations(0)
         elapsed = time.perf_counter() - started
-        analysis = self._analysis(search, position, limits, simulations, elapsed)
+        analysis = self._analysis(search, request, limits, simulations, elapsed)
+        if problem:
+            return replace(analysis, problem=problem)
         if limits.is_endless and not stop():
             if on_info is not None:
                 on_info(analysis)
@@ -186,6 +221,12 @@ class Engine:
                 time.sleep(PAUSE_SECONDS)
         moves = self._with_continuations(analysis.moves, request)
         return replace(analysis, moves=moves)
+
+    def _predictions(self, request: SearchRequest) -> tuple[str, ...]:
+        """Names of what the search is to keep of the network's predictions."""
+        if not self.knows_score:
+            return ()
+        return (SCORE, OWNERSHIP) if request.ownership else (SCORE,)
 
     def _begin(self, request: SearchRequest, limits: SearchLimits) -> Search:
         """A search of the position that has not made a simulation of its own yet."""
@@ -197,9 +238,10 @@ class Engine:
             evaluator = RestrictedEvaluator(evaluator, position, request.restrictions)
             config = replace(config, symmetry=False)
         is_kept = self._keep_tree and only is None and not request.restrictions and not limits.fresh
-        search = self._continued(position, config) if is_kept else None
+        predictions = self._predictions(request)
+        search = self._continued(position, config, predictions) if is_kept else None
         if search is None:
-            search = Search(self.game, evaluator, config)
+            search = Search(self.game, evaluator, config, predictions=predictions)
             seed = self._move_seed(position) if request.seed is None else request.seed
             search.begin(0, position, seed=seed, simulations=0)
             search.run()
@@ -212,8 +254,11 @@ class Engine:
             self._kept = search, position.copy()
         return search
 
-    def _continued(self, position: Position, config: SearchConfig) -> Search | None:
-        """The kept search, moved on to this position; None if the position does not follow."""
+    def _continued(
+        self, position: Position, config: SearchConfig, predictions: tuple[str, ...]
+    ) -> Search | None:
+        """The kept search, moved on to this position; None if the position does not follow, or the
+        search does not keep these predictions."""
         if self._kept is None:
             return None
         (search, before), self._kept = self._kept, None
@@ -224,6 +269,8 @@ class Engine:
         except ValueError:
             return None
         if search.config.leaves_per_tree != config.leaves_per_tree or not walk.is_same(position):
+            return None
+        if not set(predictions) <= set(search.predictions):
             return None
         for step in steps:
             search.reroot(0, step, simulations=0)
@@ -252,13 +299,15 @@ class Engine:
     def _analysis(
         self,
         search: Search,
-        position: Position,
+        request: SearchRequest,
         limits: SearchLimits,
         simulations: int,
         seconds: float,
     ) -> Analysis:
+        position = request.position
         result = search.result(0)
-        moves = move_infos(search, result)
+        expected, after = expectations(search)
+        moves = move_infos(search, result, expected, after)
         action = moves[0].action
         if limits.temperature > 0:
             # The prior decides between moves that the few simulations have not come to.
@@ -266,7 +315,7 @@ class Engine:
             rng = np.random.default_rng(self._move_seed(position))
             action = int(rng.choice(result.actions, p=weights / weights.sum()))
         depth, max_depth = search.depth(0)
-        return Analysis(
+        analysis = Analysis(
             to_play=position.to_play,
             value=2 * moves[0].winrate - 1 if result.proven is None else float(result.proven),
             proven=result.proven,
@@ -278,7 +327,12 @@ class Engine:
             max_depth=max_depth,
             memory_used=self._memory_used(search),
             draw=moves[0].draw if result.proven is None else float(result.proven == 0),
+            mean_value=result.value,
+            expected=expected,
         )
+        if request.is_ended and expected is not None:
+            return judged(analysis, self.judge(position))
+        return analysis
 
     def _with_continuations(self, moves: list[MoveInfo], request: SearchRequest) -> list[MoveInfo]:
         """The moves, with a continuation searched for those of the first ones without one."""
@@ -304,6 +358,11 @@ class Engine:
             continued.append(move)
         return continued + moves[count:]
 
+    @property
+    def knows_score(self) -> bool:
+        """True in games of stones with a network that predicts score and ownership."""
+        return self.game.stones is not None and {SCORE, OWNERSHIP} <= set(self._evaluator.predicts)
+
     # -- without a search --------------------------------------------------------------------------
 
     def evaluate(self, position: Position, symmetry: int = 0) -> tuple[np.ndarray, float]:
@@ -312,18 +371,35 @@ class Engine:
         Returns the probabilities of all actions float32 [A], 0 for illegal ones, and the value in
         [-1, 1] for the player to move.
         """
-        encoder = self._evaluator.encoder or Encoder.of(self.game)
-        symmetries = encoder.symmetries
-        planes, values = encoder.inputs_of([position])
-        turned = planes.reshape(1, len(planes[0]), -1)[:, :, symmetries.points[symmetry]]
-        leaves = Leaves(
-            turned.reshape(planes.shape), position.state_array, np.zeros(1, np.uint64), values
-        )
-        answer = self._evaluator.evaluate(leaves)
+        answer, symmetries = self._answer(position, symmetry)
         logits = answer.logits[0][symmetries.inverse_actions[symmetry]]
         legal = position.legal_mask() > 0
         weights = np.where(legal, np.exp(logits - logits[legal].max(initial=-np.inf)), 0.0)
         return weights / max(float(weights.sum()), 1e-30), float(answer.value[0])
+
+    def expect(self, position: Position, symmetry: int = 0) -> Expectation | None:
+        """Predict the end of a game of stones for the player to move, by the network alone, as the
+        position looks under a symmetry; None if the network cannot."""
+        if not self.knows_score:
+            return None
+        answer, symmetries = self._answer(position, symmetry, (SCORE, OWNERSHIP))
+        assert answer.extra is not None
+        ownership = np.empty(symmetries.points.shape[1], np.float32)
+        ownership[symmetries.points[symmetry]] = answer.extra[OWNERSHIP][0].ravel()
+        return Expectation(ownership.size * float(answer.extra[SCORE][0, 0]), 0.0, ownership)
+
+    def _answer(
+        self, position: Position, symmetry: int, extra: tuple[str, ...] = ()
+    ) -> tuple[Evaluation, Symmetries]:
+        """The evaluator's answer for one position under a symmetry, and the symmetries."""
+        encoder = self._evaluator.encoder or Encoder.of(self.game)
+        symmetries = encoder.symmetries
+        planes, values = encoder.inputs_of([position])
+        turned = planes.reshape(1, len(planes[0]), -1)[:, :, symmetries.points[symmetry]]
+        turned = turned.reshape(planes.shape)
+        seeds = np.zeros(1, np.uint64)
+        leaves = Leaves(turned, position.state_array, seeds, values, extra)
+        return self._evaluator.evaluate(leaves), symmetries
 
     def judge(self, position: Position) -> Judgement:
         """Judge a game of stones that has ended, or nearly: one opinion for all front ends, the

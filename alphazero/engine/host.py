@@ -24,12 +24,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
+from alphazero.errors import UserError
 
 if TYPE_CHECKING:
     from alphazero.engine.analysis import Analysis
     from alphazero.engine.engine import Engine
     from alphazero.game import Game
 
+# Networks and devices to play with after a failure; None is the package's network.
+FALLBACKS = ((None, "auto"), (None, "cpu"), ("rollout", "cpu"))
 IDLE_SECONDS = 0.2  # without a task, after which `on_idle` is called
 LEAST_SECONDS = 0.001  # for a search whose time was over before it began
 
@@ -120,6 +123,7 @@ class EngineHost:
         self._games: dict[str, Game] = {}
         self._engines: dict[str, Engine] = {}
         self._prepared: dict[str, threading.Thread] = {}  # that make engines, by the game's spec
+        self._played: list[tuple[str | None, str]] = []  # networks and devices, the last one last
         self._loading, self._making = threading.Lock(), threading.Lock()
         self._queue: list[_Queued] = []
         self._pending: dict[int, SearchHandle[Any]] = {}  # of tasks that are not done, by number
@@ -177,9 +181,31 @@ class EngineHost:
         """Search a position within a task, until the handle is stopped or the limits are reached.
 
         A search that ponders goes on without limits until the ponderhit and then, with all it has
-        found, within them; its simulations and seconds are counted together.
+        found, within them; its simulations and seconds are counted together. If the engine fails
+        before it has searched anything, another takes its place (`fall_back`).
         """
-        engine = self.engine(request.position.game)
+        game = request.position.game
+        while True:
+            try:
+                analysis = self._search(self.engine(game), request, handle, on_info)
+            except (UserError, ValueError):  # of the request, or of the first engine there is
+                raise
+            except Exception as error:
+                if not self.fall_back(game, f"{type(error).__name__}: {error}"):
+                    raise
+            else:
+                if analysis.problem:
+                    self._report(analysis.problem)
+                return analysis
+
+    def _search(
+        self,
+        engine: "Engine",
+        request: SearchRequest,
+        handle: SearchHandle[Any],
+        on_info: "Callable[[Analysis], None] | None",
+    ) -> "Analysis":
+        """Search with this engine, as `search` says."""
         simulations, seconds = 0, 0.0  # spent while pondering
 
         def counted(analysis: "Analysis") -> "Analysis":
@@ -287,7 +313,31 @@ class EngineHost:
                     return make_engine(game, options, report, keep_tree=True)
 
                 self._engines[game.spec] = ready(make, game, options, report)
+                choice = options.network, options.device
+                self._played = [other for other in self._played if other != choice] + [choice]
             return self._engines[game.spec]
+
+    def fall_back(self, game: "Game", problem: str) -> bool:
+        """Replace an engine that has failed by the one that played before it, else by the package's
+        network, on the processor, or by random playouts. Reports the problem and what plays
+        instead; returns False if there is nothing left to try."""
+        wanted = self.options
+        failed = {(wanted.network, wanted.device)}
+        self._played = [choice for choice in self._played if choice not in failed]
+        for choice in [*reversed(self._played), *FALLBACKS]:
+            if choice in failed:
+                continue
+            network, device = choice
+            self.configure(replace(wanted, network=network, device=device))
+            try:
+                engine = self.engine(game)
+            except Exception:
+                failed.add(choice)
+                continue
+            self._report(f"{problem}; {engine.source} plays instead")
+            return True
+        self.configure(wanted)
+        return False
 
     def prepare(self, game: "Game") -> None:
         """Make the engine in the background. An error shows once the engine is needed."""

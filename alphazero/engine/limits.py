@@ -70,6 +70,8 @@ class SearchRequest:
     report_every: float = REPORT_SECONDS  # seconds between two reports of progress
     continuations: int = 1
     full_strength: bool = False  # the engine's own limits without its level
+    ownership: bool = False  # have the analysis tell whose the points are expected to be
+    is_ended: bool = False  # the players have passed: score and ownership are the judge's
 
 
 class StopRule:

@@ -27,7 +27,7 @@ class RestrictedEvaluator(Evaluator):
         self.name = f"restricted {inner.name}"
         self.game, self.encoder = inner.game, inner.encoder
         self.uses_planes, self.pipelines = inner.uses_planes, inner.pipelines
-        self.traces = inner.traces
+        self.traces, self.predicts = inner.traces, inner.predicts
         self._root_ply = int(position.state["ply"])
         self._restrictions = []
         for restriction in restrictions:

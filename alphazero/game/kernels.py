@@ -30,6 +30,9 @@ def prune(state: Any, mask: Any) -> None: ...
 def weigh(state: Any, mask: Any) -> None: ...
 
 
+def target(state: Any, final_state: Any, out: Any) -> None: ...  # of one of its auxiliary targets
+
+
 @kernel
 def leave_mask(state, mask):
     """For games whose random playouts make any legal move, and each as often."""
@@ -76,6 +79,13 @@ def observe_with_globals(states, keys, lengths, planes, values):
         planes[b] = 0
         values[b] = 0
         observe(states[b], keys[b], lengths[b], planes[b], values[b])
+
+
+def target_batch(states, final_states, out):
+    """Compute an auxiliary target of states [B], whose games ended in final_states [B], into
+    float32 out [B, P]."""
+    for b in range(states.shape[0]):
+        target(states[b], final_states[b], out[b])
 
 
 def key_batch(states, keys):

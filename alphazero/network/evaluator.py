@@ -6,6 +6,7 @@ network (uniform, random rollouts) and a cache; `NetworkEvaluator` is in
 Letters in shapes: B leaves, A actions, C x H x W planes, G float inputs.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,11 +27,13 @@ class Leaves(NamedTuple):
     states: np.ndarray  # state records [B]; meaningful only if the evaluator `uses_states`
     seeds: np.ndarray  # uint64 [B], fresh randomness for every leaf
     globals: np.ndarray | None = None  # float32 [B, G]; None: the encoder has none
+    # Auxiliary targets to predict as well, by name, of those that the evaluator `predicts`.
+    extra: tuple[str, ...] = ()
 
     def take(self, rows: np.ndarray) -> "Leaves":
         """Copy some of the leaves, by index or mask [B]."""
         values = None if self.globals is None else self.globals[rows]
-        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values)
+        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values, self.extra)
 
 
 class Evaluation(NamedTuple):
@@ -38,7 +41,8 @@ class Evaluation(NamedTuple):
 
     logits: np.ndarray  # float32 [B, A], anything at illegal actions; under the planes' symmetry
     wdl: np.ndarray  # float32 [B, 3]: probabilities of a win, a draw and a loss
-    extra: dict[str, np.ndarray] | None = None  # [B, ...] by name: what else the network predicts
+    # float32 [B, *shape] by name: the auxiliary targets of `Leaves.extra`, under the symmetry too.
+    extra: dict[str, np.ndarray] | None = None
     # int8 [B]: results that are certain, as from tables of endings: -1, 0, 1 or UNDECIDED; None
     # where nothing is. The search goes no further there.
     known: np.ndarray | None = None
@@ -88,6 +92,7 @@ class Evaluator:
     # Set by who relies on it: a row's answer is to be the same to the bit in every batch.
     steady = False
     traces = False  # True: its answers say who made an action first, for RAVE
+    predicts: tuple[str, ...] = ()  # names of auxiliary targets that leaves may ask for
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         """Evaluate a batch and wait for the answer."""
@@ -130,7 +135,7 @@ class UniformEvaluator(Evaluator):
 
 
 class RolloutEvaluator(Evaluator):
-    """Equal priors, and the mean result of random playouts: MCTS before networks."""
+    """Equal priors, and the results of random playouts, counted: MCTS before networks."""
 
     name = "rollout"
     player = "mcts"
@@ -151,7 +156,9 @@ class RolloutEvaluator(Evaluator):
         values = np.empty(len(states), np.float32)
         self.game.playout_batch(states, seeds, values)
         logits = np.zeros((len(leaves.states), self.game.num_actions), np.float32)
-        return Evaluation.of_value(logits, values.reshape(-1, self._playouts).mean(axis=1))
+        # Of each playout, then averaged: the mean of a win and a loss is not a draw.
+        wdl = wdl_of_value(values).reshape(-1, self._playouts, 3).mean(axis=1)
+        return Evaluation(logits, wdl)
 
 
 class TracedRolloutEvaluator(Evaluator):
@@ -180,8 +187,9 @@ class CachedEvaluator(Evaluator):
     """A cache of another evaluator's answers, by their inputs.
 
     Direct mapped: two positions that fall on one entry replace each other. An entry is checked
-    against 128 hashed bits of the inputs, so the answers are those of the inner evaluator, but for
-    `extra`, which is not kept. Call `clear` when the inner evaluator has changed. Made by `cached`.
+    against 128 hashed bits of the inputs, so the answers are those of the inner evaluator. Once
+    leaves have asked for an auxiliary target, all entries hold it, and there are fewer of them.
+    Call `clear` when the inner evaluator has changed. Made by `cached`.
     """
 
     def __init__(self, inner: Evaluator, game: Game, entries: int) -> None:
@@ -195,46 +203,74 @@ class CachedEvaluator(Evaluator):
         self.name = f"cached {inner.name}"
         self.game, self.encoder = inner.game, inner.encoder
         self.pipelines, self.threads = inner.pipelines, inner.threads
+        self.predicts = inner.predicts
         self.hits = 0
         self.misses = 0
         self._generation = 0  # times cleared
-        size = 1 << max(entries - 1, 1).bit_length()
-        self._tags = np.zeros((size, 2), np.uint64)
-        self._logits = np.empty((size, game.num_actions), np.float32)
-        self._wdl = np.empty((size, 3), np.float32)
+        self._extra: tuple[str, ...] = ()  # the auxiliary targets that entries hold
+        self._shapes = {item.name: tuple(item.shape) for item in game.auxiliary}
+        self._num_actions = game.num_actions
+        self._allocate(1 << max(entries - 1, 1).bit_length())
+
+    def _allocate(self, entries: int) -> None:
+        """Make empty entries, a power of two of them."""
+        self._tags = np.zeros((entries, 2), np.uint64)
+        self._kept: dict[str, np.ndarray] = {
+            "logits": np.empty((entries, self._num_actions), np.float32),
+            "wdl": np.empty((entries, 3), np.float32),
+        }
+        for name in self._extra:
+            self._kept[name] = np.empty((entries, *self._shapes[name]), np.float32)
 
     def clear(self) -> None:
         """Drop everything, answers under way included."""
         self._tags[:] = 0
         self._generation += 1
 
+    def _hold(self, extra: tuple[str, ...]) -> None:
+        """Have the entries hold more auxiliary targets, in the memory that they have taken."""
+        before = entry_bytes(self._num_actions, self._floats)
+        self._extra = tuple(dict.fromkeys((*self._extra, *extra)))
+        after = entry_bytes(self._num_actions, self._floats)
+        self._allocate(1 << (len(self._tags) * before // after).bit_length() - 1)
+        self._generation += 1
+
+    @property
+    def _floats(self) -> int:
+        """Numbers of the auxiliary targets in one entry."""
+        return sum(math.prod(self._shapes[name]) for name in self._extra)
+
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
+        if not set(leaves.extra) <= set(self._extra):
+            self._hold(leaves.extra)
         tags = tags_of(leaves)
         rows = len(tags)
         slots = (tags[:, 0] & np.uint64(len(self._tags) - 1)).astype(np.int64)
         hit = (self._tags[slots] == tags).all(axis=1)
         missing = np.flatnonzero(~hit)
-        logits, wdl = self._logits[slots], self._wdl[slots]
+        found = {name: kept[slots] for name, kept in self._kept.items()}
         self.hits += rows - len(missing)
         self.misses += len(missing)
         if not len(missing):
-            return lambda: Evaluation(logits, wdl)
-        ask = leaves.take(missing)
+            return lambda: _evaluation(found)
+        ask = leaves.take(missing)._replace(extra=self._extra)
         wait = self.inner.submit(ask)
         generation = self._generation
 
         def answer() -> Evaluation:
-            found = wait()
-            if len(found.wdl) != len(ask.seeds):  # and `ask` lives until here
+            new = wait()
+            if len(new.wdl) != len(ask.seeds):  # and `ask` lives until here
                 raise AssertionError("wrong values")
-            logits[missing], wdl[missing] = found.logits, found.wdl
+            parts = {"logits": new.logits, "wdl": new.wdl, **(new.extra or {})}
+            for name in found:
+                found[name][missing] = parts[name]
             if generation == self._generation:
                 taken, first = np.unique(slots[missing], return_index=True)
                 kept = missing[first]  # of misses that share a slot, one is kept, whole
                 self._tags[taken] = tags[kept]
-                self._logits[taken] = logits[kept]
-                self._wdl[taken] = wdl[kept]
-            return Evaluation(logits, wdl)
+                for name, array in found.items():
+                    self._kept[name][taken] = array[kept]
+            return _evaluation(found)
 
         return answer
 
@@ -243,6 +279,17 @@ class CachedEvaluator(Evaluator):
 
     def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
         return self.inner.auxiliary(inputs)
+
+
+def _evaluation(parts: dict[str, np.ndarray]) -> Evaluation:
+    """The answer whose arrays a cache keeps by name."""
+    extra = {name: rows for name, rows in parts.items() if name not in ("logits", "wdl")}
+    return Evaluation(parts["logits"], parts["wdl"], extra or None)
+
+
+def entry_bytes(num_actions: int, floats: int = 0) -> int:
+    """Bytes of a cache's entry: logits, win, draw, loss, other numbers, tag."""
+    return 4 * (num_actions + 3 + floats) + 16
 
 
 def caches(evaluator: Evaluator) -> bool:
@@ -259,7 +306,7 @@ def cached(
     answers depend on more than the inputs.
     """
     if memory is not None:
-        entry = 4 * (game.num_actions + 3) + 16  # logits, win, draw, loss, tag
+        entry = entry_bytes(game.num_actions)
         entries = 1 << (memory // entry).bit_length() - 1 if memory >= entry else 0
     if not entries or isinstance(evaluator, CachedEvaluator) or not caches(evaluator):
         return evaluator

@@ -9,7 +9,7 @@ N entries of the policy. Masks are floats [B, 1, H, W], 1 on the board; None whe
 Values may be None for a network without float inputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,8 +89,11 @@ class Network(nn.Module):
         work."""
         raise NotImplementedError
 
-    def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
-        """Compute all outputs of features [B, F, H, W], in float32."""
+    def heads(
+        self, x: Tensor, mask: Tensor | None, auxiliary: Collection[str] | None = None
+    ) -> NetworkOutput:
+        """Compute the outputs of features [B, F, H, W], in float32; of the auxiliary ones those of
+        these names, None: all."""
         raise NotImplementedError
 
     def decide(
@@ -120,8 +123,12 @@ class Network(nn.Module):
 
     def expected(self, planes: Tensor, values: Tensor | None = None) -> dict[str, Tensor]:
         """Predict the auxiliary targets [B, *shape], by name; 0 for points off the board."""
-        mask, found = self.mask(planes), {}
-        for name, output in self(planes, values).auxiliary.items():
+        return self.targets(self(planes, values).auxiliary, self.mask(planes))
+
+    def targets(self, auxiliary: dict[str, Tensor], mask: Tensor | None) -> dict[str, Tensor]:
+        """Turn outputs of auxiliary heads into the targets that they predict, by name."""
+        found = {}
+        for name, output in auxiliary.items():
             loss = self.auxiliary_losses[name]
             target = SQUASH[loss](output) if loss in SQUASH else output
             if mask is not None and self.auxiliary_shapes[name] == self.planes[1:]:

@@ -48,22 +48,19 @@ class NetworkEvaluator(Evaluator):
         self._largest = largest_batch(network, self.device, self.dtype)
         # Nothing of the evaluator: with a cycle of references its graphs and threads would outlive
         # it.
-        context = self._fast.network, self._plain.board_plane, self.dtype
+        context = self._fast.network, self._plain.board_plane
+        self.predicts = tuple(network.auxiliary_shapes)
+        # On a device, by the auxiliary targets that leaves have asked for.
+        self._others: dict[tuple[str, ...], DeviceRunner] = {}
         if self.device.type == "cuda":
             self.pipelines = 2  # one half of the leaves is chosen while the device has the other
-            self._runner = DeviceRunner(
-                functools.partial(answer_on_device, *context),
-                input_rows(self.encoder),
-                network.policy_size + 3,
-                self.device,
-                padded,
-            )
+            self._runner = self._device_runner(())
         else:
             self.threads = threads if self.device.type == "cpu" else 1
             self.pipelines = self.threads
             shape = (self._largest, *network.planes)
             self._runner = ProcessorRunner(
-                functools.partial(answer_on_processor, *context[:2]),
+                functools.partial(answer_on_processor, *context),
                 functools.partial(empty_planes, shape, self.dtype, self.device),
                 self.threads,
             )
@@ -76,12 +73,13 @@ class NetworkEvaluator(Evaluator):
     @property
     def busy(self) -> float:
         """Seconds that the network has computed, on its device."""
-        return self._runner.busy
+        return self._runner.busy + sum(runner.busy for runner in self._others.values())
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
         inputs = [leaves.planes] if leaves.globals is None else [leaves.planes, leaves.globals]
         waits = [
-            self._start([array[part] for array in inputs]) for part in self._parts(len(inputs[0]))
+            self._start([array[part] for array in inputs], leaves.extra)
+            for part in self._parts(len(inputs[0]))
         ]
 
         def answer() -> Evaluation:
@@ -89,9 +87,14 @@ class NetworkEvaluator(Evaluator):
             parts = [wait() for wait in reversed(waits)][::-1]
             if len(parts) == 1:
                 return parts[0]
+            extra = {
+                name: np.concatenate([(part.extra or {})[name] for part in parts])
+                for name in leaves.extra
+            }
             return Evaluation(
                 np.concatenate([part.logits for part in parts]),
                 np.concatenate([part.wdl for part in parts]),
+                extra or None,
             )
 
         return answer
@@ -119,12 +122,27 @@ class NetworkEvaluator(Evaluator):
 
         Raises ValueError if they do not fit, RuntimeError if the fast copy does not follow them.
         """
-        self._runner.settle()
+        for runner in (self._runner, *self._others.values()):
+            runner.settle()
         copy_weights(weights, self._plain)
         self._fast.refresh()
-        if isinstance(self._runner, DeviceRunner):
-            self._runner.settle()
-            self._runner.verify()
+        for runner in (self._runner, *self._others.values()):
+            if isinstance(runner, DeviceRunner):
+                runner.settle()
+                runner.verify()
+
+    def _device_runner(self, extra: tuple[str, ...]) -> DeviceRunner:
+        """Make what runs the network on its CUDA device, with these auxiliary targets."""
+        network = self._plain
+        compute = functools.partial(
+            answer_on_device, self._fast.network, network.board_plane, self.dtype, extra=extra
+        )
+        outputs = network.policy_size + 3 + sum(self._widths(extra))
+        return DeviceRunner(compute, input_rows(self.encoder), outputs, self.device, padded)
+
+    def _widths(self, extra: tuple[str, ...]) -> list[int]:
+        """Numbers in each of these auxiliary targets."""
+        return [math.prod(self._plain.auxiliary_shapes[name]) for name in extra]
 
     def _parts(self, rows: int) -> Iterator[slice]:
         """Divide a batch among the threads that have none, in parts that are worth a thread and
@@ -133,31 +151,46 @@ class NetworkEvaluator(Evaluator):
         size = min(self._largest, share)
         return (slice(first, first + size) for first in range(0, rows, size))
 
-    def _start(self, inputs: Sequence[np.ndarray]) -> Callable[[], Evaluation]:
+    def _start(
+        self, inputs: Sequence[np.ndarray], extra: tuple[str, ...]
+    ) -> Callable[[], Evaluation]:
         """Start on a batch that is not too large."""
         whole = self._is_whole(inputs[0])
         if isinstance(self._runner, ProcessorRunner):
             smallest = max(self._smallest, self._fast.steady_rows if self.steady else 1)
-            wait = self._runner.submit(inputs, whole, smallest)
-            return lambda: self._answer(*wait())
+            wait = self._runner.submit(inputs, whole, smallest, extra)
+            return lambda: self._answer(*wait(), extra=extra)
+        runner = self._runner
+        if extra:
+            if extra not in self._others:
+                self._others[extra] = self._device_runner(extra)
+            runner = self._others[extra]
         # Torch's threads, spinning, would slow down those that search.
         with torch_threads(1):
-            found = self._runner.submit(inputs, whole)
+            found = runner.submit(inputs, whole)
 
         def answer() -> Evaluation:
-            both = found()
+            ends = np.cumsum([self._plain.policy_size, 3, *self._widths(extra)])
+            parts = np.split(found(), ends[:-1], axis=1)
             # Contiguous, or the search would be compiled once more for them.
-            logits, wdl = both[:, :-3], both[:, -3:]
-            return self._answer(np.ascontiguousarray(logits), np.ascontiguousarray(wdl))
+            return self._answer(*map(np.ascontiguousarray, parts), extra=extra)
 
         return answer
 
-    def _answer(self, logits: np.ndarray, wdl: np.ndarray) -> Evaluation:
-        """Make the answer for a batch of the network's outputs, in the game's actions."""
+    def _answer(
+        self, logits: np.ndarray, wdl: np.ndarray, *more: np.ndarray, extra: tuple[str, ...]
+    ) -> Evaluation:
+        """Make the answer for a batch of the network's outputs, in the game's actions; `more` are
+        the auxiliary targets named in `extra`."""
         evaluation = checked(logits, wdl)
-        if self.encoder.action_map is None:
-            return evaluation
-        return Evaluation(self.encoder.to_actions(logits, self._plain.num_actions), wdl)
+        if self.encoder.action_map is not None:
+            actions = self.encoder.to_actions(logits, self._plain.num_actions)
+            evaluation = evaluation._replace(logits=actions)
+        found = {
+            name: part.reshape(len(part), *self._plain.auxiliary_shapes[name])
+            for name, part in zip(extra, more, strict=True)
+        }
+        return evaluation._replace(extra=found or None)
 
     def _is_whole(self, planes: np.ndarray) -> bool:
         """Return True if no board of a batch is smaller than the planes, which spares all masks."""
@@ -166,16 +199,24 @@ class NetworkEvaluator(Evaluator):
 
 
 def decide(
-    network: Network, board_plane: int | None, inputs: Sequence[Tensor], whole: bool
-) -> tuple[Tensor, Tensor]:
-    """Compute logits float32 [B, N], and probabilities of win, draw and loss float32 [B, 3], of
-    planes and perhaps values."""
+    network: Network,
+    board_plane: int | None,
+    inputs: Sequence[Tensor],
+    whole: bool,
+    extra: tuple[str, ...] = (),
+) -> tuple[Tensor, ...]:
+    """Compute logits float32 [B, N], probabilities of win, draw and loss float32 [B, 3], and the
+    auxiliary targets named in `extra`, float32 [B, *shape] each, of planes and perhaps values."""
     planes, *values = inputs
     mask = None
     if board_plane is not None and not whole:
         mask = planes[:, board_plane : board_plane + 1]
-    logits, wdl = network.decide(planes, mask, *values)
-    return logits, torch.softmax(wdl, dim=1)
+    if not extra:
+        logits, wdl = network.decide(planes, mask, *values)
+        return logits, torch.softmax(wdl, dim=1)
+    logits, wdl, auxiliary = network.heads(network.trunk(planes, mask, *values), mask, extra)
+    found = network.targets(auxiliary, mask)
+    return logits, torch.softmax(wdl, dim=1), *(found[name] for name in extra)
 
 
 def answer_on_device(
@@ -184,11 +225,13 @@ def answer_on_device(
     dtype: torch.dtype,
     inputs: Sequence[Tensor],
     whole: bool,
+    extra: tuple[str, ...] = (),
 ) -> Tensor:
-    """Compute logits and win, draw, loss as one float32 [B, N + 3] of inputs on a device."""
+    """Compute all that `decide` does as one float32 [B, N + 3 + ...] of inputs on a device."""
     planes, *values = inputs
     batch = planes.to(dtype, memory_format=torch.channels_last)
-    return torch.cat(decide(network, board_plane, [batch, *values], whole), dim=1)
+    found = decide(network, board_plane, [batch, *values], whole, extra)
+    return torch.cat([part.flatten(1).float() for part in found], dim=1)
 
 
 def answer_on_processor(
@@ -198,16 +241,17 @@ def answer_on_processor(
     inputs: Sequence[np.ndarray],
     whole: bool,
     smallest: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute logits and win, draw, loss of inputs, whose planes go through `scratch`: a batch is
+    extra: tuple[str, ...] = (),
+) -> tuple[np.ndarray, ...]:
+    """Compute all that `decide` does of inputs, whose planes go through `scratch`: a batch is
     filled up to one of few sizes, at least `smallest`, with whatever is there."""
     rows = len(inputs[0])
     planes, *values = (torch.from_numpy(array) for array in inputs)
     batch = scratch[: max(padded(rows), smallest)]
     batch[:rows].copy_(planes)
     values = [fill_up(one.to(scratch.device), len(batch)) for one in values]
-    logits, wdl = decide(network, board_plane, [batch, *values], whole)
-    return logits[:rows].cpu().numpy(), wdl[:rows].cpu().numpy()
+    found = decide(network, board_plane, [batch, *values], whole, extra)
+    return tuple(part[:rows].cpu().numpy() for part in found)
 
 
 def fill_up(x: Tensor, rows: int) -> Tensor:

@@ -216,46 +216,6 @@ def link_child(links, head, node, child):
     node.num_children = count + 1
 
 
-@borrowing
-def keep_subtree(trees, t, new_root, kept, moved_to):
-    """Drop all nodes but the subtree of `new_root`, which becomes the root; returns their number.
-
-    kept int32 [N] receives the old index of every node kept, in order; moved_to [N] is scratch.
-    Nodes and edge blocks lie in order of creation, so each moves to the front of where it was and
-    nothing is overwritten.
-    """
-    nodes, edges, head = trees.nodes[t], trees.edges[t], trees.heads[t]
-    count = 0
-    num_edges = 0
-    head.num_links = 0
-    for index in range(new_root, head.num_nodes):
-        parent = np.int64(nodes[index].parent)
-        moved_to[index] = NOTHING
-        if index != new_root and (parent < new_root or moved_to[parent] == NOTHING):
-            continue
-        moved_to[index] = count
-        kept[count] = index
-        nodes[count] = nodes[index]
-        if trees.amaf.shape[1] > 0:
-            for action in range(trees.amaf.shape[3]):
-                trees.amaf[t, count, 0, action] = trees.amaf[t, index, 0, action]
-                trees.amaf[t, count, 1, action] = trees.amaf[t, index, 1, action]
-        node = nodes[count]
-        for i in range(node.num_edges):
-            edges[num_edges + i] = edges[node.first_edge + i]
-        node.first_edge = num_edges
-        num_edges += node.num_edges
-        node.num_children = 0
-        node.parent = NOTHING
-        if index != new_root:
-            node.parent = moved_to[parent]
-            link_child(trees.links[t], head, nodes[node.parent], count)
-        count += 1
-    head.num_nodes = count
-    head.num_edges = num_edges
-    return count
-
-
 # -- edges -----------------------------------------------------------------------------------------
 
 

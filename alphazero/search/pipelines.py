@@ -16,10 +16,11 @@ from typing import TypeVar
 import numpy as np
 
 from alphazero.game import Game
+from alphazero.game.jit import borrowing
 from alphazero.network.encoder import Encoder
 from alphazero.network.evaluator import Evaluation, Leaves
-from alphazero.search.layout import Trees
-from alphazero.search.simulate import Batch, allocate_batch, close_gaps
+from alphazero.search.layout import NOTHING, Trees
+from alphazero.search.simulate import Batch, allocate_batch
 
 T = TypeVar("T")
 
@@ -111,11 +112,15 @@ class Pipeline:
             )
         return self.rows
 
-    def asked(self) -> Leaves:
-        """The rows of the batch, as the evaluator takes them."""
+    def leaves(self) -> Iterator[np.ndarray]:
+        """The leaves of the last step, LEAF [L] of one section after the other."""
+        return (section.batch.leaves[: section.leaves] for section in self.sections)
+
+    def asked(self, extra: tuple[str, ...] = ()) -> Leaves:
+        """The rows of the batch, as the evaluator takes them; `extra` is to be predicted too."""
         values = self.globals[: self.rows] if self.globals.shape[1] else None
         rows = slice(self.rows)
-        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values)
+        return Leaves(self.planes[rows], self.states[rows], self.seeds[rows], values, extra)
 
     def finished(self) -> list[int]:
         """The trees that have finished in the last step, in ascending order."""
@@ -129,3 +134,39 @@ def divide(trees: range, parts: int) -> Iterator[range]:
     """Split a range into `parts` of nearly the same length; fewer if there are not enough trees."""
     edges = np.linspace(trees.start, trees.stop, parts + 1).astype(int).tolist()
     return (range(first, end) for first, end in pairwise(edges) if end > first)
+
+
+@borrowing
+def close_gaps(leaves, parts, planes, values, states, seeds):
+    """Make the rows of a batch that several threads have filled one block: the last rows move to
+    where there are none.
+
+    parts int32 [P, 3] says of each thread's part of the batch which leaf and row it begins with,
+    how many leaves it has and after which row it ends. leaves LEAF [L] are those of all parts;
+    planes [R, bytes], values [R, bytes], states [R, bytes], seeds [R] are by row. Returns the
+    number of rows.
+    """
+    rows = 0
+    for p in range(parts.shape[0]):
+        rows += parts[p, 2] - parts[p, 0]
+    hole, place = 0, parts[0, 2]
+    for p in range(parts.shape[0] - 1, -1, -1):
+        for leaf in range(parts[p, 0] + parts[p, 1] - 1, parts[p, 0] - 1, -1):
+            row = np.int64(leaves[leaf].row)
+            if row == NOTHING:
+                continue
+            if row < rows:  # as are all before it
+                return rows
+            while place == parts[hole + 1, 0]:
+                hole += 1
+                place = parts[hole, 2]
+            for i in range(planes.shape[1]):
+                planes[place, i] = planes[row, i]
+            for i in range(values.shape[1]):
+                values[place, i] = values[row, i]
+            for i in range(states.shape[1]):
+                states[place, i] = states[row, i]
+            seeds[place] = seeds[row]
+            leaves[leaf].row = place
+            place += 1
+    return rows

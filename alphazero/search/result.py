@@ -2,18 +2,34 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from alphazero.game.jit import borrowing, borrows
-from alphazero.search.layout import EXPANDED, NOTHING, ROOT, UNKNOWN
+from alphazero.search.layout import EXPANDED, LOSS, NOTHING, ROOT, TERMINAL, UNKNOWN, WIN
 
 # Stubs, in whose place `bind_policy` puts a policy's own kernels.
 from alphazero.search.policies import choose, improved_policy
-from alphazero.search.solver import ProvenLine
-from alphazero.search.stats import child_at, child_value, fill_wdl, node_draw, node_value
+from alphazero.search.stats import (
+    child_at,
+    child_value,
+    fill_wdl,
+    node_draw,
+    node_value,
+    proven_for,
+)
 
 LONGEST_LINE = 64  # moves of an expected continuation
+NO_DISTANCE = -1  # not proven to be won or lost, or the distance is unknown
+
+
+class ProvenLine(NamedTuple):
+    """The line from a move of the root to a proven result; the winner hurries, the loser delays."""
+
+    plies: int  # to the end, the move itself included
+    moves: list[int]  # the first LONGEST_LINE of them
+    visits: list[int]  # of these moves
 
 
 @dataclass(frozen=True)
@@ -147,3 +163,57 @@ def measure_depth(trees, t, depth):
         depth[index] = depth[nodes[index].parent] + 1
         deepest = max(deepest, depth[index])
     return deepest
+
+
+@borrowing
+def measure_plies(trees, t, plies):
+    """Fill plies int32 [N] with the moves from every node of tree `t` to the end that is proven, or
+    NO_DISTANCE."""
+    nodes, links = trees.nodes[t], trees.links[t]
+    for index in range(trees.heads[t].num_nodes - 1, -1, -1):  # children before their parents
+        node = nodes[index]
+        plies[index] = NO_DISTANCE
+        if node.proven != WIN and node.proven != LOSS:
+            continue
+        if node.status == TERMINAL:
+            plies[index] = 0
+            continue
+        found, is_known = NO_DISTANCE, True
+        for i in range(node.num_children):
+            child = np.int64(links[node.first_link + i])
+            if proven_for(node, nodes[child]) != node.proven:
+                continue
+            if plies[child] == NO_DISTANCE:
+                is_known = is_known and node.proven == WIN
+            elif found == NO_DISTANCE or (plies[child] < found) == (node.proven == WIN):
+                found = plies[child]
+        if found != NO_DISTANCE and is_known:
+            plies[index] = found + 1
+
+
+@borrowing
+def proven_line(trees, t, plies, action, out, visits):
+    """Fill `out` int32 [L] with an action of the root and the moves that lead to its proven result,
+    and `visits` with theirs; returns the length, 0 if nothing is proven of the action.
+
+    plies int32 [N] are those of `measure_plies`.
+    """
+    root = trees.nodes[t, ROOT]
+    index = NOTHING
+    for slot in range(root.num_children):
+        if trees.edges[t, root.first_edge + slot].action == action:
+            index = child_at(trees, t, ROOT, slot)
+    length = 0
+    while index != NOTHING and plies[index] != NO_DISTANCE and length < out.shape[0]:
+        node = trees.nodes[t, index]
+        out[length], visits[length] = node.action, node.visits
+        length += 1
+        following = NOTHING
+        for slot in range(node.num_children):
+            child = child_at(trees, t, index, slot)
+            same = proven_for(node, trees.nodes[t, child]) == node.proven
+            if same and plies[child] == plies[index] - 1:
+                following = child
+                break
+        index = following
+    return length

@@ -11,7 +11,7 @@ from alphazero.search.layout import (
     ROOT,
     UNKNOWN,
     bring_best_forward,
-    keep_subtree,
+    link_child,
     swap_edges,
 )
 
@@ -55,6 +55,46 @@ def reroot(trees, t, action, kept, moved_to):
     for i in range(root.first_edge, root.first_edge + root.num_edges):
         logit = math.log(max(decode_prior(edges[i].prior), 1e-12))
         trees.root_actions[t, edges[i].action].logit = logit
+    return count
+
+
+@borrowing
+def keep_subtree(trees, t, new_root, kept, moved_to):
+    """Drop all nodes but the subtree of `new_root`, which becomes the root; returns their number.
+
+    kept int32 [N] receives the old index of every node kept, in order; moved_to [N] is scratch.
+    Nodes and edge blocks lie in order of creation, so each moves to the front of where it was and
+    nothing is overwritten.
+    """
+    nodes, edges, head = trees.nodes[t], trees.edges[t], trees.heads[t]
+    count = 0
+    num_edges = 0
+    head.num_links = 0
+    for index in range(new_root, head.num_nodes):
+        parent = np.int64(nodes[index].parent)
+        moved_to[index] = NOTHING
+        if index != new_root and (parent < new_root or moved_to[parent] == NOTHING):
+            continue
+        moved_to[index] = count
+        kept[count] = index
+        nodes[count] = nodes[index]
+        if trees.amaf.shape[1] > 0:
+            for action in range(trees.amaf.shape[3]):
+                trees.amaf[t, count, 0, action] = trees.amaf[t, index, 0, action]
+                trees.amaf[t, count, 1, action] = trees.amaf[t, index, 1, action]
+        node = nodes[count]
+        for i in range(node.num_edges):
+            edges[num_edges + i] = edges[node.first_edge + i]
+        node.first_edge = num_edges
+        num_edges += node.num_edges
+        node.num_children = 0
+        node.parent = NOTHING
+        if index != new_root:
+            node.parent = moved_to[parent]
+            link_child(trees.links[t], head, nodes[node.parent], count)
+        count += 1
+    head.num_nodes = count
+    head.num_edges = num_edges
     return count
 
 

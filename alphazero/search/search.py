@@ -41,14 +41,17 @@ from alphazero.search.pipelines import Pipeline, Pool, Section, divide
 from alphazero.search.policies import POLICIES, bind_policy, policy_name
 from alphazero.search.result import (
     LONGEST_LINE,
+    ProvenLine,
     SearchResult,
     expected_line,
     measure_depth,
+    measure_plies,
+    proven_line,
     read_root,
 )
 from alphazero.search.root import begin_search, reroot, restrict_root
+from alphazero.search.score import Average, Predictions
 from alphazero.search.simulate import bind_backup_and_select, step_leaves
-from alphazero.search.solver import ProvenLine, measure_plies, proven_line
 
 __all__ = ["Search", "SearchResult", "search_many"]
 
@@ -65,12 +68,14 @@ class Search:
         *,
         pipelines: int | None = None,
         threads: int = 1,
+        predictions: tuple[str, ...] = (),
     ) -> None:
         """`pipelines` is the number of parts that the trees are divided into; None: as the
-        evaluator says. Each is searched by `threads` threads, which end with the search.
+        evaluator says. Each is searched by `threads` threads, which end with the search. Of the
+        evaluator's `predictions` SCORE, perhaps with OWNERSHIP, are kept for `averages`.
 
-        Raises ValueError for an evaluator of another game, UserError for settings that it cannot
-        serve."""
+        Raises ValueError for an evaluator of another game or one that does not predict these,
+        UserError for settings that it cannot serve."""
         self.game = game
         self.config = config
         evaluator = cached(evaluator, game, config.nn_cache_size)
@@ -87,6 +92,9 @@ class Search:
             trees, capacity, game.num_actions, game.max_legal, amaf=self._policy.USES_AMAF
         )
         _fill_settings(self._trees.settings[0], config)
+        self._predictions: Predictions | None = None
+        if predictions:
+            self._predictions = Predictions(game, evaluator, predictions, trees, capacity)
         self._states = np.zeros((trees, capacity), game.state)
         plies = game.max_plies + 2 if game.uses_keys else 1
         self._history = np.zeros((trees, plies), np.uint64)
@@ -117,6 +125,11 @@ class Search:
     @property
     def num_trees(self) -> int:
         return len(self._states)
+
+    @property
+    def predictions(self) -> tuple[str, ...]:
+        """Names of the evaluator's predictions that are kept for `averages`."""
+        return () if self._predictions is None else self._predictions.names
 
     def compile(self) -> None:
         """Compile the kernels that know no game, before a search begins; the rules are not used."""
@@ -184,6 +197,8 @@ class Search:
             self._reset(tree, position)
         else:
             self._states[tree, :kept] = self._states[tree, self._kept[:kept]]
+            if self._predictions is not None:
+                self._predictions.keep(tree, self._kept[:kept])
             self._remember(tree, position)
         self._begin_search(tree, budget, noise)
 
@@ -211,7 +226,7 @@ class Search:
 
     def _require_idle(self, tree: int) -> None:
         """Leaves under way would be backed up in a tree that is no longer theirs."""
-        if self._trees.heads[tree]["active"]:
+        if self.is_active(tree):
             raise ValueError(f"tree {tree} is still searching: stop it, and step until it is done")
 
     def _require_searchable(self, position: Position) -> None:
@@ -274,6 +289,8 @@ class Search:
                 amaf=grown(trees.amaf, capacity if trees.amaf.shape[1] else 0),
             )
             self._states = grown(self._states, capacity)
+            if self._predictions is not None:
+                self._predictions.grow(capacity)
             self._kept = np.zeros(capacity, np.int32)
             self._moved_to = np.zeros(capacity, np.int32)
         if self._policy.USES_SCHEDULE and simulations > trees.schedule.shape[1]:
@@ -301,9 +318,13 @@ class Search:
         while self._trees.heads["active"].any():
             self.step()
 
+    def is_active(self, tree: int) -> bool:
+        """True while a tree is searching."""
+        return bool(self._trees.heads[tree]["active"])
+
     def stop(self, tree: int) -> None:
         """Have a tree finish with the simulations it has begun."""
-        if self._trees.heads[tree]["active"]:
+        if self.is_active(tree):
             head = self._trees.heads[tree]
             head["budget"] = head["started"]
 
@@ -326,6 +347,9 @@ class Search:
             answer = pipeline.wait()
             pipeline.wait = None
             self._require_shapes(answer, pipeline.rows)
+        if self._predictions is not None:
+            for leaves in pipeline.leaves():
+                self._predictions.record(leaves, answer.extra or {}, self._states, self._points)
         try:
             self._pool.each(
                 functools.partial(self._step_section, pipeline, answer), pipeline.sections
@@ -338,7 +362,7 @@ class Search:
         if rows:
             self.rows_evaluated += rows
             self.batches += 1
-            pipeline.wait = self.evaluator.submit(pipeline.asked())
+            pipeline.wait = self.evaluator.submit(pipeline.asked(self.predictions))
 
     def _require_shapes(self, answer: Evaluation, rows: int) -> None:
         """Check an answer before compiled code, which checks no bounds, reads it.
@@ -462,12 +486,31 @@ class Search:
                 )
         return found
 
+    def averages(self, tree: int) -> tuple[Average, dict[int, Average]]:
+        """Score and ownership averaged over the visits of a tree's root, and of each of its moves
+        with visits, by action; for the root's player to move.
+
+        Raises ValueError if the search does not keep them, or has not evaluated the root.
+        """
+        if self._predictions is None or self._trees.nodes[tree, ROOT]["status"] != EXPANDED:
+            raise ValueError("the search keeps no predictions, or has not begun")
+        return self._predictions.averages(self._trees, tree)
+
+    def finals(self, tree: int) -> dict[str, np.ndarray]:
+        """The predictions that would be right if the game of a tree had ended at its root, float32
+        [P] by name, for the player to move. Raises ValueError if the search keeps none."""
+        if self._predictions is None:
+            raise ValueError("the search keeps no predictions")
+        found = self._predictions.finals(self._states[tree, ROOT : ROOT + 1])
+        return {name: rows[0] for name, rows in found.items()}
+
     def memory_per_node(self) -> float:
         """Bytes that a node takes on average: itself, its state, its edges, the links to it."""
         trees = self._trees
         count = int(trees.heads["num_nodes"].sum())
         amaf = trees.amaf.nbytes // (len(trees.amaf) * max(trees.amaf.shape[1], 1))
-        nodes = count * (trees.nodes.itemsize + self._states.itemsize + amaf)
+        kept = 0 if self._predictions is None else self._predictions.memory_per_node
+        nodes = count * (trees.nodes.itemsize + self._states.itemsize + amaf + kept)
         edges = int(trees.heads["num_edges"].sum()) * trees.edges.itemsize
         links = int(trees.heads["num_links"].sum()) * trees.links.itemsize
         return (nodes + edges + links) / max(count, 1)

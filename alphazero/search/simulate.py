@@ -4,7 +4,6 @@
                         (a template, completed by a policy's kernels; it knows no game)
     step_leaves         make the move, judge it, list legal moves, encode
                         (a template, completed by a game's kernels; it knows no policy)
-    close_gaps          make one batch of what several threads have selected
 
 Letters in shapes: T trees, L leaves of one step, R rows of its batch, A actions, C x H x W planes,
 S symmetries, G float inputs.
@@ -384,42 +383,6 @@ def step_leaves(
             leaf_states[row] = state
         row += 1
     return row
-
-
-@borrowing
-def close_gaps(leaves, parts, planes, values, states, seeds):
-    """Make the rows of a batch that several threads have filled one block: the last rows move to
-    where there are none.
-
-    parts int32 [P, 3] says of each thread's part of the batch which leaf and row it begins with,
-    how many leaves it has and after which row it ends. leaves LEAF [L] are those of all parts;
-    planes [R, bytes], values [R, bytes], states [R, bytes], seeds [R] are by row. Returns the
-    number of rows.
-    """
-    rows = 0
-    for p in range(parts.shape[0]):
-        rows += parts[p, 2] - parts[p, 0]
-    hole, place = 0, parts[0, 2]
-    for p in range(parts.shape[0] - 1, -1, -1):
-        for leaf in range(parts[p, 0] + parts[p, 1] - 1, parts[p, 0] - 1, -1):
-            row = np.int64(leaves[leaf].row)
-            if row == NOTHING:
-                continue
-            if row < rows:  # as are all before it
-                return rows
-            while place == parts[hole + 1, 0]:
-                hole += 1
-                place = parts[hole, 2]
-            for i in range(planes.shape[1]):
-                planes[place, i] = planes[row, i]
-            for i in range(values.shape[1]):
-                values[place, i] = values[row, i]
-            for i in range(states.shape[1]):
-                states[place, i] = states[row, i]
-            seeds[place] = seeds[row]
-            leaves[leaf].row = place
-            place += 1
-    return rows
 
 
 @borrowing

@@ -1,5 +1,6 @@
 """Remarks on a game besides its moves, and the engine's decisions besides its moves."""
 
+from alphazero.engine.analysis import Analysis
 from alphazero.terminal.session import Session
 
 
@@ -19,7 +20,7 @@ class Commentary:
         """A line to go below the board."""
         return ""
 
-    def lead(self) -> str:
+    def lead(self, analysis: Analysis) -> str:
         """The player who is ahead, and by how much, if the network estimates that."""
         return ""
 

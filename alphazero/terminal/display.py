@@ -320,7 +320,7 @@ class Display:
         """The analysis in words: who leads if that is known, a forced result, the effort, and the
         moves expected."""
         facts = []
-        if lead := self._commentary.lead():
+        if lead := self._commentary.lead(analysis):
             facts.append(lead)
         if analysis.proven is not None:
             winner = analysis.to_play if analysis.proven > 0 else 1 - analysis.to_play

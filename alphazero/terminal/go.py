@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.passing import answer_to_pass
 from alphazero.engine.resignation import Resignation
@@ -54,14 +55,12 @@ class GoCommentary(Commentary):
 
     # -- who is ahead ------------------------------------------------------------------------------
 
-    def lead(self) -> str:
-        """The points by which a player is ahead, if the network has a head for that."""
-        position = self.session.position
-        heads = self._engine.auxiliary([position])
-        if "score" not in heads:
+    def lead(self, analysis: Analysis) -> str:
+        """The points by which a player is ahead, if the network predicts them."""
+        if analysis.expected is None:
             return ""
-        points = float(heads["score"][0, 0]) * self._stones.board(position.state).size
-        return self._ahead(points if position.to_play == 0 else -points, "leads")
+        score = analysis.expected.score
+        return self._ahead(score if analysis.to_play == 0 else -score, "leads")
 
     def estimate(self) -> tuple[BoardView, str]:
         """The board with the points that each player can expect, and the score in words."""

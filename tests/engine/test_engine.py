@@ -16,7 +16,7 @@ from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.game import load
 from alphazero.network import find
-from alphazero.network.evaluator import Evaluation, RolloutEvaluator
+from alphazero.network.evaluator import Evaluation, Leaves, RolloutEvaluator, UniformEvaluator
 
 CONNECT4 = load("connect4")
 TICTACTOE = load("tic-tac-toe")
@@ -60,6 +60,37 @@ def test_it_moves_when_told_to_but_not_without_a_simulation():
     found = analyze(rollouts(simulations=10**6), position(""), stop=lambda: True)
     assert 1 <= found.simulations < 100
     assert found.action == found.moves[0].action
+
+
+class Failing(UniformEvaluator):
+    """Fails after so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__(CONNECT4)
+        self.left = batches
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the device is lost")
+        return super().evaluate(leaves)
+
+
+@pytest.mark.parametrize("batches", [2, 10])
+def test_an_evaluator_that_fails_leaves_what_has_been_searched(batches: int) -> None:
+    engine = Engine(CONNECT4, Failing(batches), "failing", simulations=2000, keep_tree=True)
+    found = analyze(engine, position("d d"))
+    assert "the device is lost" in found.problem
+    assert 0 < found.simulations < 100
+    assert found.action == max(found.moves, key=lambda move: move.visits).action
+    with pytest.raises(RuntimeError, match="lost"):  # nothing is left of the tree
+        analyze(engine, position("d d"))
+
+
+def test_an_evaluator_that_fails_at_once_is_an_error() -> None:
+    engine = Engine(CONNECT4, Failing(0), "failing", simulations=2000)
+    with pytest.raises(RuntimeError, match="lost"):
+        analyze(engine, position("d d"))
 
 
 def test_a_clock_ends_a_search_that_has_no_other_limit(monkeypatch):

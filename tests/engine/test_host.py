@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.game import load
-from alphazero.network.evaluator import UniformEvaluator
+from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
 
 PATIENCE = 120  # seconds without a result: it hangs
 TICTACTOE = load("tic-tac-toe")
@@ -286,3 +287,45 @@ def test_limits_hold_for_all_engines(host: EngineHost, compiling: Compiling) -> 
     assert host.submit(request()).result(PATIENCE).simulations == 33
     host.engine(TICTACTOE)
     assert compiling.made[-1].simulations == 33
+
+
+# -- failures --------------------------------------------------------------------------------------
+
+
+class Failing(UniformEvaluator):
+    """Fails once it is told to."""
+
+    fails = False
+
+    def evaluate(self, leaves: Leaves) -> Evaluation:
+        if self.fails:
+            raise RuntimeError("the device is lost")
+        return super().evaluate(leaves)
+
+
+@pytest.mark.parametrize(
+    ("broken", "instead"), [({"second"}, "first"), ({"first", "second"}, "None"), (None, "rollout")]
+)
+def test_after_a_failure_plays_what_played_before(monkeypatch, broken, instead) -> None:
+    """Networks become unusable while they play: all of them if `broken` is None."""
+    made: dict[str, Failing] = {}
+    told: list[str] = []
+
+    def make(game, options: EngineOptions, report: Callable, keep_tree: bool) -> Engine:
+        name = str(options.network)
+        evaluator = made.setdefault(name, Failing(game))
+        assert not evaluator.fails, "cannot be loaded any more"
+        return Engine(game, evaluator, name, simulations=20, keep_tree=keep_tree)
+
+    monkeypatch.setattr(engines, "make_engine", make)
+    host = EngineHost(EngineOptions("connect4", network="first"), told.append)
+    assert host.submit(request(SearchLimits(20, fresh=True))).result(PATIENCE).visits > 0
+    host.run(lambda handle: host.configure(replace(host.options, network="second")))
+    assert host.submit(request(SearchLimits(20, fresh=True))).result(PATIENCE).visits > 0
+    for name in broken if broken is not None else ("first", "second", "None"):
+        made.setdefault(name, Failing(CONNECT4)).fails = True
+    told.clear()
+    assert host.submit(request(SearchLimits(20, fresh=True))).result(PATIENCE).visits > 0
+    (line,) = told
+    assert "the device is lost" in line and f"{instead} plays instead" in line
+    host.close(PATIENCE)

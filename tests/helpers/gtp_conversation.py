@@ -117,17 +117,27 @@ def transcript(path: Path, regenerate: bool, make: Callable[[], Conversation]) -
 
 
 class Knowing(UniformEvaluator):
-    """Stands in for a network that knows score and ownership: it expects the player to move to own
-    the upper half of the board, and to be five points ahead."""
+    """Stands in for a network that knows score and ownership: in a search it expects Black to own
+    the edge of the board, and to be five points ahead. Asked about one position, it expects the
+    player to move to own the upper half."""
 
     name = "knowing"
     uses_states = True
+    predicts = ("ownership", "score")
     for_black = 0.0  # the value of every position
 
     def evaluate(self, leaves: Leaves) -> Evaluation:
         logits, *_ = super().evaluate(leaves)
-        signs = np.where(leaves.states["to_play"] == 0, 1, -1)
-        return Evaluation.of_value(logits, (self.for_black * signs).astype(np.float32))
+        signs = np.where(leaves.states["to_play"] == 0, 1, -1).astype(np.float32)
+        ownership = np.full((len(signs), *leaves.planes.shape[2:]), 0.5, np.float32)
+        ownership[:, 1:-1, 1:-1] = 0.0
+        points = ownership[0].size
+        found = {
+            "ownership": ownership * signs[:, None, None],
+            "score": (5 / points * signs)[:, None],
+        }
+        extra = {name: found[name] for name in leaves.extra}
+        return Evaluation.of_value(logits, self.for_black * signs)._replace(extra=extra)
 
     def auxiliary(self, inputs: Inputs) -> dict[str, np.ndarray]:
         rows, _, height, width = inputs.planes.shape

@@ -99,6 +99,21 @@ def test_submit_answers_as_evaluate() -> None:
 # -- random playouts -------------------------------------------------------------------------------
 
 
+def test_several_playouts_are_counted_one_by_one() -> None:
+    """A win and a loss are not two draws."""
+    leaves = leaves_of(random_positions("connect4", 40))
+    game, playouts = load("connect4"), 16
+    found = RolloutEvaluator(game, playouts).evaluate(leaves).wdl
+    states, seeds = np.repeat(leaves.states, playouts), np.repeat(leaves.seeds, playouts)
+    seeds += np.tile(np.arange(playouts, dtype=np.uint64), len(leaves.states))
+    values = np.empty(len(states), np.float32)
+    game.playout_batch(states, seeds, values)
+    for row, results in zip(found, values.reshape(-1, playouts), strict=True):
+        counts = [(results == result).mean() for result in (1, 0, -1)]
+        np.testing.assert_allclose(row, counts, atol=1e-6)
+    assert found[:, 1].mean() < 0.2  # few games of Connect Four are drawn at random
+
+
 def expected_of_random_play(position: Position, memory: dict[int, float]) -> float:
     """The exact mean result for the player to move when both play at random."""
     if position.is_over:

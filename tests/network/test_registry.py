@@ -1,6 +1,7 @@
 """Architectures by name, and weights files that name theirs or are older than the names."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ class Perceptron(Network):
     def trunk(self, planes: Tensor, mask: Tensor | None, values: Tensor | None = None) -> Tensor:
         return torch.relu(self.hidden(planes.flatten(1).float()))[:, :, None, None]
 
-    def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
+    def heads(
+        self, x: Tensor, mask: Tensor | None, auxiliary: Collection[str] | None = None
+    ) -> NetworkOutput:
         found = self.outputs(x[:, :, 0, 0])
         return NetworkOutput(found[:, :-3], found[:, -3:], {})
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alphazero.engine.options import EngineOptions
@@ -144,8 +145,9 @@ def test_an_answer_has_what_katrain_reads() -> None:
     assert (answer["id"], answer["turnNumber"], answer["isDuringSearch"]) == ("a", 2, False)
     root, best = answer["rootInfo"], answer["moveInfos"][0]
     assert root["visits"] == 30 and root["currentPlayer"] == "B" and root["winrate"] == 0.5
-    # In the stand-in's eyes whoever is to move leads by five points.
-    assert root["scoreLead"] == best["scoreLead"] == -5.0
+    # In the stand-in's eyes Black leads by five points.
+    assert root["scoreLead"] == best["scoreLead"] == root["scoreMean"] == 5.0
+    assert best["scoreStdev"] == 0
     assert best["pv"][0] == best["move"] and best["order"] == 0
     assert best["pvVisits"][0] == best["visits"] and len(best["pvVisits"]) == len(best["pv"])
     names = {"move", "visits", "winrate", "scoreLead", "scoreMean", "prior", "lcb", "utility", "pv"}
@@ -154,8 +156,32 @@ def test_an_answer_has_what_katrain_reads() -> None:
     assert len(policy) == 82 and policy.count(-1) == 2
     assert policy[5 * 9 + 3] == policy[3 * 9 + 5] == -1  # D4 and F6, row by row from the top
     assert sum(share for share in policy if share > 0) == pytest.approx(1, abs=1e-4)
-    assert answer["ownership"] == [0.5] * 36 + [0.0] * 45
-    assert best["ownership"] == [-0.5] * 36 + [0.0] * 45
+    for ownership in (answer["ownership"], best["ownership"]):
+        rows = np.array(ownership).reshape(9, 9)
+        assert rows.sum() == pytest.approx(5 + 7, abs=0.01)  # the score and the komi
+        assert rows[[0, 8]] == pytest.approx(0.5, abs=0.1)
+        assert rows[1:8, 1:8] == pytest.approx(0, abs=0.1)
+    assert "ownershipStdev" not in answer and "ownershipStdev" not in best
+
+
+@pytest.mark.usefixtures("knowing")
+def test_standard_deviations_are_those_of_the_search() -> None:
+    answer = ask_one(includeOwnershipStdev=True, includeMovesOwnershipStdev=True)
+    assert "ownership" not in answer and len(answer["ownershipStdev"]) == 81
+    best = answer["moveInfos"][0]
+    assert "ownership" not in best and max(best["ownershipStdev"]) < 0.01
+
+
+@pytest.mark.usefixtures("knowing")
+def test_the_score_of_a_finished_game_is_the_judges() -> None:
+    """Black's stones left of the middle and White's right of it, and nothing left to take."""
+    stones = [["B", f"D{row}"] for row in range(1, 10)] + [["W", f"E{row}"] for row in range(1, 10)]
+    query = {"initialStones": stones, "moves": [["B", "pass"], ["W", "pass"]], "analyzeTurns": [2],
+             "includeOwnership": True}  # fmt: skip
+    answer = ask_one(**query)
+    assert answer["rootInfo"]["scoreLead"] == 36 - 45 - 7
+    assert answer["rootInfo"]["winrate"] == 0
+    assert answer["ownership"] == ([1] * 4 + [-1] * 5) * 9
 
 
 @pytest.mark.usefixtures("knowing")
@@ -171,13 +197,11 @@ def test_values_are_told_for_black_unless_it_is_said_otherwise() -> None:
             leads[view, turn] = answer["rootInfo"]["scoreLead"]
             owners[view, turn] = answer["ownership"][0]
     assert leads == {
-        ("BLACK", 1): 5, ("BLACK", 2): -5, ("WHITE", 1): -5, ("WHITE", 2): 5,
-        ("SIDETOMOVE", 1): -5, ("SIDETOMOVE", 2): -5,
+        ("BLACK", 1): 5, ("BLACK", 2): 5, ("WHITE", 1): -5, ("WHITE", 2): -5,
+        ("SIDETOMOVE", 1): -5, ("SIDETOMOVE", 2): 5,
     }  # fmt: skip
-    assert owners == {
-        ("BLACK", 1): -0.5, ("BLACK", 2): 0.5, ("WHITE", 1): 0.5, ("WHITE", 2): -0.5,
-        ("SIDETOMOVE", 1): 0.5, ("SIDETOMOVE", 2): 0.5,
-    }  # fmt: skip
+    for asked, lead in leads.items():
+        assert owners[asked] == pytest.approx(lead / 10, abs=0.1)
 
 
 @pytest.mark.usefixtures("knowing")
@@ -269,14 +293,14 @@ def test_fields_without_effect_are_named() -> None:
         QUESTION
         | {
             "maxvisits": 3,
-            "includeOwnershipStdev": True,
-            "includeMovesOwnershipStdev": False,
+            "includeNoResultValue": True,
+            "includeSomething": False,
             "overrideSettings": {"fooBar": 1, "maxTime": 60},
         },
         QUESTION | {"id": "b", "maxvisits": 3},
     )
     warned = [(answer["id"], answer["field"]) for answer in answers if "warning" in answer]
-    assert warned == [("a", "maxvisits"), ("a", "includeOwnershipStdev"), ("a", "fooBar")]
+    assert warned == [("a", "maxvisits"), ("a", "includeNoResultValue"), ("a", "fooBar")]
     assert [answer["id"] for answer in answers if "moveInfos" in answer] == ["a", "b"]
 
 
@@ -337,7 +361,7 @@ def test_the_model_is_named() -> None:
 def test_without_a_score_one_is_made_up_and_that_is_said(knowing, monkeypatch) -> None:  # noqa: F811
     from tests.helpers.gtp_conversation import Knowing
 
-    monkeypatch.setattr(Knowing, "auxiliary", lambda self, planes: {})
+    monkeypatch.setattr(Knowing, "predicts", ())
     monkeypatch.setattr(Knowing, "for_black", 0.5)
     answers = ask(QUESTION, QUESTION | {"id": "b"})
     warning, first, second = answers

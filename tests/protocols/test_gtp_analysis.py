@@ -4,9 +4,10 @@ import itertools
 import json
 import re
 
+import numpy as np
 import pytest
 
-from alphazero.engine.analysis import MoveInfo
+from alphazero.engine.analysis import Expectation, MoveInfo
 from alphazero.protocols.gtp import analyze_format as dialects
 from alphazero.protocols.gtp.analyze_format import MoveReport, Report
 from tests.helpers.gtp_conversation import (
@@ -26,7 +27,8 @@ LEELA = re.compile(
 )
 KATAGO = re.compile(
     rf"info move {VERTEX} visits \d+ edgeVisits \d+ utility {REAL} winrate {REAL}"
-    rf"(?: scoreMean ({REAL}) scoreLead ({REAL}) scoreSelfplay {REAL})? prior {REAL} lcb {REAL}"
+    rf"(?: scoreMean ({REAL}) scoreStdev {REAL} scoreLead ({REAL}) scoreSelfplay {REAL})?"
+    rf" prior {REAL} lcb {REAL}"
     rf" utilityLcb {REAL} weight {REAL} order \d+ pv {VERTEX}(?: {VERTEX})*"
 )
 
@@ -72,7 +74,7 @@ def test_katagos_lines_have_fractions_and_the_score(conversation) -> None:
     for segment in segments(line):
         match = KATAGO.fullmatch(segment)
         assert match is not None and match[1] == match[2], segment
-        # Whoever is to move is five points ahead in this stand-in's eyes: after White's move Black.
+        # Black is five points ahead in this stand-in's eyes, whatever White does but pass.
         assert match[1] == "-5.000000" or segment.startswith("info move pass")
     assert "ownership" not in line and "rootInfo" not in line
 
@@ -91,10 +93,12 @@ def test_sabakis_lines_have_whole_numbers_too(conversation) -> None:
 
 def test_katagos_line_tells_of_the_whole_board_if_it_is_asked_to(conversation) -> None:
     wish = "rootInfo true ownership true movesOwnership true pvVisits false maxmoves 2"
-    *_, line = analyse(conversation, f"kata-analyze b 1 {wish}")
+    *_, line = analyse(conversation, f"kata-analyze b 1 {wish}", 3)
     assert len(moves(line)) == 2
-    own = line.rpartition(" ownership ")[2].split()
-    assert own == ["0.500000"] * 36 + ["0.000000"] * 45  # from the top left, for Black
+    own = np.array(line.rpartition(" ownership ")[2].split(), float).reshape(9, 9)  # for Black
+    lead = float(re.findall(rf"scoreLead ({REAL})", line)[-1])
+    assert own.sum() == pytest.approx(lead + 7.5, abs=0.01)
+    assert own[0] == pytest.approx(0.5, abs=0.1) and own[1:8, 1:8] == pytest.approx(0, abs=0.1)
     root = re.search(rf"rootInfo visits (\d+) utility {REAL} winrate ({REAL}) scoreMean", line)
     assert root is not None and int(root[1]) > 0
     told = analyse(conversation, "kata-analyze b 1 pvVisits true pvEdgeVisits true maxmoves 1")[-1]
@@ -102,7 +106,25 @@ def test_katagos_line_tells_of_the_whole_board_if_it_is_asked_to(conversation) -
     assert visits == edges and len(visits.split()) == len(pv.split())
     assert visits.split()[0] == re.findall(r"visits (\d+)", told)[0]
     after = re.findall(r"movesOwnership ((?:-?\d\.\d+ ?){81})", line)
-    assert [part.split()[0] for part in after] == ["-0.500000"] * 2
+    assert [float(part.split()[0]) for part in after] == pytest.approx([0.5] * 2, abs=0.1)
+
+
+def test_ownership_may_come_with_its_deviations(conversation) -> None:
+    wish = "ownershipStdev true movesOwnershipStdev true maxmoves 3"
+    *_, line = analyse(conversation, f"kata-analyze b 1 {wish}", 3)
+    assert " ownership " not in line and "movesOwnership " not in line
+    assert len(line.rpartition(" ownershipStdev ")[2].split()) == 81
+    found = re.findall(r"movesOwnershipStdev ((?:\d\.\d+ ?){81})", line)
+    assert len(found) == 3 and float(found[0].split()[0]) < 0.01
+
+
+def test_the_moves_add_up_to_the_position(conversation) -> None:
+    """Its score is the mean of its moves' by their visits, and of its own evaluation."""
+    *_, line = analyse(conversation, "kata-genmove_analyze b 1 rootInfo true", 3)[:-1]
+    visits = [int(number) for number in re.findall(r"edgeVisits (\d+)", line)]
+    *leads, root = [float(number) for number in re.findall(rf"scoreLead ({REAL})", line)]
+    total = sum(count * lead for count, lead in zip(visits, leads, strict=True))
+    assert root == pytest.approx((total + 5.0) / (sum(visits) + 1), abs=1e-4)
 
 
 def test_shares_belong_to_the_side_that_is_asked_about(conversation) -> None:
@@ -158,17 +180,17 @@ def test_moves_may_be_restricted_for_some_plies_and_for_either_side(conversation
 
 def test_no_score_is_told_where_none_is_known(conversation, monkeypatch) -> None:
     evaluator = conversation.session.engine._evaluator
-    monkeypatch.setattr(evaluator, "auxiliary", lambda planes: {})
+    monkeypatch.setattr(evaluator, "predicts", ())
     *_, line = analyse(conversation, "kata-analyze w 1 ownership true rootInfo true")
     assert "score" not in line and "ownership" not in line and "rootInfo visits" in line
 
 
 def test_numbers_are_written_so_that_every_reader_takes_them() -> None:
-    sure = MoveReport(MoveInfo(0, 1.0, 5, (0,), 1.0), ["A1"], score=-0.0)
+    sure = MoveReport(MoveInfo(0, 1.0, 5, (0,), 1.0, expected=Expectation(-0.0)), ["A1"])
     empty = MoveReport(MoveInfo(1, 1e-9, 0, (1,), 1e-9), ["B1", "pass"])
     report = Report([sure, empty])
     for line in (dialects.katago(report), dialects.sabaki(report)):
-        assert not re.search(r"\d[eE]", line)
+        assert not re.search(r"\d[eE]", line) and " -0.0" not in line
     assert " 1.000000 " in dialects.katago(report)
     for line in (dialects.leela(report), dialects.sabaki(report)):
         assert "winrate 10000 prior 10000" in line
@@ -259,7 +281,7 @@ def test_cgos_gets_json(conversation) -> None:
     assert first == "" and last == f"play {fields['moves'][0]['move']}"
     assert fields["winrate"] == 0.5 and fields["score"] == -5 and fields["visits"] == 20
     assert set(fields["moves"][0]) == {"move", "winrate", "score", "prior", "pv", "visits"}
-    assert len(fields["ownership"]) == 81 and fields["ownership"][:1] == "u"
+    assert len(fields["ownership"]) == 81 and fields["ownership"][0] in "PQR"  # White's -0.5 or so
 
 
 def test_parameters_of_katago(conversation) -> None:

@@ -43,12 +43,16 @@ from alphazero.protocols.uci.codec import (
         ("movetime -3 winc -1", Go(move_time=0, increment=(0, 0))),
         ("depth -2 nodes -7", Go(depth=1, nodes=1)),
         ("depth 0 mate -1", Go(depth=0)),
+        ("mate -1", Go(nodes=1)),  # a move at once
+        ("mate 0 infinite", Go(infinite=True)),
         ("winc 5", Go(increment=(5, 0))),
         ("nodes 99999999999999999999999", Go(nodes=LARGEST)),
     ],
 )  # fmt: skip
 def test_go(text: str, go: Go) -> None:
-    assert read_go(text.split()) == go
+    found = read_go(text.split())
+    assert found._replace(problem="") == go
+    assert ("at least 1" in found.problem) == ("mate -1" in text or "mate 0" in text)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ from alphazero.search.layout import (
     allocate,
     bring_best_forward,
     grown,
-    keep_subtree,
     records,
 )
+from alphazero.search.root import keep_subtree
 from alphazero.search.search import Search
 from alphazero.search.simulate import backup, expand, exponential
 from alphazero.search.solver import prove

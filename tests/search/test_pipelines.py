@@ -26,9 +26,9 @@ from alphazero.network.network_evaluator import NetworkEvaluator
 from alphazero.network.registry import build
 from alphazero.search import search as search_module
 from alphazero.search.layout import NOTHING
-from alphazero.search.pipelines import Pool, divide
+from alphazero.search.pipelines import Pool, close_gaps, divide
 from alphazero.search.search import Search
-from alphazero.search.simulate import allocate_batch, close_gaps
+from alphazero.search.simulate import allocate_batch
 from tests.helpers.network_games import made_up_game
 from tests.judges.textbook_mcts import HashEvaluator
 from tests.search.test_overlap import FakeDevice, HashedPlanes, play

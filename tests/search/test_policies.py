@@ -15,7 +15,8 @@ from alphazero.network.evaluator import UniformEvaluator
 from alphazero.search.layout import NODE, ROOT, UNKNOWN, add_child, add_root, allocate, records
 from alphazero.search.policies import bind_policy
 from alphazero.search.policies.gumbel import fill_schedule, sample_gumbel, softmax
-from alphazero.search.policies.puct import normalise, sample_gamma
+from alphazero.search.policies.noise import sample_gamma
+from alphazero.search.policies.puct import normalise
 from alphazero.search.result import read_root
 from alphazero.search.search import Search, SearchResult
 from alphazero.search.simulate import expand

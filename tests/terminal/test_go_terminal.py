@@ -13,7 +13,7 @@ import pytest
 
 from alphazero.arena.players import RESIGN, Player
 from alphazero.cli.play import main
-from alphazero.engine.analysis import Analysis, MoveInfo
+from alphazero.engine.analysis import Analysis, Expectation, MoveInfo
 from alphazero.engine.judge import Judgement
 from alphazero.engine.resignation import LOST_TURNS
 from alphazero.engine.territory import chains, estimate
@@ -71,7 +71,11 @@ class ScriptedEngine:
         wanted = "pass" if in_earnest or not self.moves else self.moves.pop(0)
         action = position.action(wanted)
         line = MoveInfo(action, self.share, 60, (action,))
-        return Analysis(position.to_play, 2 * self.share - 1, None, action, [line], 100, 0.5)
+        score = self.auxiliary([position]).get("score")
+        return Analysis(
+            position.to_play, 2 * self.share - 1, None, action, [line], 100, 0.5,
+            expected=None if score is None else Expectation(81 * float(score[0, 0])),
+        )  # fmt: skip
 
 
 def halves(position: Position):

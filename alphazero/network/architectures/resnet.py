@@ -24,7 +24,7 @@ A actions. Masks are floats [B, 1, H, W], 1 on the board.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -348,15 +348,16 @@ class ResNet(Network):
         spread = cut(bias.expand(-1, -1, *planes.shape[2:]), mask)
         return spread.contiguous(memory_format=torch.channels_last)
 
-    def heads(self, x: Tensor, mask: Tensor | None) -> NetworkOutput:
+    def heads(
+        self, x: Tensor, mask: Tensor | None, auxiliary: Collection[str] | None = None
+    ) -> NetworkOutput:
         wdl, features = self.value(x, mask)
-        auxiliary = {
-            name: (head(x, mask) if isinstance(head, PointHead) else head(features)).reshape(
-                len(x), *self.auxiliary_shapes[name]
-            )
-            for name, head in self.auxiliary.items()
-        }
-        return NetworkOutput(self.policy(x, mask), wdl, auxiliary)
+        found = {}
+        for name, head in self.auxiliary.items():
+            if auxiliary is None or name in auxiliary:
+                output = head(x, mask) if isinstance(head, PointHead) else head(features)
+                found[name] = output.reshape(len(x), *self.auxiliary_shapes[name])
+        return NetworkOutput(self.policy(x, mask), wdl, found)
 
     def decide(
         self, planes: Tensor, mask: Tensor | None = None, values: Tensor | None = None

@@ -2,31 +2,34 @@
 
 Leela Zero's has winrates as whole numbers of ten-thousandths, KataGo's as fractions, with the score
 where it is known. Sabaki's command `analyze` has Leela Zero's whole numbers, for fractions are
-KataGo's alone there, and the score. All values are for the player to move.
+KataGo's alone there, and the score. All values are for the player to move; those of the position
+are averages over all visits, as those of its moves are.
 
     info move D4 visits 836 winrate 4656 prior 839 lcb 4640 order 0 pv D4 Q16 info move …
+
+Fields of KataGo's that would need outputs our networks do not have are left out:
+`rawStWrError`, `rawStScoreError`, `rawVarTimeLeft`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import MoveInfo
+    from alphazero.engine.analysis import Expectation, MoveInfo
 
 LEELA_SCALE = 10000
+OWNERSHIP_KEYS = ("ownership", "ownershipStdev", "movesOwnership", "movesOwnershipStdev")
 OWNERSHIP_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+"
 
 
 @dataclass
 class MoveReport:
-    """A move, with score and ownership after it where a network knows them."""
+    """A move with the names of the moves expected, itself the first."""
 
     info: "MoveInfo"
     pv: list[str]
-    score: float | None = None  # points
-    ownership: Sequence[float] = ()  # [points] in [-1, 1], from the top left
 
 
 @dataclass
@@ -36,10 +39,9 @@ class Report:
     moves: list[MoveReport]
     winrate: float = 0.5  # of the position
     visits: int = 0
-    score: float | None = None  # points
-    ownership: Sequence[float] = ()  # [points] in [-1, 1], from the top left
+    expected: "Expectation | None" = None  # of the position
     with_root: bool = False
-    with_moves_ownership: bool = False
+    ownership_keys: tuple[str, ...] = ()  # of OWNERSHIP_KEYS those that are wanted
     pv_visits_keys: tuple[str, ...] = ()  # names under which the visits of each pv are written
 
 
@@ -48,10 +50,12 @@ def leela(report: Report) -> str:
 
 
 def sabaki(report: Report) -> str:
-    return " ".join(
-        _scaled_move(move, order, "" if move.score is None else f" scoreLead {move.score:.6f}")
-        for order, move in enumerate(report.moves)
-    )
+    parts = []
+    for order, move in enumerate(report.moves):
+        known = move.info.expected
+        score = "" if known is None else f" scoreLead {_number(known.score)}"
+        parts.append(_scaled_move(move, order, score))
+    return " ".join(parts)
 
 
 def katago(report: Report) -> str:
@@ -60,24 +64,22 @@ def katago(report: Report) -> str:
         parts.append(_move(move, order))
         visits = " ".join(map(str, move.info.pv_visits))
         parts += [f"{key} {visits}" for key in report.pv_visits_keys]
-        if report.with_moves_ownership and len(move.ownership):
-            parts.append(f"movesOwnership {_numbers(move.ownership)}")
+        parts += _ownership(move.info.expected, "movesOwnership", report.ownership_keys)
     if report.with_root:
         parts.append(
             f"rootInfo visits {report.visits} utility {2 * report.winrate - 1:.6f}"
-            f" winrate {report.winrate:.6f}{_score(report.score)}"
+            f" winrate {report.winrate:.6f}{_score(report.expected)}"
             f" weight {report.visits:.1f}"
         )
-    if len(report.ownership):
-        parts.append(f"ownership {_numbers(report.ownership)}")
+    parts += _ownership(report.expected, "ownership", report.ownership_keys)
     return " ".join(parts)
 
 
 def cgos(report: Report) -> str:
     """Format the JSON that the server CGOS keeps with a move."""
     fields: dict[str, object] = {"winrate": round(report.winrate, 4), "visits": report.visits}
-    if report.score is not None:
-        fields["score"] = round(report.score, 2)
+    if report.expected is not None:
+        fields["score"] = round(report.expected.score, 2)
     moves = []
     for move in report.moves:
         one: dict[str, object] = {
@@ -87,15 +89,15 @@ def cgos(report: Report) -> str:
             "pv": " ".join(move.pv[1:]),
             "visits": move.info.visits,
         }
-        if move.score is not None:
-            one["score"] = round(move.score, 2)
+        if move.info.expected is not None:
+            one["score"] = round(move.info.expected.score, 2)
         moves.append(one)
     fields["moves"] = moves
-    if len(report.ownership):
+    if report.expected is not None and report.expected.ownership is not None:
         top = len(OWNERSHIP_LETTERS) - 1
         fields["ownership"] = "".join(
-            OWNERSHIP_LETTERS[round((min(max(value, -1.0), 1.0) + 1) / 2 * top)]
-            for value in report.ownership
+            OWNERSHIP_LETTERS[round((min(max(float(value), -1.0), 1.0) + 1) / 2 * top)]
+            for value in report.expected.ownership
         )
     return json.dumps(fields, separators=(",", ":"))
 
@@ -113,23 +115,37 @@ def _move(move: MoveReport, order: int) -> str:
     info = move.info
     return (
         f"info move {move.pv[0]} visits {info.visits} edgeVisits {info.visits}"
-        f" utility {2 * info.winrate - 1:.6f} winrate {info.winrate:.6f}{_score(move.score)}"
+        f" utility {2 * info.winrate - 1:.6f} winrate {info.winrate:.6f}{_score(info.expected)}"
         f" prior {info.prior:.6f} lcb {info.lcb:.6f}"
         f" utilityLcb {2 * info.lcb - 1:.6f} weight {info.visits:.1f}"
         f" order {order} pv {' '.join(move.pv)}"
     )
 
 
-def _score(score: float | None) -> str:
+def _score(expected: "Expectation | None") -> str:
     """Format KataGo's fields for the score; empty if it is not known."""
-    if score is None:
+    if expected is None:
         return ""
-    return f" scoreMean {score:.6f} scoreLead {score:.6f} scoreSelfplay {score:.6f}"
+    score, stdev = _number(expected.score), _number(expected.score_stdev)
+    return f" scoreMean {score} scoreStdev {stdev} scoreLead {score} scoreSelfplay {score}"
+
+
+def _ownership(expected: "Expectation | None", key: str, wanted: Iterable[str]) -> list[str]:
+    """Format ownership under this key, and its standard deviation under the key for that, where
+    they are wanted and known."""
+    if expected is None or expected.ownership is None or expected.ownership_stdev is None:
+        return []
+    fields = {key: expected.ownership, f"{key}Stdev": expected.ownership_stdev}
+    return [f"{name} {_numbers(values)}" for name, values in fields.items() if name in wanted]
 
 
 def _scaled(winrate: float) -> int:
     return round(LEELA_SCALE * min(max(winrate, 0.0), 1.0))
 
 
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.6f}" for value in values)
+def _number(value: float) -> str:
+    return f"{round(value, 6) + 0.0:.6f}"  # never -0.0
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return " ".join(map(_number, values))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from alphazero.protocols.finite_json import read_json
 
 if TYPE_CHECKING:
-    from alphazero.engine.analysis import MoveInfo
+    from alphazero.engine.analysis import Expectation, MoveInfo
 
 DIGITS = 6
 # Points that stand for a sure win where the score is not known: programs want a score that grows
@@ -48,7 +48,7 @@ def write_error(error: Exception, query_id: str | None = None) -> dict[str, Any]
     return answer
 
 
-def write_move(move: "MoveInfo", pv: list[str], order: int, score: float, sign: int) -> dict:
+def write_move(move: "MoveInfo", pv: list[str], order: int, sign: int) -> dict[str, Any]:
     """One entry of `moveInfos`; `sign` is as in `Query.sign`."""
     return {
         "move": pv[0],
@@ -57,13 +57,17 @@ def write_move(move: "MoveInfo", pv: list[str], order: int, score: float, sign: 
         "edgeVisits": move.visits,
         "weight": float(move.visits),
         "prior": rounded(move.prior),
-        **write_values(move.winrate, move.lcb, score, sign),
+        **write_values(move.winrate, move.lcb, move.expected, sign),
         "pv": pv,
     }
 
 
-def write_values(winrate: float, lcb: float, score: float, sign: int) -> dict[str, float]:
-    """Winrate, utility and score from values for the player to move."""
+def write_values(
+    winrate: float, lcb: float, expected: "Expectation | None", sign: int
+) -> dict[str, float]:
+    """Winrate, utility and score from values for the player to move. Where no score is known, one
+    stands for the winrate."""
+    score = proxy_score(winrate) if expected is None else expected.score
     if sign < 0:
         winrate, lcb, score = 1 - winrate, 1 - lcb, -score
     numbers = {
@@ -75,7 +79,21 @@ def write_values(winrate: float, lcb: float, score: float, sign: int) -> dict[st
         "scoreMean": score,
         "scoreSelfplay": score,
     }
+    if expected is not None:
+        numbers["scoreStdev"] = expected.score_stdev
     return {name: rounded(number) for name, number in numbers.items()}
+
+
+def write_ownership(
+    expected: "Expectation | None", sign: int, mean: bool, stdev: bool
+) -> dict[str, list[float]]:
+    """The fields `ownership` and `ownershipStdev`, those that are wanted and known."""
+    found = {}
+    if expected is not None and expected.ownership is not None and mean:
+        found["ownership"] = write_numbers(expected.ownership.tolist(), sign)
+    if expected is not None and expected.ownership_stdev is not None and stdev:
+        found["ownershipStdev"] = write_numbers(expected.ownership_stdev.tolist())
+    return found
 
 
 def write_numbers(numbers: Sequence[float], sign: int = 1) -> list[float]:

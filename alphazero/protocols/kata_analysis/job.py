@@ -8,7 +8,6 @@ from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
-from alphazero.engine.ownership import Predictor, predictor
 from alphazero.engine.territory import estimate
 from alphazero.errors import RequestError
 from alphazero.formats.rulesets import Rules, Rulesets, read_katago
@@ -17,9 +16,9 @@ from alphazero.protocols.game_state import GameState
 from alphazero.protocols.kata_analysis import query as queries
 from alphazero.protocols.kata_analysis.codec import (
     QueryError,
-    proxy_score,
     write_move,
     write_numbers,
+    write_ownership,
     write_values,
 )
 from alphazero.protocols.kata_analysis.query import Query
@@ -37,6 +36,7 @@ class Job:
     turn: int
     position: Position
     state: GameState  # to read and to name moves
+    is_ended: bool = False  # by two passes
 
     @property
     def key(self) -> dict[str, Any]:
@@ -54,7 +54,6 @@ class Job:
         """Search within a task of the host and send the answer, after reports if the query wants
         them. Raises QueryError for a restriction to something that is not a move."""
         query, engine = self.query, host.engine(self.position.game)
-        predictions = predictor(engine, self.position)
         limits = engine.limits(full_strength=True)
         if query.visits is not None or query.settings.seconds is not None:
             limits = SearchLimits(query.visits, query.settings.seconds)
@@ -65,14 +64,16 @@ class Job:
             restrictions=self._restrictions_below(),
             seed=0,
             report_every=max(query.report_every or 0.0, LEAST_INTERVAL),
+            ownership=query.wants_ownership,
+            is_ended=self.is_ended,
         )
 
         def report(analysis: Analysis) -> None:
-            send(self._answer(analysis, engine, predictions, is_during=True))
+            send(self._answer(analysis, engine, is_during=True))
 
         reports = None if query.report_every is None else report
         analysis = host.search(request, handle, reports)
-        send(self._answer(analysis, engine, predictions, is_during=False))
+        send(self._answer(analysis, engine, is_during=False))
 
     def _only(self) -> list[int] | None:
         """The legal moves that the restrictions leave; None for all."""
@@ -111,32 +112,27 @@ class Job:
         except RequestError as error:
             raise QueryError("not a move", field) from error
 
-    def _answer(
-        self, analysis: Analysis, engine: Engine, predictions: Predictor | None, is_during: bool
-    ) -> dict[str, Any]:
+    def _answer(self, analysis: Analysis, engine: Engine, is_during: bool) -> dict[str, Any]:
         query, position = self.query, self.position
         sign = query.sign(position.to_play)
         shown = [move for move in analysis.moves if move.visits] or analysis.moves[:1]
-        after = predictions.after([move.action for move in shown]) if predictions else None
         infos = []
         for order, move in enumerate(shown):
-            score = after[order].score if after else proxy_score(move.winrate)
             pv = self.state.vertices.texts(position, move.pv[: query.pv_length])
-            info = write_move(move, pv, order, score, sign)
+            info = write_move(move, pv, order, sign)
             if query.include_pv_visits:
                 # Equal, for no position is reached by two moves of the tree.
                 info["pvVisits"] = info["pvEdgeVisits"] = list(move.pv_visits[: query.pv_length])
-            if after and query.include_moves_ownership:
-                info["ownership"] = write_numbers(after[order].ownership, sign)
+            wanted = query.include_moves_ownership, query.include_moves_ownership_stdev
+            info |= write_ownership(move.expected, sign, *wanted)
             infos.append(info)
-        winrate = analysis.winrate(position.to_play)
-        score = after[0].score if after else proxy_score(winrate)
+        winrate = analysis.mean_winrate
         answer: dict[str, Any] = {
             **self.key,
             "isDuringSearch": is_during,
             "moveInfos": infos,
             "rootInfo": {
-                **write_values(winrate, winrate, score, sign),
+                **write_values(winrate, winrate, analysis.expected, sign),
                 "visits": analysis.visits,
                 "weight": float(analysis.visits),
                 "currentPlayer": COLORS[position.to_play],
@@ -147,7 +143,9 @@ class Job:
             policy, _ = engine.evaluate(position)
             policy[position.legal_mask() == 0] = -1
             answer["policy"] = write_numbers(policy.tolist())
-        if query.include_ownership:
+        wanted = query.include_ownership, query.include_ownership_stdev
+        answer |= write_ownership(analysis.expected, sign, *wanted)
+        if query.include_ownership and analysis.expected is None:  # by playouts
             black = estimate(position, engine.auxiliary).ownership  # 1: the first player's
             for_mover = 1 if position.to_play == 0 else -1
             answer["ownership"] = write_numbers(black.ravel().tolist(), sign * for_mover)
@@ -181,7 +179,7 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
     positions = {}
     for turn in range(len(query.moves) + 1):
         if turn in query.turns:
-            positions[turn] = state.to_move(_to_play(query, turn))
+            positions[turn] = state.to_move(_to_play(query, turn)), state.is_passed_out
         if turn < len(query.moves):
             player, text = query.moves[turn]
             try:
@@ -190,7 +188,8 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
                 raise QueryError(f"move {turn} ({text}): {error}", "moves") from error
             if irregular:
                 warnings.append(("moves", f"move {turn} ({text}) breaks the rules: {irregular}"))
-    return [Job(query, turn, positions[turn], state) for turn in query.turns], warnings
+    jobs = [Job(query, turn, positions[turn][0], state, positions[turn][1]) for turn in query.turns]
+    return jobs, warnings
 
 
 def _read_rules(query: Query, rulesets: Rulesets) -> Rules:

@@ -87,7 +87,9 @@ class Query(BaseModel):
     allow: tuple[Restriction, ...] = Field((), alias="allowMoves")
     include_policy: StrictBool = Field(False, alias="includePolicy")
     include_ownership: StrictBool = Field(False, alias="includeOwnership")
+    include_ownership_stdev: StrictBool = Field(False, alias="includeOwnershipStdev")
     include_moves_ownership: StrictBool = Field(False, alias="includeMovesOwnership")
+    include_moves_ownership_stdev: StrictBool = Field(False, alias="includeMovesOwnershipStdev")
     include_pv_visits: StrictBool = Field(False, alias="includePVVisits")
     pv_length: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="analysisPVLen")
     settings: OverrideSettings = Field(
@@ -116,6 +118,12 @@ class Query(BaseModel):
         if len(priorities) != len(info.data.get("turns", priorities)):
             raise ValueError("one priority is needed for every turn")
         return priorities
+
+    @property
+    def wants_ownership(self) -> bool:
+        """True if the answer is to tell whose the points are, of the position or after moves."""
+        of_root = self.include_ownership or self.include_ownership_stdev
+        return of_root or self.include_moves_ownership or self.include_moves_ownership_stdev
 
     def sign(self, to_play: int) -> int:
         """1 if values are written for the player to move, -1 if for the opponent."""

@@ -147,7 +147,7 @@ class AnalysisServer:
             if handle.is_stopped or job.position.is_over:
                 self._send(job.no_results)
                 return
-            if not self.host.engine(job.position.game).auxiliary([job.position]):
+            if not self.host.engine(job.position.game).knows_score:
                 self._warn(job.query.id, "scoreLead", PROXY_WARNING)
             job.run(self.host, handle, self._send)
         except (QueryError, UserError) as error:

@@ -49,6 +49,7 @@ class Go(NamedTuple):
     mate: int | None = None  # own moves
     move_time: int | None = None
     perft: int | None = None  # plies: no search, but their lines counted
+    problem: str = ""  # with a number, in words
 
 
 class Setup(NamedTuple):
@@ -86,12 +87,18 @@ def read_go(words: Sequence[str]) -> Go:
             assert moves is not None
             moves.append(word)
         elif waiting:
-            number = read_number(word, negative=waiting in MAY_BE_NEGATIVE | LEAST.keys())
+            negative = waiting in MAY_BE_NEGATIVE | LEAST.keys() | {"mate"}
+            number = read_number(word, negative)
             if number is not None and waiting in LEAST:
                 number = max(number, LEAST[waiting]) if number < 0 else number
             if number is not None:
                 numbers[waiting] = number
             waiting = ""
+    problem = ""
+    if numbers.get("mate", 1) < 1:
+        problem = f"go mate {numbers.pop('mate')}: the number of moves must be at least 1"
+        if not numbers and not switches:  # no limit is left: a move at once, as for `nodes -1`
+            numbers["nodes"] = 1
     return Go(
         search_moves=None if moves is None else tuple(moves),
         ponder="ponder" in switches,
@@ -106,6 +113,7 @@ def read_go(words: Sequence[str]) -> Go:
         mate=numbers.get("mate"),
         move_time=numbers.get("movetime"),
         perft=numbers.get("perft"),
+        problem=problem,
     )
 
 

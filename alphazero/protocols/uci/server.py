@@ -85,7 +85,6 @@ class UciServer:
         self._setup = Setup(None, ())  # of the last position that was set
         self._reference: Reference | None = None
         self._reference_files = ("", "", True)  # the book, the tables, with the rule of 50 moves
-        self._working: EngineOptions | None = None  # those with which an engine was made
 
     def receive(self, line: bytes) -> bool:
         """Take one line of input; False after `quit`."""
@@ -229,20 +228,14 @@ class UciServer:
         self.send("readyok")
 
     def _engine(self, game: "Game") -> "Engine":
-        """The engine, ready to search. With a network that cannot be used the one plays on that
-        played before, else the package's. Raises UserError."""
+        """The engine, ready to search. With a network that cannot be used another plays instead
+        (`EngineHost.fall_back`). Raises UserError if none can."""
         try:
-            engine = self.host.engine(game)
-        except UserError as error:
-            wanted = self.host.options
-            instead = self._working or replace(wanted, network=None, device="auto")
-            if (wanted.network, wanted.device) == (instead.network, instead.device):
+            return self.host.engine(game)
+        except Exception as error:
+            if not self.host.fall_back(game, str(error)):
                 raise
-            self.host.configure(replace(wanted, network=instead.network, device=instead.device))
-            engine = self.host.engine(game)
-            self.say(f"{error}; {engine.source} plays instead")
-        self._working = self.host.options
-        return engine
+        return self.host.engine(game)
 
     def _set_option(self, words: Sequence[str]) -> None:
         option = read_option(words)
@@ -410,6 +403,8 @@ class UciServer:
             from alphazero.protocols.uci.go_command import from_book, search, without_search
 
             settings, send = self._settings, self.send
+            if go.problem:
+                self.say(go.problem)
             board = self._board_with()
             legal = board.legal()
             if legal:  # the answer if anything fails: better than a loss on time

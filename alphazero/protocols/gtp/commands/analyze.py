@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
 from alphazero.errors import RequestError
 from alphazero.protocols.gtp import analyze_format
-from alphazero.protocols.gtp.analyze_format import MoveReport, Report
+from alphazero.protocols.gtp.analyze_format import OWNERSHIP_KEYS, MoveReport, Report
 from alphazero.protocols.gtp.arguments import (
     BOOLEANS,
     COLORS,
@@ -28,17 +28,13 @@ if TYPE_CHECKING:
 LEAST_INTERVAL = 0.01  # seconds
 CENTISECONDS = 100
 VERTICES = re.compile(r"(?:\([^)]*\)|[^,(])+|,")  # a comma within (x,y) does not separate
+PV_VISITS_KEYS = ("pvVisits", "pvEdgeVisits")  # equal here, where transpositions are not merged
 SWITCHES = (  # KataGo's, each followed by true or false
     "rootInfo",
-    "ownership",
-    "ownershipStdev",
-    "movesOwnership",
-    "movesOwnershipStdev",
-    "pvVisits",
-    "pvEdgeVisits",
+    *OWNERSHIP_KEYS,
+    *PV_VISITS_KEYS,
     "noResultValue",
 )
-PV_VISITS_KEYS = ("pvVisits", "pvEdgeVisits")  # equal here, where transpositions are not merged
 Format = Callable[[Report], str]
 
 
@@ -53,6 +49,11 @@ class AnalyzeOptions:
     avoid: list[tuple[int, list[str], int]] = field(default_factory=list)  # player, vertices, plies
     allow: list[tuple[int, list[str], int]] = field(default_factory=list)
     switches: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def ownership_keys(self) -> tuple[str, ...]:
+        """The fields of ownership that are wanted."""
+        return tuple(key for key in OWNERSHIP_KEYS if self.switches.get(key))
 
 
 def read_options(session: Session, arguments: Arguments) -> AnalyzeOptions:
@@ -142,11 +143,6 @@ class Reporter:
     ) -> None:
         self._session, self._options = session, options
         self._position, self._style = position, style
-        self._predictor = None
-        if style is not analyze_format.leela:
-            from alphazero.engine.ownership import predictor
-
-            self._predictor = predictor(session.engine, position)
 
     def __call__(self, analysis: "Analysis") -> None:
         """Write one line, if there is a move to report."""
@@ -155,30 +151,22 @@ class Reporter:
             self._session.reply.line(text)
 
     def report(self, analysis: "Analysis") -> Report:
-        """Select the moves to report, and add score and ownership where a network knows them."""
+        """Select the moves to report."""
         options, vertices = self._options, self._session.state.vertices
         shown = [info for info in analysis.moves if info.visits]
         others = [info for info in analysis.moves if not info.visits]
         shown += others[: max(options.min_moves - len(shown), 0)]
         shown = shown[: options.max_moves]
         moves = [MoveReport(info, vertices.texts(self._position, info.pv)) for info in shown]
-        report = Report(
+        return Report(
             moves,
-            analysis.winrate(analysis.to_play),
+            analysis.mean_winrate,
             analysis.visits,
+            analysis.expected,
             with_root=options.switches.get("rootInfo", False),
-            with_moves_ownership=options.switches.get("movesOwnership", False),
+            ownership_keys=options.ownership_keys,
             pv_visits_keys=tuple(key for key in PV_VISITS_KEYS if options.switches.get(key)),
         )
-        if self._predictor is None or not shown:
-            return report
-        expected = self._predictor.after([info.action for info in shown])
-        for move, after in zip(moves, expected, strict=True):
-            move.score, move.ownership = after.score, after.ownership
-        report.score = self._predictor.after([analysis.moves[0].action])[0].score
-        if options.switches.get("ownership"):
-            report.ownership = self._predictor.now.ownership
-        return report
 
 
 # -- commands --------------------------------------------------------------------------------------
@@ -202,6 +190,8 @@ def analyze(session: Session, arguments: Arguments, style: Format) -> str:
         only,
         restrictions_below(session, options, position),
         report_every=options.interval,
+        ownership=bool(options.ownership_keys),
+        is_ended=session.state.is_passed_out,
     )
     session.search(request, None if options.interval >= NEVER else reporter)
     return ""
@@ -223,6 +213,7 @@ def genmove_analyze(
         only=only,
         restrictions=restrictions_below(session, options, position),
         makes_move=makes_move,
+        ownership=bool(options.ownership_keys),
     )
     return f"play {move}"
 
@@ -233,7 +224,7 @@ def cgos_genmove_analyze(session: Session, arguments: Arguments) -> str:
     position = session.state.to_move(options.player)
     session.reply.begin()
     reporter = Reporter(session, options, position, analyze_format.cgos)
-    return f"play {generate(session, options.player, on_info=reporter)}"
+    return f"play {generate(session, options.player, on_info=reporter, ownership=True)}"
 
 
 def search(session: Session, arguments: Arguments) -> str:

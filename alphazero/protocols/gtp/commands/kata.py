@@ -190,8 +190,6 @@ def read_symmetry(word: str) -> int:
 
 def network_outputs(session: Session, position: "Position", symmetry: int) -> str:
     """Format the outputs under one symmetry, for White."""
-    from alphazero.engine.ownership import predictor
-
     state = session.state
     probabilities, value = session.engine.evaluate(position, symmetry)
     sign = 1 if position.to_play == 1 else -1
@@ -206,13 +204,13 @@ def network_outputs(session: Session, position: "Position", symmetry: int) -> st
         f"{float(probability):.6f}" if is_legal else "NAN"
         for probability, is_legal in zip(probabilities, position.legal_mask(), strict=True)
     ]
-    known = predictor(session.engine, position)
-    if known is not None:
-        lines.append(f"whiteLead {sign * known.now.score:.6f}")
+    expected = session.engine.expect(position, symmetry)
+    if expected is not None:
+        lines.append(f"whiteLead {sign * expected.score:.6f}")
     lines += ["policy", *rows_of(texts[: state.pass_action], state.size)]
     lines.append(f"policyPass {texts[state.pass_action]}")
-    if known is not None:
-        owners = [f"{sign * value:.6f}" for value in known.now.ownership]
+    if expected is not None and expected.ownership is not None:
+        owners = [f"{sign * value + 0.0:.6f}" for value in expected.ownership]
         lines += ["whiteOwnership", *rows_of(owners, state.size)]
     return "\n".join(lines)
 

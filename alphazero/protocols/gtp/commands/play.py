@@ -51,6 +51,7 @@ def generate(
     only: Sequence[int] | None = None,
     restrictions: Sequence[Restriction] = (),
     makes_move: bool = True,
+    ownership: bool = False,
 ) -> str:
     """Search and, if `makes_move`, move; returns the vertex, or `resign`.
 
@@ -85,6 +86,7 @@ def generate(
         only=only,
         restrictions=restrictions,
         report_every=report_every,
+        ownership=ownership,
     )
     analysis = session.search(request, on_info)
     if on_info is not None:
