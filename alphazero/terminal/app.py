@@ -194,6 +194,8 @@ class TerminalGame:
                 raise UserError(f"{word!r} could be {' or '.join(matches)}") from error
             if self.session.is_over:
                 raise UserError(OVER) from error
+            if self._go is not None and word in AGREEMENT and not self.session.is_counting:
+                raise UserError(f"{word} is for the end of the game, after two passes") from error
             names = [*self._commands, *(AGREEMENT if self.session.is_counting else ())]
             hint = closest(word, names) if len(word) >= MISTYPED else ""
             raise UserError(f"{error}{hint or ' (help lists the commands)'}") from error
@@ -276,9 +278,15 @@ class TerminalGame:
             return self._draw("")
         line = f"{name} {self._doing(analysis.action)}"
         facts = self.display.facts(analysis)
-        if not self.display.quiet:
+        if not self.display.quiet and not self._ends_game(analysis.action):
             line = f"{line} | {self.display.opinion(analysis, facts)}"
         self._make_move(analysis.action, line, self.display.annotation(analysis, facts))
+
+    def _ends_game(self, action: int) -> bool:
+        """True if nothing comes after a move, so that there are no chances to speak of."""
+        after = self.session.position.copy()
+        after.play(action)
+        return after.is_over
 
     def _doing(self, action: int) -> str:
         """A move in words, to follow the player's name."""
@@ -393,6 +401,8 @@ class TerminalGame:
         self.display.write(self.display.board())
 
     def _new(self, _: str) -> None:
+        if self.session.saved:
+            self.display.say(f"game saved: {self.session.path}")
         self.session.begin()
         self._forget()
         self.display.show_board()

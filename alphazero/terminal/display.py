@@ -2,8 +2,8 @@
 
 Everything is a line of plain text unless the style is Unicode. Then boards have stones and chess
 figures, and with colours the ground is painted too, so that the terminal's own colours do not
-matter; lists become tables. Letters such as X and O stay letters, for people who cannot tell the
-colours apart and for those who copy a board. In a terminal, long lines are broken between words.
+matter; lists become tables. Colours alone tell only chess figures apart: stones differ in shape,
+and letters such as X and O stay letters, for people who do not see colours or who copy a board. In a terminal, long lines are broken between words.
 Progress of a long search is shown on stderr if that is a terminal.
 """
 
@@ -24,10 +24,11 @@ from alphazero.engine.analysis import Analysis
 from alphazero.formats.annotation import Annotation
 from alphazero.game import BoardView, Cell, Position
 from alphazero.terminal.commentary import Commentary
-from alphazero.terminal.session import Session
+from alphazero.terminal.session import Session, counted
 
 LINE_MOVES = 8  # shown of the moves expected to follow
 BAR_CELLS = 20
+SHOWN_SECONDS = 0.05  # from which a search's time and speed mean anything
 EMOJI_OFF = "\ufe0e"  # asks the terminal not to draw the character before it as an emoji
 
 CHESS = {"king": "♔♚", "queen": "♕♛", "rook": "♖♜", "bishop": "♗♝", "knight": "♘♞", "pawn": "♙♟"}
@@ -61,7 +62,7 @@ class Palette(NamedTuple):
 
 
 PALETTES = {
-    256: Palette(180, (16, 231), 94, 160, (180, 137), (150, 107), 167, 236, (215, 117), 245, 231),
+    256: Palette(137, (16, 231), 236, 52, (180, 137), (150, 107), 167, 236, (215, 117), 245, 231),
     16: Palette(3, (0, 15), 0, 1, (6, 4), (2, 2), 1, 0, (11, 14), 7, 15),
 }
 
@@ -118,7 +119,7 @@ def paint(view: BoardView, style: Style) -> Text:
             front = mark if view.names.get(piece) == HINT else front
             marks = colours(front if is_chess else bracket, ground)
             board.append(text[0], marks)
-            board.append(glyph, colours(front, ground, bold=has_letters))
+            board.append(glyph, colours(front, ground, bold=not is_chess))
             board.append(text[2:], marks)
     return board.append(f"\n{view.caption}" if view.caption else "")
 
@@ -131,8 +132,8 @@ def colours(front: int, ground: int, bold: bool = False) -> Paint:
 def glyph_of(view: BoardView, cell: int, is_chess: bool, *, filled: bool) -> str:
     """The character of a cell.
 
-    With `filled` the shapes of both players are the same: an outline would look black on a dark
-    ground, and colours tell them apart.
+    With `filled` the shapes of both players' chess figures are the same: outlines are hard to read
+    on painted squares, and colours tell them apart.
     """
     piece, owner = view.cells[cell]
     name = view.names.get(piece, "")
@@ -142,7 +143,7 @@ def glyph_of(view: BoardView, cell: int, is_chess: bool, *, filled: bool) -> str
     if owner is not None and name in CHESS:
         return CHESS[name][1 if filled else owner] + EMOJI_OFF
     if owner is not None and name == "stone":
-        return STONES[0 if filled else owner] + EMOJI_OFF
+        return STONES[owner] + EMOJI_OFF
     return piece
 
 
@@ -326,9 +327,11 @@ class Display:
             winner = analysis.to_play if analysis.proven > 0 else 1 - analysis.to_play
             wins = f"{self._players[winner]} wins by force"
             facts.append(wins if analysis.proven else "a draw by force")
-        effort = f"{analysis.simulations} simulations, {analysis.speed:.0f}/s"
+        effort = counted(analysis.simulations, "simulation")
+        if analysis.seconds >= SHOWN_SECONDS:
+            effort += f", {analysis.speed:.0f}/s, {analysis.seconds:.2f} s"
         line = self._session.texts(analysis.moves[0].pv[:LINE_MOVES])
-        return [*facts, f"{effort}, {analysis.seconds:.2f} s", "expected: " + " ".join(line)]
+        return [*facts, effort, "expected: " + " ".join(line)]
 
     def show_hints(self, analysis: Analysis, count: int) -> None:
         """Write the best moves, and the moves expected after each; they are numbered on the board
@@ -343,7 +346,8 @@ class Display:
             rows.append((f"{number}.", line[0], percent(move.winrate), move.visits, " ".join(line)))
         if not self._style.unicode:
             for number, move, winrate, visits, line in rows:
-                self.say(f"{number} {move:6}{winrate:>4}  {visits:>6} visits   {line}", indent=9)
+                times = f"{visits:>6} visit{' ' if visits == 1 else 's'}"
+                self.say(f"{number} {move:6}{winrate:>4}  {times}   {line}", indent=9)
             return
         table = new_table(("", "move", "win rate", "visits", "expected"), right=(2, 3))
         for number, move, winrate, visits, line in rows:

@@ -13,7 +13,7 @@ from alphazero.engine.territory import LIKELY, Estimate, chain_at, chains, estim
 from alphazero.errors import UserError
 from alphazero.game import BoardView, Cell, Stones
 from alphazero.terminal.commentary import Commentary
-from alphazero.terminal.session import PASS, Session
+from alphazero.terminal.session import PASS, Session, counted
 
 STONES, DEAD, POINTS = "XO", "xo", "bw"  # of the two players on a board
 LEGEND = f"{DEAD[0]}, {DEAD[1]}: dead stones; {POINTS[0]}, {POINTS[1]}: points"
@@ -79,7 +79,7 @@ class GoCommentary(Commentary):
         """The leader and the score in tenths of a point; "" if it is even."""
         score = round(score, 1)
         name = self.session.game.players[int(score < 0)]
-        return f"{name} {verb} by {abs(score):g} points" if score else ""
+        return f"{name} {verb} by {counted(abs(score), 'point')}" if score else ""
 
     # -- the engine's decisions --------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class GoCommentary(Commentary):
         compensation = points[0] - points[1] - score
         first, second = self.session.game.players
         ahead = self._ahead(score, "wins") or "a draw"
-        removed = f"{int(dead.sum())} dead stones" if dead.any() else "no dead stones"
+        removed = counted(int(dead.sum()), "dead stone") if dead.any() else "no dead stones"
         more = f"{'-' if compensation < 0 else '+'} {abs(compensation):g}"
         text = f"{removed}; {first} {points[0]}, {second} {points[1]} {more}: {ahead}"
         return mark_points(position.board_view(), owners, dead), text

@@ -131,7 +131,7 @@ class Session:
             return "draw"
         score = self.score
         how = RESIGNATION if self.resigned is not None else ""
-        how = how if score is None else f" by {abs(score):g} points"
+        how = how if score is None else f" by {counted(abs(score), 'point')}"
         return f"{self.game.players[self.winner]} wins{how}"
 
     @property
@@ -364,6 +364,11 @@ class Session:
         persons = [name == PERSON for name in names]
         if sum(persons) == 1:
             self.human = persons.index(True)
+
+
+def counted(number: float, noun: str) -> str:
+    """A number with a noun in the singular or plural: `1 point`, `0.5 points`."""
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def spelled(position: Position, action: int) -> str:

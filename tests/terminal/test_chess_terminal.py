@@ -108,7 +108,7 @@ def test_conversations(name, tmp_path, regen_golden):
 
 def test_a_mate_is_told_and_saved(tmp_path):
     out, session = play("f3 g4", tmp_path, engine=ScriptedEngine("e5 Qh4"))
-    assert "black plays Qh4# | you 60%" in out
+    assert "black plays Qh4#\nblack wins by checkmate.\n" in out
     assert "black wins by checkmate.\n" in out and session.is_over
     text = (tmp_path / "game.pgn").read_text()
     assert '[Result "0-1"]' in text and '[Termination "normal"]' in text
