@@ -3,8 +3,9 @@
 Everything is a line of plain text unless the style is Unicode. Then boards have stones and chess
 figures, and with colours the ground is painted too, so that the terminal's own colours do not
 matter; lists become tables. Colours alone tell only chess figures apart: stones differ in shape,
-and letters such as X and O stay letters, for people who do not see colours or who copy a board. In a terminal, long lines are broken between words.
-Progress of a long search is shown on stderr if that is a terminal.
+and letters such as X and O stay letters, for people who do not see colours or who copy a board.
+In a terminal, long lines are broken between words. Progress of a long search is shown on stderr if
+that is a terminal.
 """
 
 import os
