@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def test_katrain_plays_and_analyses_with_it() -> None:
-    command = f"{sys.executable} -m alphazero analysis --seed 1"
+    command = f"exec {sys.executable} -m alphazero analysis --seed 1"  # the shell is replaced
     done = subprocess.run(
         [PYTHON, str(ROOT / "tests" / "helpers" / "katrain_game.py"), command],
         capture_output=True,
