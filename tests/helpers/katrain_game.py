@@ -25,7 +25,7 @@ def main(command: str) -> dict:
     katrain = KaTrainBase(force_package_config=True, debug_level=0)
     errors: list[str] = []
     katrain.controls = SimpleNamespace(set_status=lambda *args, **more: None)
-    katrain.log = lambda message, level=0: errors.append(str(message)) if level < 0 else None
+    katrain.log = lambda message, level=0: errors.append(str(message)) if level <= -1 else None
     settings = katrain.config("engine") | {
         "backend": "custom", "altcommand": command, "max_visits": 60, "fast_visits": 4,
         "allow_recovery": False,
@@ -49,6 +49,13 @@ def main(command: str) -> dict:
             "owned": sum(node.ownership or ()),
         }
 
+    def finish() -> None:
+        end = time.monotonic() + PATIENCE
+        time.sleep(0.5)  # until the questions are written
+        while not engine.is_idle():
+            assert time.monotonic() < end and engine.check_alive(), errors
+            time.sleep(0.02)
+
     wait_for(game.root)
     played = [told(game.root)]
     for _ in range(MOVES):
@@ -56,10 +63,11 @@ def main(command: str) -> dict:
         wait_for(game.current_node)
         played.append(told(game.current_node))
     node = game.current_node
-    engine.wait_to_finish()
+    finish()
     game.analyze_extra("sweep")  # every legal move
+    finish()
     game.analyze_extra("alternative")
-    engine.wait_to_finish()
+    finish()
     swept = len(node.analysis["moves"])
     game.play(Move(None, player=node.next_player))
     wait_for(game.current_node)
