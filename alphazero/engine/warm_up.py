@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from alphazero.arena.tactics import without_network
@@ -47,21 +48,18 @@ def ready(
     """Make an engine, with `make`, and compile all that it uses, so that its first move comes at
     once. `report` is told how far that is if it takes long. Raises what `make` raises."""
     has_network = options.network is not None or find.has_pretrained(game.name)
-    if has_network:
-        threading.Thread(target=_import_network, daemon=True).start()
     progress = Progress(game, has_network, report)
-    with progress.counting(), second_process(game, has_network, progress.count) as second:
+    with (
+        progress.counting(),
+        second_process(game, has_network, progress.count) as second,
+        ThreadPoolExecutor(1, "engine") as beside,
+    ):
+        making = beside.submit(make)  # imports torch, which takes long
         game.compile(report)
-        engine = make()
+        engine = making.result()
         second.wait()
         engine.warm_up()
     return engine
-
-
-def _import_network() -> None:
-    """Import torch, which takes long, while something else is done."""
-    with contextlib.suppress(Exception):  # shows again where it is used
-        import alphazero.network.network_evaluator  # noqa: F401
 
 
 class Progress:
