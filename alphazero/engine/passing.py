@@ -11,11 +11,13 @@ import numpy as np
 
 from alphazero.engine.engine import Engine
 from alphazero.engine.judge import Judgement
-from alphazero.engine.territory import LIKELY, chain_at, estimate
+from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
 from alphazero.game import Position
 
 UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a game may be over
 INVADABLE = 0.8  # ownership of the opponent's points from which they are not worth a move
+DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
+JUDGE_SECONDS = 0.03  # per point of the board, that the judge takes
 NEAR_DEAD = 2  # steps from dead stones at which moves help to capture them
 
 
@@ -26,11 +28,14 @@ class PassAnswer(NamedTuple):
     moves: list[int] | None = None  # to choose from, perhaps the pass among them; None for all
 
 
-def answer_to_pass(engine: Engine, position: Position, removes_dead: bool) -> PassAnswer:
+def answer_to_pass(
+    engine: Engine, position: Position, removes_dead: bool, seconds: float | None = None
+) -> PassAnswer:
     """Decide on the answer of the player to move, whose opponent has passed.
 
     `removes_dead` is true under rules by which dead stones are taken off at the end; otherwise the
-    board counts as it stands.
+    board counts as it stands. Where the player has too few seconds for the judge, the network's
+    ownership alone decides, or random playouts without a network.
     """
     stones, sign = position.game.stones, 1 if position.to_play == 0 else -1
     assert stones is not None, "a game of stones"
@@ -39,18 +44,34 @@ def answer_to_pass(engine: Engine, position: Position, removes_dead: bool) -> Pa
         if counted > 0:
             return PassAnswer(f"it wins by {counted:g} points as the board stands")
     pass_action = position.game.num_actions - 1
-    expected = estimate(position, engine.auxiliary).ownership
+    estimated = estimate(position, engine.auxiliary)
+    expected = estimated.ownership
     if (np.abs(expected) < LIKELY).mean() > UNDECIDED:
         # The count that a pass leads to would be anybody's guess, unless the board as it stands is.
         moves = [action for action in position.legal_actions() if action != pass_action]
         return PassAnswer("", moves if removes_dead and moves else None)
-    judgement = engine.judge(position)
+    if seconds is None or seconds >= JUDGE_SECONDS * expected.size:
+        judgement = engine.judge(position)
+    else:
+        judgement = hasty_judgement(position, estimated)
     if removes_dead:
         margin = least_margin(position, judgement)
         if margin > 0:
             return PassAnswer(f"it expects to win by {margin:g} points or more")
     moves = gainful_moves(position, judgement, sign * expected, removes_dead)
     return PassAnswer("", moves) if moves else PassAnswer("there is nothing left to gain")
+
+
+def hasty_judgement(position: Position, estimated: Estimate) -> Judgement:
+    """Judge by an estimate, in which stones whose owner is not quite likely are in doubt."""
+    stones = position.game.stones
+    assert stones is not None, "a game of stones"
+    dead, board = estimated.dead, stones.board(position.state)
+    area = stones.area(position.state, dead)
+    doubtful = (board != 0) & (np.abs(estimated.ownership) < DOUBTFUL)
+    owners = np.where(area == 2, -1, area).astype(np.float32)
+    score = stones.score(position.state, dead)
+    return Judgement(owners, dead, np.zeros(board.shape, bool), doubtful, score)
 
 
 def least_margin(position: Position, judgement: Judgement) -> float:

@@ -14,7 +14,6 @@ from alphazero.arena.gtp_client import GtpEngine
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = ROOT.parent / "shared" / "tools" / "gtp_check.py"
 GNUGO = shutil.which("gnugo", path=f"{os.environ.get('PATH', '')}:/usr/games")
-HEAVY = ["numpy", "numba", "torch", "ray", "gymnasium", "tensorboard"]
 ENGINE = [sys.executable, str(ROOT / "play.py"), "--gtp", "--seed", "1"]
 
 
@@ -27,25 +26,6 @@ def converse(commands: str, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 # -- the process -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("module", ["play", "alphazero.__main__"])
-def test_who_it_is_it_says_before_anything_large_is_loaded(module: str) -> None:
-    probe = f"""
-import os, sys
-import {module} as program
-def leave(code):
-    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
-    leave_now(code)
-leave_now, os._exit = os._exit, leave
-program.main({["--gtp"] if module == "play" else ["gtp"]})
-"""
-    commands = ["protocol_version", "name", "version", "known_command play", "list_commands"]
-    done = converse("\n".join([*commands, "quit\n"]), sys.executable, "-c", probe)
-    answers = done.stdout.split("\n\n")
-    assert done.returncode == 0 and done.stderr == "[]\n", done.stderr
-    assert answers[:2] == ["= 2", "= AlphaZero"] and answers[3] == "= true"
-    assert "genmove" in answers[4] and answers[5:] == ["=", ""]
 
 
 def test_commands_in_a_pipe_are_all_answered() -> None:

@@ -127,7 +127,8 @@ def pass_answer(session: Session, position: "Position") -> tuple[str, list[int] 
         return "", None
     from alphazero.engine.passing import answer_to_pass
 
-    return answer_to_pass(session.engine, position, session.removes_dead)
+    seconds = session.move_limits(position.to_play).seconds
+    return answer_to_pass(session.engine, position, session.removes_dead, seconds)
 
 
 def resigns(session: Session, analysis: "Analysis") -> bool:
