@@ -1,4 +1,4 @@
-"""A board of Go as people and other programs see it: text, rulesets, stones set up, areas, scores.
+"""A board of Go as people and other programs see it: text, rules, stones set up, areas, scores.
 
 Plain Python around the kernels of `go_rules.py` and `go_life_rules.py`.
 """
@@ -7,20 +7,14 @@ import re
 
 import numpy as np
 
-from alphazero.game import BoardView, Cell, Ruleset, Stones
+from alphazero.game import BoardView, Cell, Count, Ruleset, Stones
 from alphazero.game.jit import kernel
 
-from .go_life_rules import fill_final_area, mark_settled, white_points
+from .go_life_rules import button_points, compensation, fill_final_area, mark_settled
 from .go_rules import (
-    ALL,
-    ALL_BUT_ONE,
     BLACK,
     BORDER,
     EMPTY,
-    NOTHING,
-    POSITIONAL,
-    SIMPLE,
-    SITUATIONAL,
     WHITE,
     add_stone,
     cell_of,
@@ -30,16 +24,9 @@ from .go_rules import (
     number_of_cells,
     state_dtype,
 )
+from .go_score_rules import RULES, count, find_groups, set_terms, terms_of
 
-COLUMNS = "ABCDEFGHJKLMNOPQRST"  # there is no I
-RULES = {
-    "tromp-taylor": Ruleset("positional", True, "0"),
-    "chinese": Ruleset("positional", False, "N"),
-    "aga": Ruleset("situational", False, "N-1"),
-    "new-zealand": Ruleset("situational", True, "0"),
-}
-HANDICAP_RULES = {"0": NOTHING, "N": ALL, "N-1": ALL_BUT_ONE}
-KO_RULES = {"simple": SIMPLE, "positional": POSITIONAL, "situational": SITUATIONAL}
+COLUMNS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # there is no I
 MAX_KOMI = 1000.0
 POINTS = (Cell(), Cell("X", 0), Cell("O", 1))  # by colour
 
@@ -58,72 +45,116 @@ def find_areas(states, owners, width, tidy):
 
 
 @kernel
-def find_moves(states, masks, size):
-    """Fill masks uint8 [1, size * size] with the points that are not suicide."""
-    mark_moves(states[0], size, masks[0])
+def find_moves(states, masks, columns, board_columns):
+    """Fill masks uint8 [1, rows * columns] with the points that are not suicide."""
+    mark_moves(states[0], columns, board_columns, masks[0])
 
 
 @kernel
-def put_stones(states, actions, colors, size, lines):
-    """Empty a board [1] of so many lines and put stones on points."""
-    clear(states[0], size, lines)
+def put_stones(states, actions, colors, columns, board_rows, board_columns):
+    """Empty a board [1] of board_rows x board_columns and put stones on points."""
+    clear(states[0], columns, board_rows, board_columns)
     for i in range(actions.shape[0]):
-        add_stone(states[0], cell_of(actions[i], size), colors[i], np.uint64(size + 1))
+        add_stone(states[0], cell_of(actions[i], columns), colors[i], np.uint64(columns + 1))
 
 
 class Board:
-    """Plain Python functions of states of boards of up to size x size."""
+    """Plain Python functions of states of boards of up to rows x columns. A square board may be
+    smaller than that, in the upper left of the arrays."""
 
-    def __init__(self, size: int, tidy: bool) -> None:
-        self.size, self.tidy = size, tidy
-        self._width = np.uint64(size + 1)
-        self._dtype = np.dtype((np.record, state_dtype(size)))
-        self._cells = number_of_cells(size)
-        self._points = np.array([int(cell_of.py_func(i, size)) for i in range(size * size)])
+    def __init__(self, rows: int, columns: int, tidy: bool) -> None:
+        self.rows, self.columns, self.tidy = rows, columns, tidy
+        self.pass_action = rows * columns
+        self._width = np.uint64(columns + 1)
+        self._dtype = np.dtype((np.record, state_dtype(rows, columns)))
+        self._cells = number_of_cells(rows, columns)
+        self._points = np.array([int(cell_of.py_func(i, columns)) for i in range(rows * columns)])
 
     def stones(self) -> Stones:
         """All of it that front ends may ask for."""
         return Stones(
             board=self.board,
-            captures=lambda state: (int(state["captures"][0]), int(state["captures"][1])),
+            captures=self.captures,
+            set_captures=self.set_captures,
             komi=lambda state: float(state["komi"]),
             set_komi=self.set_komi,
             rules=RULES,
-            set_rules=self.set_rules,
+            terms=terms_of,
+            set_rules=set_terms,
             set_up=self.set_up,
             set_handicap=self.set_handicap,
             area=self.area,
-            score=self.score,
+            count=self.count,
+            seki=self.seki,
             pass_alive=self.pass_alive,
+            by_area=self.by_area,
         )
 
     # -- areas -------------------------------------------------------------------------------------
 
     def board(self, state) -> np.ndarray:
-        """Colours int8 [size, size]."""
+        """Colours int8 [H, W]."""
         colors = self._on_points(np.asarray(state["color"]))
         colors[colors == BORDER] = 0
         return colors
 
+    def captures(self, state) -> tuple[int, int]:
+        """The stones that each player has taken."""
+        return int(state["captures"][0]), int(state["captures"][1])
+
     def area(self, state, dead: np.ndarray | None = None) -> np.ndarray:
-        """Owners int8 [size, size], once dead stones are taken off."""
+        """Owners int8 [H, W], once dead stones are taken off."""
         states = self._one(state)
         if dead is not None:
-            colors = self.board(state)
-            colors[np.asarray(dead, bool)] = 0
-            self._place(states, colors, int(state["to_play"]))
+            self._place(states, self.living(state, dead), int(state["to_play"]))
         owners = np.zeros((1, self._cells), np.uint8)
         find_areas(states, owners, self._width, self.tidy)
         return self._on_points(owners[0])
 
-    def score(self, state, dead: np.ndarray | None = None) -> float:
-        """Points of Black less those of White."""
-        owners = self.area(state, dead)
-        points = int((owners == BLACK).sum()) - int((owners == WHITE).sum())
-        return points - float(white_points.py_func(state))
+    def living(self, state, dead: np.ndarray | None) -> np.ndarray:
+        """Colours int8 [H, W] without dead stones."""
+        colors = self.board(state)
+        if dead is not None:
+            colors[np.asarray(dead, bool)] = EMPTY
+        return colors
+
+    def count(self, state, dead: np.ndarray | None = None) -> Count:
+        """Count the board by the state's rules."""
+        before, living = self.board(state), self.living(state, dead)
+        taken = self.captures(state)
+        prisoners = (
+            taken[0] + int((before == WHITE).sum() - (living == WHITE).sum()),
+            taken[1] + int((before == BLACK).sum() - (living == BLACK).sum()),
+        )
+        points = float(compensation.py_func(state) + button_points.py_func(state))
+        return count(living, self.area(state, dead), prisoners, terms_of(state), points)
+
+    def seki(self, state, dead: np.ndarray | None = None) -> np.ndarray:
+        """The stones in seki, bool [H, W]."""
+        living = self.living(state, dead)
+        groups, seki = find_groups(living, self.area(state, dead))
+        return np.isin(groups, list(seki)) & (living != EMPTY)
+
+    def by_area(self, state) -> tuple[Ruleset, float]:
+        """Rules with area scoring and the komi by which they come nearest to the state's own.
+
+        Of territory scoring it is known how many stones each player has set so far, but not who
+        will move last. Tax on groups is left out.
+        """
+        terms = terms_of(state)
+        if terms.scoring == "area" and terms.tax == "none":
+            return terms, float(state["komi"])
+        points = float(compensation.py_func(state))
+        if terms.scoring == "territory":
+            board, taken = self.board(state), self.captures(state)
+            set_so_far = int((board == BLACK).sum()) + taken[1]
+            set_so_far -= int((board == WHITE).sum()) + taken[0]
+            points += set_so_far + (0.5 if state["to_play"] == 0 else -0.5)
+        rules = terms._replace(scoring="area", tax="none", handicap="0")
+        return rules, min(max(points, -MAX_KOMI), MAX_KOMI)
 
     def pass_alive(self, state) -> np.ndarray:
-        """Owners int8 [size, size] of what is pass-alive."""
+        """Owners int8 [H, W] of what is pass-alive."""
         owners = np.zeros((1, self._cells), np.uint8)
         settle(self._one(state), owners, self._width)
         return self._on_points(owners[0])
@@ -132,10 +163,10 @@ class Board:
 
     def set_up(self, state, colors: np.ndarray, to_play: int) -> None:
         """Another board, without history. Raises ValueError."""
-        size = self.size
+        rows, columns = self.rows, self.columns
         colors = np.asarray(colors, np.int8)
-        if colors.shape != (size, size) or not np.isin(colors, (EMPTY, BLACK, WHITE)).all():
-            raise ValueError(f"a board must be [{size}, {size}] of 0, 1 and 2")
+        if colors.shape != (rows, columns) or not np.isin(colors, (EMPTY, BLACK, WHITE)).all():
+            raise ValueError(f"a board must be [{rows}, {columns}] of 0, 1 and 2")
         if np.any((self._on_points(np.asarray(state["color"])) == BORDER) & (colors != EMPTY)):
             raise ValueError("a stone is off the board")
         if to_play not in (0, 1):
@@ -156,19 +187,17 @@ class Board:
         check_komi(value)
         state["komi"] = value
 
-    def set_rules(self, state, name: str, ko: str = "", suicide: bool | str = "") -> None:
-        """Raises ValueError."""
-        ruleset = find_rules(name, ko, suicide)
-        state["ko_rule"], state["suicide"], state["handicap_rule"] = ruleset
-
     def set_handicap(self, state, count: int) -> None:
         state["handicap"] = count
 
+    def set_captures(self, state, captures: tuple[int, int]) -> None:
+        state["captures"] = captures
+
     def shrink(self, state, lines: int) -> None:
-        """Leave so many lines of an empty board."""
+        """Leave so many lines of an empty square board."""
         states = self._one(state)
         states["lines"] = lines
-        self._place(states, np.zeros((self.size, self.size), np.int8), 0)
+        self._place(states, np.zeros((self.rows, self.columns), np.int8), 0)
         for name in ("color", "lines"):
             state[name] = states[name][0]
 
@@ -177,50 +206,51 @@ class Board:
     def action_to_str(self, state, action: int) -> str:
         if action == self.pass_action:
             return "pass"
-        row, column = divmod(int(action), self.size)
+        row, column = divmod(int(action), self.columns)
         return f"{COLUMNS[column]}{int(state['lines']) - row}"
 
     def str_to_action(self, state, text: str) -> int:
         text = text.strip().upper()
         if text == "PASS":
             return self.pass_action
-        limit = int(state["lines"])
-        written = re.fullmatch(r"([A-HJ-T])([1-9]\d?)", text, re.ASCII)
-        if written and written[1] in COLUMNS[:limit] and int(written[2]) <= limit:
-            return (limit - int(written[2])) * self.size + COLUMNS.index(written[1])
-        corner = f"{COLUMNS[limit - 1]}{limit}"
+        rows, columns = self.shape(state)
+        written = re.fullmatch(r"([A-HJ-Z])([1-9]\d?)", text, re.ASCII)
+        if written and written[1] in COLUMNS[:columns] and int(written[2]) <= rows:
+            return (rows - int(written[2])) * self.columns + COLUMNS.index(written[1])
+        corner = f"{COLUMNS[columns - 1]}{rows}"
         raise ValueError(f"{text!r} is not a point: write A1 to {corner} (there is no I) or pass")
 
     def view(self, state, last_action: int | None) -> BoardView:
         """The board, as large as this state's is."""
-        limit = int(state["lines"])
-        colors = self.board(state)[:limit, :limit]
+        rows, columns = self.shape(state)
+        colors = self.board(state)[:rows, :columns]
         last = ()
         if last_action is not None and last_action != self.pass_action:
-            row, column = divmod(int(last_action), self.size)
+            row, column = divmod(int(last_action), self.columns)
             if colors[row, column] != EMPTY:
-                last = (row * limit + column,)
+                last = (row * columns + column,)
+        stars = star_points(rows, columns)
         return BoardView(
             "points",
-            rows=[str(number) for number in range(limit, 0, -1)],
-            columns=COLUMNS[:limit],
+            rows=[str(number) for number in range(rows, 0, -1)],
+            columns=COLUMNS[:columns],
             cells=[POINTS[color] for color in colors.ravel()],
-            stars=frozenset(row * limit + column for row, column in star_points(limit)),
+            stars=frozenset(row * columns + column for row, column in stars),
             last=last,
             names={"X": "stone", "O": "stone"},
             caption="pass" if last_action == self.pass_action else "",
         )
 
     def explain(self, state, action: int) -> str:
-        row, column = divmod(int(action), self.size)
-        cell = (row + 1) * (self.size + 1) + column + 1
+        row, column = divmod(int(action), self.columns)
+        cell = (row + 1) * (self.columns + 1) + column + 1
         if state["color"][cell] != EMPTY:
             return "the point is off the board" if state["color"][cell] == BORDER else "occupied"
         if cell == state["ko"] and not has_friend.py_func(state, np.uint64(cell), self._width):
             return "ko: the stone may not be retaken at once"
         trial = self._one(state)
         possible = np.zeros((1, self.pass_action), np.uint8)
-        find_moves(trial, possible, self.size)
+        find_moves(trial, possible, self.columns, self.shape(state)[1])
         if self.tidy and self.pass_alive(state)[row, column]:
             return "it is settled who owns the point"
         if not possible[0, action]:
@@ -229,13 +259,14 @@ class Board:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    @property
-    def pass_action(self) -> int:
-        return self.size * self.size
+    def shape(self, state) -> tuple[int, int]:
+        """The rows and columns of a state's board, which may be smaller than the arrays."""
+        lines = int(state["lines"])
+        return lines, lines if self.rows == self.columns else self.columns
 
     def _on_points(self, array: np.ndarray) -> np.ndarray:
-        """The points of an array [cells], as int8 [size, size]."""
-        return array[self._points].astype(np.int8).reshape(self.size, self.size)
+        """The points of an array [cells], as int8 [H, W]."""
+        return array[self._points].astype(np.int8).reshape(self.rows, self.columns)
 
     def _one(self, state) -> np.ndarray:
         """A copy of a state as an array [1], which is what compiled functions take."""
@@ -247,7 +278,8 @@ class Board:
         """Put these stones on an emptied board."""
         actions = np.flatnonzero(colors)
         kinds = colors.ravel()[actions].astype(np.uint8)
-        put_stones(states, actions.astype(np.int32), kinds, self.size, int(states["lines"][0]))
+        shape = self.shape(states[0])
+        put_stones(states, actions.astype(np.int32), kinds, self.columns, *shape)
         states["to_play"] = to_play
 
 
@@ -257,33 +289,23 @@ def check_komi(komi: float) -> None:
         raise ValueError(f"komi must be a number from {-MAX_KOMI:g} to {MAX_KOMI:g}, not {komi}")
 
 
-def find_rules(rules: str, ko: str, suicide: bool | str) -> tuple[int, int, int]:
-    """The ko rule, whether suicide is allowed, the handicap rule. Raises ValueError."""
-    if rules not in RULES:
-        raise ValueError(
-            f"unknown rules {rules!r}: those with area scoring are {', '.join(RULES)}"
-            " (territory scoring, as in Japanese rules, is not supported)"
-        )
-    ruleset = RULES[rules]
-    ko = ko or ruleset.ko
-    if ko not in KO_RULES:
-        raise ValueError(f"unknown ko rule {ko!r}: choose {', '.join(KO_RULES)}")
-    suicide = ruleset.suicide if suicide == "" else suicide
-    if not isinstance(suicide, bool):
-        raise ValueError(f"suicide must be true or false, not {suicide}")
-    return KO_RULES[ko], int(suicide), HANDICAP_RULES[ruleset.handicap]
-
-
-def star_points(size: int) -> set[tuple[int, int]]:
+def star_points(rows: int, columns: int) -> set[tuple[int, int]]:
     """The marked points (row, column) of a board."""
-    if size < 7:
-        return {(size // 2, size // 2)} if size % 2 and size > 2 else set()
-    edge = 2 if size < 13 else 3
-    lines = [edge, size - 1 - edge]
-    middle = size // 2
-    stars = {(row, column) for row in lines for column in lines}
-    if size % 2:
-        stars.add((middle, middle))
-        if size > 13:
-            stars |= {(row, middle) for row in lines} | {(middle, column) for column in lines}
+    if min(rows, columns) < 7:
+        is_odd = rows % 2 and columns % 2 and min(rows, columns) > 2
+        return {(rows // 2, columns // 2)} if is_odd else set()
+    across, down = star_lines(columns), star_lines(rows)
+    stars = {(row, column) for row in down for column in across}
+    if rows % 2 and columns % 2:
+        stars.add((rows // 2, columns // 2))
+    if columns % 2 and columns > 13:
+        stars |= {(row, columns // 2) for row in down}
+    if rows % 2 and rows > 13:
+        stars |= {(rows // 2, column) for column in across}
     return stars
+
+
+def star_lines(size: int) -> tuple[int, int]:
+    """The outer lines with marked points, of a side of 7 points or more."""
+    edge = 2 if size < 13 else 3
+    return edge, size - 1 - edge

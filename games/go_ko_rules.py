@@ -13,21 +13,22 @@ from .go_rules import (
     BORDER,
     CELL_LIMIT,
     EMPTY,
+    LARGE_CELL_LIMIT,
     PASS_CELL,
     POSITIONAL,
     RECENT,
     SIMPLE,
-    ZOBRIST,
     has_friend,
     is_first,
     is_suicide,
     neighbour,
     next_stone,
+    stone_number,
     taken_bit,
 )
 
 TO_PLAY_BIT = np.uint64(1 << 63)
-CELL_BITS = np.uint64(CELL_LIMIT - 1)
+CELL_BITS, LARGE_CELL_BITS = np.uint64(CELL_LIMIT - 1), np.uint64(LARGE_CELL_LIMIT - 1)
 
 
 @kernel
@@ -37,12 +38,12 @@ def position_key(state):
 
 
 @kernel
-def mark_forbidden(state, keys, n, size, mask, value):
-    """Set to `value` the entries of a mask [size * size] of moves that only the ban of ko and
+def mark_forbidden(state, keys, n, columns, mask, value):
+    """Set to `value` the entries of a mask [rows * columns] of moves that only the ban of ko and
     repetition forbids; keys[:n] are those of all earlier positions."""
-    width = np.uint64(size + 1)
+    width = np.uint64(columns + 1)
     if state.ko != 0 and not has_friend(state, np.uint64(state.ko), width):
-        mask[point_of(state.ko, size)] = value  # who took the stone may fill the point
+        mask[point_of(state.ko, columns)] = value  # who took the stone may fill the point
     if state.ko_rule == SIMPLE or (state.captures[0] == 0 and state.captures[1] == 0):
         return  # a position comes again only after stones have been taken
     first = first_that_may_return(state, n)
@@ -56,16 +57,17 @@ def mark_forbidden(state, keys, n, size, mask, value):
         ignored = TO_PLAY_BIT
     elif state.to_play == 0:
         expected |= TO_PLAY_BIT
+    cell_bits = LARGE_CELL_BITS if state.color.shape[0] > CELL_LIMIT else CELL_BITS
     # Earlier positions with one stone of the mover more, which a move without captures brings back.
     for i in range(first, n):
         difference = (keys[i] ^ expected) & ~ignored
-        cell = difference & CELL_BITS
+        cell = difference & cell_bits
         if (
-            difference == ZOBRIST[np.uint64(mine - 1), cell]
+            difference == stone_number(state, mine, cell)
             and state.color[cell] == EMPTY
             and hash_after(state, cell, mine, width) == state.hash ^ difference
         ):
-            mask[point_of(cell, size)] = value
+            mask[point_of(cell, columns)] = value
     # Moves that capture, or take their own chain off.
     for i in range(state.color.shape[0]):
         head = np.uint64(i)
@@ -80,7 +82,7 @@ def mark_forbidden(state, keys, n, size, mask, value):
         after = hash_after(state, cell, mine, width) | (expected & TO_PLAY_BIT)
         for j in range(first, n):
             if (keys[j] & ~ignored) == after:
-                mask[point_of(cell, size)] = value
+                mask[point_of(cell, columns)] = value
 
 
 @kernel
@@ -104,10 +106,10 @@ def first_that_may_return(state, n):
 
 
 @kernel
-def point_of(cell, size):
-    """The number of a cell's point, row by row in a size x size array."""
+def point_of(cell, columns):
+    """The number of a cell's point, row by row in an array of so many columns."""
     cell = np.int64(cell)
-    return (cell // (size + 1) - 1) * size + cell % (size + 1) - 1
+    return (cell // (columns + 1) - 1) * columns + cell % (columns + 1) - 1
 
 
 @kernel
@@ -129,7 +131,7 @@ def hash_after(state, cell, mine, width):
     taken = mine if suicide else 3 - mine  # the colour of the chains that go
     after = state.hash
     if not suicide:
-        after ^= ZOBRIST[mine - 1, cell]
+        after ^= stone_number(state, mine, cell)
     for direction in range(4):
         beside = neighbour(cell, direction, width)
         if (
@@ -139,7 +141,7 @@ def hash_after(state, cell, mine, width):
         ):
             stone = beside
             while True:
-                after ^= ZOBRIST[taken - 1, stone]
+                after ^= stone_number(state, taken, stone)
                 stone = next_stone(state, stone)
                 if stone == beside:
                     break

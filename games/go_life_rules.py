@@ -21,8 +21,12 @@ from .go_rules import (
     ALL_BUT_ONE,
     BLACK,
     BORDER,
+    BUTTON,
     EMPTY,
+    HANDICAP,
     NOTHING,
+    ON_OFFER,
+    TERRITORY,
     WHITE,
     is_first,
     neighbour,
@@ -32,6 +36,7 @@ from .go_rules import (
 SCRATCH_ROWS = 4  # scratch is uint16 [SCRATCH_ROWS * cells]
 ENCLOSED = 3  # the set of bits after those of empty points and the colours
 ONE, BITS = np.uint64(1), np.uint64(64)
+HALF = np.float32(0.5)
 
 
 @kernel
@@ -72,11 +77,35 @@ def fill_area(state, owner, width):
 
 @kernel
 def white_points(state):
-    """Komi, and compensation for handicap stones."""
-    points = state.komi
-    if state.handicap > 1 and state.handicap_rule != NOTHING:
-        points += np.float32(state.handicap - (state.handicap_rule == ALL_BUT_ONE))
+    """White's points beside those on the board, under area scoring.
+
+    Under territory scoring the komi is turned: White gets a point for every stone that Black has
+    set more than White. That depends on who moves last; on average it is a half and, after handicap
+    stones, their number less a half. A score that is even then is won by who moves last.
+    """
+    points = compensation(state) + button_points(state)
+    if state.counting & TERRITORY:
+        points += HALF + np.float32(state.handicap - (state.handicap > 0))
     return points
+
+
+@kernel
+def compensation(state):
+    """Komi, and White's points for handicap stones."""
+    points = state.komi
+    rule = state.counting & HANDICAP
+    if state.handicap > 1 and rule != NOTHING:
+        points += np.float32(state.handicap - (rule == ALL_BUT_ONE))
+    return points
+
+
+@kernel
+def button_points(state):
+    """White's points for the button, below 0 if Black has taken it."""
+    taken = state.counting & BUTTON
+    if taken <= ON_OFFER:
+        return np.float32(0.0)
+    return HALF if taken == BUTTON else -HALF
 
 
 @kernel

@@ -15,17 +15,17 @@ SELF_ATARI, ORDINARY, NEAR, TAKE, SAVE, TAKE_AND_SAVE = 1, 4, 12, 60, 200, 255
 
 
 @kernel
-def weigh_moves(state, weights, size):
-    """Make of the ones in uint8 [size * size + 1] weights of moves. A pass keeps its one."""
+def weigh_moves(state, weights, points, columns):
+    """Make of the ones in uint8 [points + 1] weights of moves. A pass keeps its one."""
     weights = borrow(weights)
-    width = np.uint64(size + 1)
-    for action in range(size * size):
+    width = np.uint64(columns + 1)
+    for action in range(points):
         if weights[action]:
-            weights[action] = weight_anywhere(state, cell_of(action, size), width)
+            weights[action] = weight_anywhere(state, cell_of(action, columns), width)
     last = np.uint64(max(state.recent[0], 0))
     if last != 0:
-        raise_neighbours(state, weights, last, size, width)
-        raise_answers(state, weights, last, size, width)
+        raise_neighbours(state, weights, last, columns, width)
+        raise_answers(state, weights, last, columns, width)
 
 
 @kernel
@@ -62,18 +62,18 @@ def most_liberties(state, cell, mine, width):
 
 
 @kernel
-def raise_neighbours(state, weights, last, size, width):
+def raise_neighbours(state, weights, last, columns, width):
     """Prefer the eight points around the last move."""
     for row in (last - width, last, last + width):
         for cell in (row - ONE, row, row + ONE):
             if state.color[cell] == EMPTY:
-                action = point_of(cell, size)
+                action = point_of(cell, columns)
                 if weights[action] == ORDINARY:
                     weights[action] = NEAR
 
 
 @kernel
-def raise_answers(state, weights, last, size, width):
+def raise_answers(state, weights, last, columns, width):
     """Save chains that the last move put in atari: by moving out where that gives two liberties, or
     by taking a chain around them."""
     mine = state.to_play + 1
@@ -86,7 +86,7 @@ def raise_answers(state, weights, last, size, width):
         ):
             continue
         cell = last_liberty(state, beside, width)
-        action = point_of(cell, size)
+        action = point_of(cell, columns)
         if weights[action] and most_liberties(state, cell, mine, width) > 1:
             weights[action] = SAVE
         stone = beside
@@ -94,7 +94,7 @@ def raise_answers(state, weights, last, size, width):
             for side in range(4):
                 other = neighbour(stone, side, width)
                 if state.color[other] == 3 - mine and state.liberties[state.chain[other]] == 1:
-                    action = point_of(last_liberty(state, other, width), size)
+                    action = point_of(last_liberty(state, other, width), columns)
                     if weights[action]:
                         weights[action] = TAKE_AND_SAVE
             stone = np.uint64(next_stone(state, stone))

@@ -1,4 +1,4 @@
-"""The rules of Go as kernels over one state, for boards of up to 19x19.
+"""The rules of Go as kernels over one state, for boards of up to 25x25.
 
 The board is one array of cells with a border, so that no neighbour is ever out of range. For a
 board of N columns a row has W = N + 1 cells, of which the first is border, for both its neighbours:
@@ -25,32 +25,50 @@ import numpy as np
 
 from alphazero.game.jit import borrow, kernel
 
-LARGEST = 19
+LARGEST = 25  # rows or columns
 EMPTY, BLACK, WHITE, BORDER = 0, 1, 2, 3
 SIMPLE, POSITIONAL, SITUATIONAL = 0, 1, 2  # which repetition is forbidden
-NOTHING, ALL, ALL_BUT_ONE = 0, 1, 2  # points for handicap stones
+
+# How points are counted, in the bits of the field `counting`.
+HANDICAP = 3  # the bits that say for which handicap stones White gets points
+NOTHING, ALL, ALL_BUT_ONE = 0, 1, 2  # these bits
+TERRITORY = 4  # territory scoring; 0: area scoring
+TAX_SEKI, TAX_ALL = 8, 16  # no points in seki; besides, two less for every living group
+FRIENDLY = 32  # dead stones are taken off at the end
+BUTTON = 192  # the bits of the half point for the first pass; 0: there is none
+ON_OFFER = 64  # these bits before it is taken; then twice as much for Black's, three times White's
+
 PASS_CELL = 0  # among the last moves
 RECENT = 5  # last moves that are remembered
 
 ONE = np.uint64(1)
 
 
-def number_of_cells(size: int) -> int:
-    """Rows of size + 1 cells for a border above and below, and the last point's diagonal."""
-    return (size + 1) * (size + 2) + 1
+def number_of_cells(rows: int, columns: int) -> int:
+    """Rows of columns + 1 cells with a border above and below, and the last point's diagonal."""
+    return (columns + 1) * (rows + 2) + 1
 
 
-STONE_BITS = 10  # of a stone's number that say which it is: colour - 1, then 9 bits of cell
-CELL_LIMIT = 1 << 9
-NEXT = np.uint64(CELL_LIMIT - 1)  # the bits of `ring` that are a cell
-_stones = np.arange(2)[:, None] * CELL_LIMIT + np.arange(CELL_LIMIT)
-ZOBRIST = np.random.default_rng(1).integers(1, 2**53, _stones.shape, dtype=np.uint64)
-ZOBRIST = ZOBRIST << np.uint64(STONE_BITS) | _stones.astype(np.uint64)
+def zobrist_numbers(cell_bits: int, seed: int) -> np.ndarray:
+    """Random numbers of 63 bits for stones, uint64 [2, 2**cell_bits]: the low bits say which stone
+    it is, its colour - 1 and its cell."""
+    shape = 2, 1 << cell_bits
+    stones = np.arange(2 << cell_bits, dtype=np.uint64).reshape(shape)
+    largest = 2 ** (62 - cell_bits)
+    numbers = np.random.default_rng(seed).integers(1, largest, shape, dtype=np.uint64)
+    return numbers << np.uint64(cell_bits + 1) | stones
 
 
-def state_dtype(size: int) -> np.dtype:
-    """The state of a board of up to size x size."""
-    cells = number_of_cells(size)
+CELL_LIMIT, LARGE_CELL_LIMIT = 1 << 9, 1 << 10  # cells of boards such as 19x19, and of larger ones
+ZOBRIST, LARGE_ZOBRIST = zobrist_numbers(9, 1), zobrist_numbers(10, 2)
+NEXT = np.uint64(LARGE_CELL_LIMIT - 1)  # the bits of `ring` that are a cell
+MOST_IN_BYTE = 361  # points of a board on which no chain has more than 255 liberties
+
+
+def state_dtype(rows: int, columns: int) -> np.dtype:
+    """The state of a board of up to rows x columns."""
+    cells = number_of_cells(rows, columns)
+    count = np.uint8 if rows * columns <= MOST_IN_BYTE else np.uint16
     return np.dtype(
         [
             ("hash", np.uint64),  # of the stones
@@ -63,12 +81,12 @@ def state_dtype(size: int) -> np.dtype:
             ("ply", np.int16),
             ("handicap", np.int16),  # stones that Black has set before the game
             ("color", np.uint8, cells),
-            ("liberties", np.uint8, cells),  # of the chain, at its head; at most 241
+            ("liberties", count, cells),  # of the chain, at its head; at most 241 on 19x19
             ("to_play", np.int8),
-            ("passes", np.int8),  # made one after the other
-            ("lines", np.int8),  # of the board, at most that of the array
+            ("passes", np.int8),  # made one after the other, without that which took the button
+            ("lines", np.int8),  # rows of the board; a square one may be smaller than the array
             ("ko_rule", np.int8),
-            ("handicap_rule", np.int8),  # what White gets for handicap stones
+            ("counting", np.uint8),  # how points are counted
             ("suicide", np.int8),  # whether a chain of two and more may take its last liberty
         ],
         align=True,
@@ -76,9 +94,18 @@ def state_dtype(size: int) -> np.dtype:
 
 
 @kernel
-def cell_of(action, size):
-    """The cell of a point numbered row by row in a size x size array."""
-    return np.uint64((action // size + 1) * (size + 1) + action % size + 1)
+def stone_number(state, color, cell):
+    """The number of a stone in hashes. How many cells there are is known at compilation."""
+    row = np.uint64(color) - ONE
+    if state.color.shape[0] > CELL_LIMIT:
+        return LARGE_ZOBRIST[row, cell]
+    return ZOBRIST[row, cell]
+
+
+@kernel
+def cell_of(action, columns):
+    """The cell of a point numbered row by row in an array of so many columns."""
+    return np.uint64((action // columns + 1) * (columns + 1) + action % columns + 1)
 
 
 @kernel
@@ -94,12 +121,12 @@ def neighbour(cell, direction, width):
 
 
 @kernel
-def clear(state, size, board_size):
-    """An empty board of board_size in an array of size; nothing is known of a game."""
-    width = size + 1
+def clear(state, columns, board_rows, board_columns):
+    """An empty board in the corner of an array of columns; nothing is known of a game."""
+    width = columns + 1
     for i in range(state.color.shape[0]):
         row, column = i // width - 1, i % width - 1
-        inside = min(row, column) >= 0 and max(row, column) < board_size
+        inside = min(row, column) >= 0 and row < board_rows and column < board_columns
         state.color[i] = EMPTY if inside else BORDER
         state.chain[i] = 0
         state.ring[i] = 0
@@ -114,7 +141,7 @@ def clear(state, size, board_size):
     state.handicap = 0
     state.to_play = 0
     state.passes = 0
-    state.lines = board_size
+    state.lines = board_rows
 
 
 # -- making a move ---------------------------------------------------------------------------------
@@ -124,7 +151,10 @@ def clear(state, size, board_size):
 def play_pass(state):
     """The player to move passes."""
     remember(state, PASS_CELL)
-    state.passes += 1
+    if state.counting & BUTTON == ON_OFFER:
+        state.counting += ON_OFFER if state.to_play == 0 else 2 * ON_OFFER
+    else:
+        state.passes += 1
     state.ko = 0
     state.ply += 1
     state.to_play = 1 - state.to_play
@@ -164,7 +194,7 @@ def add_stone(state, cell, mine, width):
     Returns how many stones were captured, and the last of them.
     """
     state.color[cell] = mine
-    state.hash ^= ZOBRIST[mine - 1, cell]
+    state.hash ^= stone_number(state, mine, cell)
     state.chain[cell] = cell
     state.ring[cell] = (state.ring[cell] & ~NEXT) | cell
     free = 0
@@ -206,7 +236,7 @@ def remove_chain(state, cell, width):
         state.ring[stone] |= taken_bit(mine)
         state.color[stone] = EMPTY
         state.chain[stone] = 0
-        state.hash ^= ZOBRIST[mine - 1, stone]
+        state.hash ^= stone_number(state, mine, stone)
         removed += 1
         for direction in range(4):
             beside = neighbour(stone, direction, width)
@@ -288,16 +318,16 @@ def taken_bit(color):
 
 
 @kernel
-def mark_moves(state, size, mask):
-    """Set the entries of a mask [size * size] where a stone would not be suicide, or where that is
-    allowed. Repetition is not looked at."""
+def mark_moves(state, columns, board_columns, mask):
+    """Set the entries of a mask [rows * columns] where a stone would not be suicide, or where that
+    is allowed, on a board that has so many columns of these. Repetition is not looked at."""
     mask = borrow(mask)
-    width = np.uint64(size + 1)
+    width = np.uint64(columns + 1)
     for row in range(state.lines):
-        for column in range(state.lines):
-            cell = np.uint64((row + 1) * (size + 1) + column + 1)
+        for column in range(board_columns):
+            cell = np.uint64((row + 1) * (columns + 1) + column + 1)
             if state.color[cell] == EMPTY:
-                mask[row * size + column] = (
+                mask[row * columns + column] = (
                     state.color[cell - width] == EMPTY
                     or state.color[cell - ONE] == EMPTY
                     or state.color[cell + ONE] == EMPTY

@@ -135,7 +135,11 @@ class GtpEngine(SubprocessEngine):
         stones = stones_of(position.game)
         state = position.start_state
         board = stones.board(state)
-        commands = [f"boardsize {len(board)}", "clear_board", f"komi {stones.komi(state):g}"]
+        rows, columns = board.shape
+        size = (
+            f"boardsize {columns}" if rows == columns else f"rectangular_boardsize {columns} {rows}"
+        )
+        commands = [size, "clear_board", f"komi {stones.komi(state):g}"]
         points = [
             [position.text(int(point)) for point in np.flatnonzero(board == color)]
             for color in (1, 2)
@@ -151,7 +155,7 @@ class GtpEngine(SubprocessEngine):
 class History(NamedTuple):
     """A game as a program must know it: its start and the moves."""
 
-    start: tuple[int, float, bytes]  # size, komi, stones
+    start: tuple[tuple[int, ...], float, bytes]  # rows and columns, komi, stones
     moves: list[Move]
 
     @staticmethod
@@ -162,7 +166,7 @@ class History(NamedTuple):
             (COLORS[player], position.text(action))
             for player, action in zip(position.movers, position.moves, strict=True)
         ]
-        return History((len(board), stones.komi(start), board.tobytes()), moves)
+        return History((board.shape, stones.komi(start), board.tobytes()), moves)
 
     def common(self, other: "History | None") -> int:
         """The number of first moves two games have in common; -1 if they start differently."""

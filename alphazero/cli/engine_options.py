@@ -27,12 +27,14 @@ def add_parameters(options: argparse.ArgumentParser) -> None:
     """Add game parameters that are available as options, too."""
     group = options.add_argument_group("parameters of the game, where it has them, as Go has")
     group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
-    group.add_argument("--komi", type=number, metavar="X", help="points for White (7.5)")
+    group.add_argument(
+        "--komi", type=number, metavar="X", help="points for White (7.5, by japanese rules 6.5)"
+    )
     group.add_argument(
         "--rules",
         metavar="NAME",
-        help=f"such as {AGREED_RULES} (the default here), or tromp-taylor, by which no stone is"
-        " dead and the board counts as it stands",
+        help=f"{AGREED_RULES} (the default here), japanese, korean, aga, new-zealand and others, or"
+        " tromp-taylor, by which no stone is dead and the board counts as it stands",
     )
 
 

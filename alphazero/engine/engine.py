@@ -27,6 +27,7 @@ from alphazero.engine.options import (
     SearchOptions,
 )
 from alphazero.engine.restrictions import RestrictedEvaluator
+from alphazero.engine.territory import scored_by_area
 from alphazero.errors import UserError
 from alphazero.game import Game, Position, Symmetries
 from alphazero.network import find
@@ -169,7 +170,7 @@ class Engine:
         stop: Callable[[], bool] = never,
         on_info: Callable[[Analysis], None] | None = None,
     ) -> Analysis:
-        """Search a position.
+        """Search a position, by area scoring (`scored_by_area`).
 
         Ends at the limits, when the result is proven, or once `stop()` is true, but not before one
         simulation is done; without any limit only when stopped. `on_info` gets the state of things
@@ -230,7 +231,7 @@ class Engine:
 
     def _begin(self, request: SearchRequest, limits: SearchLimits) -> Search:
         """A search of the position that has not made a simulation of its own yet."""
-        position, only = request.position, request.only
+        position, only = scored_by_area(request.position), request.only
         simulations = min(limits.simulations or CHUNK_SIMULATIONS, CHUNK_SIMULATIONS)
         config = search_config(simulations, self._options, rave=self._evaluator.traces)
         evaluator = self._searched
@@ -336,7 +337,7 @@ class Engine:
 
     def _with_continuations(self, moves: list[MoveInfo], request: SearchRequest) -> list[MoveInfo]:
         """The moves, with a continuation searched for those of the first ones without one."""
-        position, count = request.position, request.continuations
+        position, count = scored_by_area(request.position), request.continuations
         evaluator = self._evaluator
         if request.restrictions:
             evaluator = RestrictedEvaluator(evaluator, position, request.restrictions)
@@ -392,6 +393,7 @@ class Engine:
         self, position: Position, symmetry: int, extra: tuple[str, ...] = ()
     ) -> tuple[Evaluation, Symmetries]:
         """The evaluator's answer for one position under a symmetry, and the symmetries."""
+        position = scored_by_area(position)
         encoder = self._evaluator.encoder or Encoder.of(self.game)
         symmetries = encoder.symmetries
         planes, values = encoder.inputs_of([position])
@@ -412,7 +414,8 @@ class Engine:
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:
         """The evaluator's answer for the game's auxiliary targets: float32 [B, *shape] by name."""
         encoder = self._evaluator.encoder or Encoder.of(self.game)
-        return self._evaluator.auxiliary(encoder.inputs_of(positions))
+        by_area = [scored_by_area(position) for position in positions]
+        return self._evaluator.auxiliary(encoder.inputs_of(by_area))
 
 
 def search_config(

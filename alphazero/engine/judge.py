@@ -75,7 +75,7 @@ def judge(position: Position, evaluator: Evaluator, seed: int = 0) -> Judgement:
             if found is not None:
                 dead[chain.index] = chain in found
     area = stones.area(unfinished.state, dead)
-    seki = shared_life(np.where(dead, 0, board), area, certain)
+    seki = stones.seki(unfinished.state, dead)
     owners = np.where(area == 2, -1, area)
     ownership = np.where(owners == 0, 0, np.where(doubtful, expected, owners))
     score = stones.score(position.state, dead)
@@ -351,19 +351,3 @@ def settle(
     distances = [abs(points_with(gone) - middle) for gone in choices]
     closest = int(np.argmin(distances))
     return list(choices[closest]) if distances[closest] <= TEMPO else None
-
-
-def shared_life(board: np.ndarray, area: np.ndarray, certain: np.ndarray) -> np.ndarray:
-    """The stones in seki, bool [H, W]: not certain to live, with less than two eyes of their own,
-    and beside points that are nobody's."""
-    seki = np.zeros(board.shape, bool)
-    for points in chains(board):
-        if certain[points[0]] != 0:
-            continue
-        beside = {near for point in points for near in neighbours(point, board.shape)}
-        empty = {point for point in beside if board[point] == 0}
-        own = [point for point in empty if area[point] == board[points[0]]]
-        shared = [point for point in empty if area[point] == 0]
-        rows, columns = zip(*points, strict=True)
-        seki[rows, columns] = bool(shared) and len(own) < 2
-    return seki

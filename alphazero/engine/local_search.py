@@ -129,6 +129,8 @@ def best_score(
     allowed = np.append(region.ravel(), 1).astype(np.uint8)
     state = game.position().state_array.copy()
     stones.set_up(state[0], board, to_play)
+    rules = stones.terms(state[0])
+    stones.set_rules(state[0], rules._replace(scoring="area", tax="none", button=False))
     while low < high:
         middle = (low + high + 1) // 2
         stones.set_komi(state[0], middle - 0.5)  # won with `middle` or more

@@ -18,6 +18,29 @@ LIKELY = 0.3  # ownership from which a point counts as a player's
 Auxiliary = Callable[[list[Position]], dict[str, np.ndarray]]  # as `Engine.auxiliary`
 
 
+def scored_by_area(position: Position) -> Position:
+    """The position with rules of area scoring, by which searches and networks count.
+
+    The komi is turned so that the result comes nearest to the position's own rules. Under territory
+    scoring it may be a point off, as either player may move last. The same position where it counts
+    area already.
+    """
+    stones = position.game.stones
+    if stones is None:
+        return position
+    rules, komi = stones.by_area(position.state)
+    if rules == stones.terms(position.state):
+        return position
+
+    def change(state: np.void) -> None:
+        stones.set_rules(state, rules)
+        stones.set_komi(state, komi)
+
+    changed = position.copy()
+    changed.amend(change)
+    return changed
+
+
 class Estimate(NamedTuple):
     """The expected end of a game. Values are for the first player."""
 

@@ -3,6 +3,7 @@
 from alphazero.game.board_view import BoardView, Cell
 from alphazero.game.game import (
     Auxiliary,
+    Count,
     Game,
     Pieces,
     Position,
@@ -18,6 +19,7 @@ __all__ = [
     "Auxiliary",
     "BoardView",
     "Cell",
+    "Count",
     "Game",
     "Pieces",
     "Position",

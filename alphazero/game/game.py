@@ -33,10 +33,12 @@ from alphazero.game.trial import Violation, trial
 
 __all__ = [
     "Auxiliary",
+    "Count",
     "Game",
     "Outcome",
     "Pieces",
     "Position",
+    "Ruleset",
     "State",
     "Stones",
     "Symmetries",
@@ -83,6 +85,34 @@ class Ruleset(NamedTuple):
     ko: str  # the repetitions that are forbidden: "simple", "positional" or "situational"
     suicide: bool  # a chain of several stones may take its own last liberty
     handicap: str  # points for the second player: "N" for N handicap stones, "N-1" or "0"
+    scoring: str = "area"  # stones and the points around them, or "territory": points and prisoners
+    # "seki": no points for territory of stones in seki; "all": besides, two points less for every
+    # living group; or "none".
+    tax: str = "none"
+    button: bool = False  # the first pass of a game gets half a point and does not end it
+    friendly_pass: bool = True  # area scoring: stones left dead are taken off after the last pass
+
+    @property
+    def removes_dead(self) -> bool:
+        """True if dead stones are taken off before counting; else all on the board are alive."""
+        return self.friendly_pass or self.scoring == "territory"
+
+    @property
+    def usual_komi(self) -> float:
+        """The komi where none is named."""
+        return 6.5 if self.scoring == "territory" else 7.0 if self.button else 7.5
+
+
+class Count(NamedTuple):
+    """The count of a finished game of stones. Pairs are of the first and the second player."""
+
+    owners: np.ndarray  # int8 [H, W]: 1 and 2 for points of the players, 0 for nobody's
+    territory: tuple[int, int]  # empty points
+    stones: tuple[int, int]  # living stones, which are points under area scoring
+    prisoners: tuple[int, int]  # stones taken, dead ones included: points under territory scoring
+    tax: tuple[int, int]  # points paid for living groups
+    compensation: float  # the second player's other points: komi, for handicap, for the button
+    score: float  # the first player's points less the second's, all included
 
 
 @dataclass(frozen=True)
@@ -91,27 +121,36 @@ class Stones:
     Python, never called by a search.
 
     Boards are int8 [H, W], row 0 on top: 0 empty, 1 the first player's, 2 the second's. A board of
-    dead stones is bool [H, W]. The functions that change a state do so in place.
+    dead stones is bool [H, W]; None for none. The functions that change a state do so in place.
+
+    The game's own `outcome` counts area without removing stones. Where the rules say otherwise,
+    `count` has the result that people agree on.
     """
 
     board: Callable[[State], np.ndarray]
     captures: Callable[[State], tuple[int, int]]  # stones that each player has taken
+    set_captures: Callable[[State, tuple[int, int]], None]
     komi: Callable[[State], float]  # points for the second player, without compensation of handicap
     set_komi: Callable[[State, float], None]
     rules: Mapping[str, Ruleset]  # by name
-    # (state, name, ko="", suicide=""): a ruleset, whose rules on ko and suicide may be replaced as
-    # in the game's parameters. Raises ValueError for what is unknown.
-    set_rules: Callable[..., None]
+    terms: Callable[[State], Ruleset]
+    set_rules: Callable[[State, Ruleset], None]
     # (state, board, to_play): this board instead, without history, captures or handicap.
     # Raises ValueError when a chain has no liberty.
     set_up: Callable[[State, np.ndarray, int], None]
     # (state, count): the second player is compensated, as the rules say, for so many stones.
     set_handicap: Callable[[State, int], None]
     area: Callable[[State, np.ndarray | None], np.ndarray]  # (state, dead): owners, as a board
-    score: Callable[
-        [State, np.ndarray | None], float
-    ]  # (state, dead): for the first player, in all
+    count: Callable[[State, np.ndarray | None], Count]  # (state, dead)
+    seki: Callable[[State, np.ndarray | None], np.ndarray]  # (state, dead): stones, bool [H, W]
     pass_alive: Callable[[State], np.ndarray]  # owners of stones and eyes that no attack can take
+    # (state): rules with area scoring and the komi under which a search comes nearest to the
+    # state's own; a point may be missing.
+    by_area: Callable[[State], tuple[Ruleset, float]]
+
+    def score(self, state: State, dead: np.ndarray | None) -> float:
+        """The first player's points less the second's, all included."""
+        return self.count(state, dead).score
 
 
 @dataclass(frozen=True)

@@ -251,14 +251,18 @@ def serves_other_board(header: Mapping[str, Any], game: Game) -> bool:
     planes, *board = header["planes"]
     if not (header["fully_convolutional"] and game.fully_convolutional):
         return False
-    if planes != game.planes[0] or before.keys() != after.keys():
+    if planes != game.planes[0]:
         return False
     beyond_points = header["num_actions"] - math.prod(board)
     if beyond_points != game.num_actions - math.prod(game.planes[1:]):
         return False
+    absent = (None,)  # a square board has a size, a rectangular one a width and a height
     return all(
-        before[name] == after[name] or (before[name] in board and after[name] in game.planes[1:])
-        for name in before
+        before.get(name) == after.get(name)
+        or (
+            before.get(name) in (*board, *absent) and after.get(name) in (*game.planes[1:], *absent)
+        )
+        for name in before | after
     )
 
 

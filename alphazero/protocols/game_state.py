@@ -15,7 +15,7 @@ import numpy as np
 
 from alphazero.engine.clock import Clock, TimeControl, moves_to_go
 from alphazero.errors import RequestError, UserError
-from alphazero.formats.rulesets import Rules, read_katago
+from alphazero.formats.rulesets import Rules, name_rules, read_field, read_katago
 from alphazero.formats.stones import put_stone
 from alphazero.game import Game, Position, Stones
 from alphazero.protocols.vertices import Vertices
@@ -28,7 +28,7 @@ class GameState:
     """One game at a time, on a board that may change its size between games."""
 
     def __init__(self, game: Game, variant: Callable[..., Game]) -> None:
-        """`variant(game, size=9)` loads the same game with another size, or raises UserError."""
+        """`variant(game, size=9)` loads the same game with other parameters or raises UserError."""
         self._variant = variant
         self._set_game(game)
         self.komi = float(game.parameters.get("komi", 0.0))
@@ -62,24 +62,23 @@ class GameState:
         return self.vertices.columns
 
     @property
-    def size(self) -> int:
-        """The lines of a square board."""
-        return self.columns
-
-    @property
     def board(self) -> np.ndarray:
-        """The stones, int8 [size, size]: 0 empty, 1 Black's, 2 White's."""
+        """The stones, int8 [H, W]: 0 empty, 1 Black's, 2 White's."""
         return self.stones.board(self.position.state)
 
-    def resize(self, size: int) -> None:
+    def resize(self, columns: int, rows: int) -> None:
         """Begin a new game on a board of another size; komi and rules stay."""
-        if (self.rows, self.columns) != (size, size):
-            if "size" not in self.game.parameters:
-                if size not in (self.rows, self.columns):
+        given = self.game.parameters
+        if (self.columns, self.rows) != (columns, rows):
+            if given.keys().isdisjoint(("size", "width")):
+                if columns != rows or columns not in (self.rows, self.columns):
                     raise RequestError("unacceptable size")
             else:
+                changes = {"width": columns, "height": rows}
+                if columns == rows:
+                    changes = {"size": columns} | {name: 0 for name in changes if name in given}
                 try:
-                    self._set_game(self._variant(self.game, size=size))
+                    self._set_game(self._variant(self.game, **changes))
                 except UserError as error:
                     raise RequestError("unacceptable size") from error
         self.clear()
@@ -90,6 +89,7 @@ class GameState:
         """Begin a new game: no moves, no stones, full clocks."""
         self.moves: list[Move] = []
         self._setup: tuple[np.ndarray, int] | None = None  # board and player to move
+        self._prisoners = (0, 0)  # stones that the players had taken before the setup
         self._handicap = 0  # stones of the setup
         self._position: Position | None = None  # made from the above when needed
         for clock in self.clocks:
@@ -99,7 +99,7 @@ class GameState:
     def position(self) -> Position:
         """The position after all moves. Not to be changed."""
         if self._position is None:
-            self._position = self._replay(self._game_moves(final_passes=2))
+            self._position = self._replay(self._game_moves())
         return self._position
 
     @property
@@ -108,9 +108,9 @@ class GameState:
 
     @property
     def is_passed_out(self) -> bool:
-        """True after two passes, which end a game but not a GTP conversation."""
+        """True after the passes that end a game but not a GTP conversation."""
         last = [action for _, action in self.moves[-2:]]
-        return self.is_go and last == [self.pass_action] * 2
+        return self.is_go and last == [self.pass_action] * 2 and self.position.is_over
 
     @property
     def handicap(self) -> int:
@@ -184,12 +184,14 @@ class GameState:
         else:
             reason = "the game is over"
         handicap, board = self.handicap, self.board.copy()
-        self.set_up(board, player, handicap)
+        taken = self.stones.captures(position.state)
+        self.set_up(board, player, handicap, taken)
         try:
             self.play(player, action)
         except RequestError:
-            put_stone(board, player, action)
-            self.set_up(board, 1 - player, handicap)
+            more = put_stone(board, player, action)
+            taken = taken[0] + more[0], taken[1] + more[1]
+            self.set_up(board, 1 - player, handicap, taken)
         return reason
 
     def is_occupied(self, action: int) -> bool:
@@ -234,7 +236,7 @@ class GameState:
     # -- setting up --------------------------------------------------------------------------------
 
     def read_stones(self, stones: Iterable[tuple[int, str]]) -> np.ndarray:
-        """Parse stones, given as players and vertices, to a board int8 [size, size]."""
+        """Parse stones, given as players and vertices, to a board int8 [H, W]."""
         board = np.zeros_like(self.board)
         for player, text in stones:
             point = self.read(text)
@@ -245,14 +247,22 @@ class GameState:
             board.flat[point] = player + 1
         return board
 
-    def set_up(self, board: np.ndarray, to_play: int, handicap: int = 0) -> None:
-        """Begin a new game from stones, int8 [size, size]. Every chain needs a liberty."""
+    def set_up(
+        self,
+        board: np.ndarray,
+        to_play: int,
+        handicap: int = 0,
+        prisoners: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Begin a new game from stones, int8 [H, W], with prisoners of both players taken
+        before. Every chain needs a liberty."""
         try:
             self.stones.set_up(self.game.position().start_state.copy(), board, to_play)
         except ValueError as error:
             raise RequestError(str(error)) from error
         self.moves, self._position = [], None
         self._setup, self._handicap = (board, to_play), handicap
+        self._prisoners = prisoners
 
     def place_handicap(self, points: list[tuple[int, int]]) -> None:
         """Begin a new game with handicap stones on points (row, column) and White to move."""
@@ -262,17 +272,18 @@ class GameState:
         self.set_up(board, 1, handicap=len(points))
 
     def adopt(self, position: Position, rules: str, handicap: int) -> None:
-        """Continue a position of the same board, with its moves and its komi."""
+        """Continue a position of the same board, with its moves, komi and rules; `rules` names the
+        ruleset where several have the same terms."""
         earlier = position.copy()
         moves: list[Move] = []
         while earlier.moves:
             action = earlier.undo()
             moves.append((earlier.to_play, action))
-        self.set_up(self.stones.board(earlier.state), earlier.to_play, handicap)
+        stones, start = self.stones, earlier.state
+        self.set_up(stones.board(start), earlier.to_play, handicap, stones.captures(start))
         self.moves = moves[::-1]
-        self.komi = self.stones.komi(position.state)
-        if rules:
-            self.rules = Rules(rules)
+        self.komi = stones.komi(start)
+        self.rules = name_rules(stones.terms(start), stones.rules, rules)
 
     # -- komi and rules ----------------------------------------------------------------------------
 
@@ -283,18 +294,26 @@ class GameState:
         self._amend()
 
     def read_rules(self, value: Any) -> Rules:
-        """Parse a ruleset's name, or the fields of KataGo's JSON."""
+        """Parse a ruleset's name, KataGo's shorthand, or the fields of KataGo's JSON."""
         try:
             return read_katago(value, self.stones.rules)
         except ValueError as error:
             raise RequestError(str(error)) from error
+
+    def amended_rules(self, field: str, value: Any) -> Rules:
+        """The rules with one of the fields of KataGo's JSON changed."""
+        try:
+            term, content = read_field(field, value)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        return name_rules(self.rules.terms._replace(**{term: content}), self.stones.rules)
 
     def set_rules(self, rules: Rules) -> None:
         """Change the rules, also for the moves made so far."""
         self._check(self.komi, rules)
         before, self.rules = self.rules, rules
         try:
-            self._position = self._replay(self._game_moves(final_passes=2))
+            self._position = self._replay(self._game_moves())
         except ValueError as error:
             self.rules = before
             raise RequestError(f"a move of this game breaks these rules: {error}") from error
@@ -306,7 +325,7 @@ class GameState:
         except ValueError as error:
             raise RequestError("unacceptable komi") from error
         try:
-            self.stones.set_rules(state, *rules)
+            self.stones.set_rules(state, rules.terms)
         except ValueError as error:
             raise RequestError(str(error)) from error
 
@@ -317,7 +336,7 @@ class GameState:
 
     def _apply(self, state: np.void) -> None:
         self.stones.set_komi(state, self.komi)
-        self.stones.set_rules(state, *self.rules)
+        self.stones.set_rules(state, self.rules.terms)
         self.stones.set_handicap(state, self.handicap)
 
     # -- time --------------------------------------------------------------------------------------
@@ -343,11 +362,11 @@ class GameState:
 
     def _resumed(self) -> Position:
         """Make the position after two passes with the game going on."""
-        return self._replay(self._game_moves(final_passes=1))
+        return self._replay(self._game_moves(resumed=True))
 
-    def _game_moves(self, final_passes: int) -> list[Move]:
+    def _game_moves(self, resumed: bool = False) -> list[Move]:
         """List the moves as those of one game: of consecutive passes that did not end it one stays,
-        of those at the end at most `final_passes`."""
+        also of those at the end if the game is resumed."""
         played: list[Move] = []
         passes = 0
         for player, action in self.moves:
@@ -358,17 +377,18 @@ class GameState:
             else:
                 passes += 1
             played.append((player, action))
-        return played[: len(played) - passes + final_passes] if passes > final_passes else played
+        return played[: len(played) - passes + 1] if resumed and passes > 1 else played
 
     def _replay(self, moves: list[Move]) -> Position:
         state = self.game.position().start_state.copy()
         if self.is_go:
             if self._setup is not None:
                 self.stones.set_up(state, *self._setup)
+                self.stones.set_captures(state, self._prisoners)
             self._apply(state)
         position = Position(self.game, state)
         for player, action in moves:
-            if position.is_over:  # after very many moves, and then passes
+            if position.is_over:  # what follows are passes
                 break
             if position.to_play != player:
                 position.set_to_play(player)

@@ -24,6 +24,10 @@ class Commentary:
         """The player who is ahead, and by how much, if the network estimates that."""
         return ""
 
+    def tally(self) -> str:
+        """The points of a finished game, where the result alone does not say it."""
+        return ""
+
     def answer_to_pass(self) -> tuple[str, list[int] | None]:
         """The engine's reason to answer a pass with a pass, "" if it has none, and the moves to
         choose from otherwise, None for all."""

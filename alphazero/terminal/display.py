@@ -300,6 +300,8 @@ class Display:
         you = " (you)" if session.winner == session.human and self._person is None else ""
         how = "" if not session.ending else f" by {session.ending}"
         result = "The game is a draw" if session.winner is None else session.result
+        if tally := self._commentary.tally():
+            how += f": {tally}"
         self.say(f"{result}{how}{you}.")
 
     def opinion(self, analysis: Analysis, facts: Sequence[str]) -> str:

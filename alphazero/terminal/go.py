@@ -11,7 +11,8 @@ from alphazero.engine.passing import answer_to_pass
 from alphazero.engine.resignation import Resignation
 from alphazero.engine.territory import LIKELY, Estimate, chain_at, chains, estimate
 from alphazero.errors import UserError
-from alphazero.game import BoardView, Cell, Stones
+from alphazero.formats.rulesets import name_rules, search_remark
+from alphazero.game import BoardView, Cell, Count, Stones
 from alphazero.terminal.commentary import Commentary
 from alphazero.terminal.session import PASS, Session, counted
 
@@ -45,7 +46,9 @@ class GoCommentary(Commentary):
             parts.append(f"{session.info.rules} rules")
         if session.info.handicap:
             parts.append(f"{session.info.handicap} stones of handicap")
-        return ", ".join(parts)
+        rules = name_rules(stones.terms(state), stones.rules, session.info.rules)
+        remark = search_remark(rules)
+        return ", ".join(parts) + (f".\n{remark[0].upper()}{remark[1:]}" if remark else "")
 
     def status(self) -> str:
         """The stones that each player has captured."""
@@ -135,17 +138,33 @@ class GoCommentary(Commentary):
 
     def count(self, dead: np.ndarray) -> tuple[BoardView, str]:
         """The board with dead stones [H, W] and points marked, and the score in words."""
-        position, stones = self.session.position, self._stones
-        owners = stones.area(position.state, dead)
-        points = [int((owners == player).sum()) for player in (1, 2)]
-        score = stones.score(position.state, dead)
-        compensation = points[0] - points[1] - score
-        first, second = self.session.game.players
-        ahead = self._ahead(score, "wins") or "a draw"
+        position = self.session.position
+        count = self._stones.count(position.state, dead)
         removed = counted(int(dead.sum()), "dead stone") if dead.any() else "no dead stones"
-        more = f"{'-' if compensation < 0 else '+'} {abs(compensation):g}"
-        text = f"{removed}; {first} {points[0]}, {second} {points[1]} {more}: {ahead}"
-        return mark_points(position.board_view(), owners, dead), text
+        ahead = self._ahead(count.score, "wins") or "a draw"
+        text = f"{removed}; {self._points(count)}: {ahead}"
+        return mark_points(position.board_view(), count.owners, dead), text
+
+    def tally(self) -> str:
+        """The points of both players in a finished game under territory scoring."""
+        session, stones = self.session, self._stones
+        state = session.position.state
+        if session.score is None or stones.terms(state).scoring == "area":
+            return ""
+        return self._points(stones.count(state, session.dead))
+
+    def _points(self, count: Count) -> str:
+        """What the players' points are made of, in words."""
+        by_territory = self._stones.terms(self.session.position.state).scoring == "territory"
+        names, texts = self.session.game.players, []
+        for player in (0, 1):
+            points, prisoners = count.territory[player], count.prisoners[player]
+            text = f"{names[player]} {points} of territory + {counted(prisoners, 'prisoner')}"
+            if not by_territory:
+                text = f"{names[player]} {points + count.stones[player]}"
+            texts.append(text + (f" - {count.tax[player]} for groups" if count.tax[player] else ""))
+        more = count.compensation
+        return f"{', '.join(texts)} {'-' if more < 0 else '+'} {abs(more):g}"
 
 
 def mark_points(view: BoardView, owners: np.ndarray, dead: np.ndarray) -> BoardView:

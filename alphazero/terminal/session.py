@@ -23,6 +23,7 @@ from alphazero.formats.game_file import (
 )
 from alphazero.formats.pgn.reader import read_pgn
 from alphazero.formats.pgn.writer import write_pgn
+from alphazero.formats.rulesets import name_rules, search_remark
 from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.game import Game, Position
 
@@ -335,7 +336,10 @@ class Session:
         if moves is None and sgf.info.result.upper() in ("B+R", "W+R", "B+RESIGN", "W+RESIGN"):
             self.resigned = int(sgf.info.result[0].upper() == "B")
         self._take_side([sgf.info.black, sgf.info.white])
-        return sgf.remarks
+        stones = self.game.stones
+        assert stones is not None, "a game of stones"
+        rules = name_rules(stones.terms(self.position.state), stones.rules, sgf.info.rules)
+        return [*sgf.remarks, *filter(None, [search_remark(rules)])]
 
     def _load_pgn(self, name: str, moves: int | None) -> list[str]:
         pgn = read_pgn(name, game=self.game)

@@ -9,15 +9,32 @@ from alphazero.formats.rulesets import (
     SPELLINGS,
     Rules,
     find_rules,
+    katago_fields,
+    katago_text,
+    name_rules,
     named_rules,
+    read_field,
     read_katago,
+    search_remark,
     sgf_text,
 )
-from alphazero.game import load
+from alphazero.game import Ruleset, load
 
 GO = load("go:size=5")
 assert GO.stones is not None
 RULESETS = GO.stones.rules
+EVERY = [
+    Ruleset(*terms)
+    for terms in itertools.product(
+        ("simple", "positional", "situational"),
+        (False, True),
+        ("0", "N", "N-1"),
+        ("area", "territory"),
+        ("none", "seki", "all"),
+        (False, True),
+        (False, True),
+    )
+]
 
 
 def test_each_ruleset_of_the_game_has_spellings_and_an_sgf_name() -> None:
@@ -26,71 +43,70 @@ def test_each_ruleset_of_the_game_has_spellings_and_an_sgf_name() -> None:
     assert len(set(spellings)) == len(spellings)
     for name in RULESETS:
         for text in (name, SGF_NAMES[name], name.upper(), name.replace("-", "_"), *SPELLINGS[name]):
-            assert find_rules(text, RULESETS) == Rules(name)
+            assert find_rules(text, RULESETS) == Rules(name, RULESETS[name])
 
 
-@pytest.mark.parametrize("text", ["", "japanese", "ing", "koSIMPLEscoreTERRITORYtaxNONEsui0"])
+@pytest.mark.parametrize(
+    "text", ["", "swedish", "rules", "koSPIGHTscoreAREAtaxNONEsui0", "koSIMPLEscoreAREAkomi7"]
+)
 def test_unknown_names(text: str) -> None:
     assert find_rules(text, RULESETS) is None
-    with pytest.raises(ValueError, match="choose tromp-taylor, chinese, aga, new-zealand"):
+    with pytest.raises(ValueError, match=r"choose tromp-taylor, chinese, .*, japanese"):
         named_rules(text, RULESETS)
 
 
-@pytest.mark.parametrize("ko", ["", "simple", "positional", "situational"])
-@pytest.mark.parametrize("suicide", ["", False, True])
-def test_katagos_forms_keep_the_terms(ko: str, suicide: bool | str) -> None:
-    for name in RULESETS:
-        rules = Rules(name, ko, suicide)
-        terms = rules.terms(RULESETS)
-        assert read_katago(rules.katago_fields(RULESETS), RULESETS).terms(RULESETS) == terms
-        short = find_rules(rules.katago_text(RULESETS), RULESETS)
-        assert short is not None
-        assert short.terms(RULESETS)[:2] == terms[:2]
+def test_katagos_forms_keep_the_terms() -> None:
+    for terms in EVERY:
+        assert read_katago(katago_fields(terms), RULESETS).terms == terms
+        short = find_rules(katago_text(terms), RULESETS)
+        assert short is not None and short.terms == terms
+        assert short.name == "" or RULESETS[short.name] == terms
 
 
-def test_katagos_names_have_katagos_terms() -> None:
-    """KataGo's Chinese rules have simple ko; superko is in those of the servers OGS and KGS."""
-    simple = read_katago("Chinese", RULESETS)
-    assert simple.name == "chinese" and simple.terms(RULESETS) == ("simple", False, "N")
-    for name in ("chinese-ogs", "chinese-kgs"):
-        assert read_katago(name, RULESETS).terms(RULESETS) == ("positional", False, "N")
-    assert named_rules("chinese", RULESETS).terms(RULESETS).ko == "positional"
-    fields = {name: Rules(name).katago_fields(RULESETS) for name in RULESETS}
-    friendly = [name for name in RULESETS if fields[name]["friendlyPassOk"]]
-    assert friendly == ["chinese", "aga", "new-zealand"]
-    assert read_katago(fields["aga"] | {"friendlyPassOk": False}, RULESETS) == Rules("aga")
-    with pytest.raises(ValueError, match="friendlyPassOk"):
-        read_katago({"friendlyPassOk": "yes"}, RULESETS)
+def test_what_katago_leaves_out() -> None:
+    """Tromp's and Taylor's terms; under territory scoring there are no points in seki."""
+    tromp_taylor = RULESETS["tromp-taylor"]
+    assert read_katago({}, RULESETS) == Rules("tromp-taylor", tromp_taylor)
+    assert named_rules("koPOSITIONALscoreAREAtaxNONEsui1", RULESETS).name == "tromp-taylor"
+    assert named_rules("koPOSITIONALscoreAREAsui1", RULESETS).name == "tromp-taylor"
+    assert read_katago({"ko": "SIMPLE"}, RULESETS) == Rules("", tromp_taylor._replace(ko="simple"))
+    for value in ({"scoring": "TERRITORY"}, {"score": "territory"}, "koPOSITIONALscoringTERRITORY"):
+        terms = read_katago(value, RULESETS).terms
+        assert (terms.scoring, terms.tax) == ("territory", "seki")
+    plain = {"scoring": "TERRITORY", "tax": "NONE"}
+    assert read_katago(plain, RULESETS).terms.tax == "none"
 
 
-def test_a_shorthand_may_say_more() -> None:
-    text = "koSIMPLEscoreAREAtaxNONEsui0whbN"
-    for end in ("", "fpok1"):
-        assert named_rules(text + end, RULESETS).terms(RULESETS) == ("simple", False, "N")
-    aga = "koSITUATIONALscoreAREAtaxNONEsui0whbN-1"
-    assert named_rules(aga, RULESETS) == Rules("aga")
-    assert named_rules(aga.replace("N-1", "0"), RULESETS).terms(RULESETS)[2] == "0"
+def test_a_shorthand_of_records() -> None:
+    aga = "koSITUATIONALscoreAREAtaxNONEsui0whbN-1fpok1"
+    assert named_rules(aga, RULESETS) == Rules("aga", RULESETS["aga"])
+    assert katago_text(RULESETS["aga"]) == aga
+    assert named_rules(aga.replace("sui0", "sui0button1"), RULESETS).name == "aga-button"
+    assert katago_text(RULESETS["japanese"]) == "koSIMPLEscoreTERRITORYtaxSEKIsui0fpok1"
+    assert str(Rules("", RULESETS["bga"])) == aga and str(Rules("bga", RULESETS["bga"])) == "bga"
 
 
-def test_a_ruleset_goes_before_a_changed_one() -> None:
-    assert find_rules("koSITUATIONALscoreAREAtaxNONEsui0", RULESETS) == Rules("aga")
-    assert read_katago({"ko": "SITUATIONAL"}, RULESETS) == Rules("new-zealand")
-    assert read_katago("bga", RULESETS) == Rules("aga")
-    assert read_katago({"ko": "SIMPLE"}, RULESETS) == Rules("tromp-taylor", "simple", True)
+def test_a_name_is_preferred_among_equals() -> None:
+    assert name_rules(RULESETS["korean"], RULESETS).name == "japanese"
+    assert name_rules(RULESETS["korean"], RULESETS, "korean").name == "korean"
+    assert name_rules(RULESETS["korean"], RULESETS, "chinese").name == "japanese"
+    assert name_rules(RULESETS["aga"]._replace(suicide=True), RULESETS, "aga").name == ""
 
 
 @pytest.mark.parametrize(
     ("value", "word"),
     [
-        ({"scoring": "TERRITORY"}, "TERRITORY"),
+        ({"scoring": "STONES"}, "AREA, TERRITORY"),
         ({"ko": ["SIMPLE"]}, "SIMPLE"),
-        ({"ko": "NONE"}, "NONE"),
+        ({"ko": "SPIGHT"}, "SPIGHT"),
         ({"suicide": 1}, "suicide"),
         ({"whiteHandicapBonus": "2"}, "whiteHandicapBonus"),
+        ({"friendlyPassOk": "yes"}, "friendlyPassOk"),
         ({"button": True}, "button"),
+        ({"komi": 7}, "komi"),
         (["aga"], "aga"),
         (None, "null"),
-        ("japanese", "japanese"),
+        ("swedish", "swedish"),
     ],
 )
 def test_unsupported_rules_are_named(value: object, word: str) -> None:
@@ -98,9 +114,22 @@ def test_unsupported_rules_are_named(value: object, word: str) -> None:
         read_katago(value, RULESETS)
 
 
+def test_fields_are_read_in_any_case() -> None:
+    assert read_field("ko", "simple") == read_field("ko", "SIMPLE") == ("ko", "simple")
+    assert read_field("whiteHandicapBonus", "n-1") == ("handicap", "N-1")
+    assert read_field("score", "Territory") == ("scoring", "territory")
+
+
 def test_the_rules_of_a_game_as_sgf() -> None:
-    assert sgf_text(Rules.of(GO), RULESETS) == "Tromp-Taylor"
+    assert sgf_text(Rules.of(GO)) == "Tromp-Taylor"
     changed = Rules.of(load("go:size=5,rules=aga,ko=simple"))
-    assert changed == Rules("aga", "simple")
-    assert sgf_text(changed, RULESETS) == "koSIMPLEscoreAREAtaxNONEsui0"
-    assert Rules.of(load("tic-tac-toe")) == Rules("")
+    assert changed == Rules("", RULESETS["aga"]._replace(ko="simple"))
+    assert sgf_text(changed) == "koSIMPLEscoreAREAtaxNONEsui0whbN-1fpok1"
+    assert Rules.of(load("go:size=5,rules=korean")).name == "korean"
+    assert Rules.of(load("tic-tac-toe")).name == ""
+
+
+def test_a_remark_says_what_a_search_leaves_out() -> None:
+    for name, terms in RULESETS.items():
+        remark = search_remark(Rules(name, terms))
+        assert bool(remark) == (terms.scoring == "territory" or terms.tax != "none"), name

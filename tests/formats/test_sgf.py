@@ -52,11 +52,11 @@ def describe(path: Path) -> str:
     position = sgf.position
     stones = position.game.stones
     assert stones is not None
-    size = len(stones.board(position.state))
+    rows, columns = stones.board(position.state).shape
     to_play = position.game.players[position.to_play]
     known = {name: value for name, value in vars(sgf.info).items() if value not in ("", None, 0)}
     lines = [
-        f"{size}x{size}, komi {stones.komi(position.state):g}, {known.pop('rules')}, {known}",
+        f"{columns}x{rows}, komi {stones.komi(position.state):g}, {known.pop('rules')}, {known}",
         f"{sgf.plies} moves, of which the last {len(position.moves)}: {' '.join(texts(position))}",
         "the game is over" if position.is_over else f"{to_play} to play",
         *(f"remark: {remark}" for remark in sgf.remarks),
@@ -86,10 +86,34 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_sgf(path)
     with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
         read_sgf(str(tmp_path))
-    path.write_text("(;SZ[9:13]KM[7];B[ee];W[ee])")
+    path.write_text("(;GM[2]SZ[9]KM[7];B[ee];W[ee])")
     with pytest.raises(UserError) as failure:
         read_sgf(path)
-    assert str(failure.value).startswith(f"{path}: the board is 9x13")
+    assert str(failure.value).startswith(f"{path}: not a game of Go")
+
+
+@pytest.mark.parametrize("size", ["19:13", "19x13", "19 : 13"])
+def test_rectangular_boards(size: str):
+    sgf = read(f"(;GM[1]FF[4]SZ[{size}]KM[6.5];B[dd];W[pj];B[tt];W[])")
+    position = sgf.position
+    assert position.game.planes[1:] == (13, 19) and not sgf.remarks
+    assert texts(position) == ["D10", "Q4", "pass", "pass"]
+    text = write_sgf(position, sgf.info)
+    assert "SZ[19:13]" in text and ";B[dd];W[pj];B[];W[]" in text
+    again = read_sgf(text.encode(), game=position.game)
+    assert again.position.is_same(position)
+    large = read("(;SZ[25]KM[7];B[tt];W[yy])").position
+    assert texts(large) == ["U6", "Z1"]
+    for wrong in ("1:9", "26:9", "0", "9:9:9"):
+        with pytest.raises(UserError, match=r"size|height|width"):
+            read(f"(;SZ[{wrong}];B[aa])")
+
+
+def test_handicap_on_rectangular_boards():
+    sgf = read("(;SZ[13:9]KM[0.5]HA[5];W[aa])")
+    assert sgf.remarks == ["5 handicap stones set on the usual points"]
+    board = sgf.position.game.stones.board(sgf.position.start_state)
+    assert np.argwhere(board == BLACK).tolist() == [[2, 3], [2, 9], [4, 6], [6, 3], [6, 9]]
 
 
 # -- up to a move ----------------------------------------------------------------------------------
@@ -285,7 +309,7 @@ def test_the_callers_game_is_used_where_the_board_fits():
     assert sgf.position.game is own and sgf.info.rules == "chinese"
     assert sgf.remarks == ["the file names no komi: 0.5 assumed"]
     assert read("(;SZ[9]KM[6.5];B[ee])", game=own).info.rules == "aga"
-    assert read("(;SZ[9]KM[6.5]RU[Ing];B[ee])", game=own).info.rules == "aga"
+    assert read("(;SZ[9]KM[6.5]RU[Pandanet];B[ee])", game=own).info.rules == "aga"
     other = read("(;SZ[5];B[ee])", game=own)
     assert other.position.game.spec == "go:size=5,komi=7.5,rules=tromp-taylor"
     assert read("(;SZ[9];B[ee])", game=load("tic-tac-toe")).position.game.name == "go"
@@ -305,33 +329,59 @@ def test_komi_and_rules_are_in_force():
 
 
 def test_unknown_rules_can_be_an_error():
-    text = "(;SZ[9]KM[6.5]RU[Japanese];B[ee])"
+    text = "(;SZ[9]KM[6.5]RU[Swedish];B[ee])"
     (remark,) = read(text).remarks
-    assert remark == "the file's rules, Japanese, are not known: tromp-taylor instead"
-    with pytest.raises(UserError) as failure:
+    assert remark == "the file's rules, Swedish, are not known: tromp-taylor instead"
+    with pytest.raises(UserError, match="Swedish, are not known; known rules: tromp-taylor"):
         read(text, strict=True)
-    assert str(failure.value) == (
-        "the SGF text: its rules, Japanese, are not known; "
-        "known rules: tromp-taylor, chinese, aga, new-zealand"
-    )
     assert read("(;SZ[9]KM[6.5];B[ee])", strict=True).remarks == []
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "komi", "kept"),
+    [
+        ("Japanese", "japanese", 6.5, "Japanese"),
+        ("Korean", "korean", 6.5, "Korean"),
+        ("日本ルール", "japanese", 6.5, "Japanese"),
+        ("Japanese Rules", "japanese", 6.5, "Japanese"),
+        ("Chinese", "chinese", 7.5, "Chinese"),
+        ("New Zealand", "new-zealand", 7.5, "NZ"),
+        ("GOE", "ing", 7.5, "GOE"),
+        ("AGA-Button", "aga-button", 7.0, "AGA-Button"),
+        ("koSIMPLEscoreTERRITORYtaxSEKIsui0fpok1", "japanese", 6.5, "Japanese"),
+    ],
+)
+def test_rules_of_files(written: str, name: str, komi: float, kept: str):
+    sgf = read(f"(;SZ[9]RU[{written}];B[ee])")
+    stones = sgf.position.game.stones
+    assert stones is not None and sgf.info.rules == name
+    assert stones.terms(sgf.position.state) == stones.rules[name]
+    assert stones.komi(sgf.position.state) == komi
+    assert sgf.remarks == [f"the file names no komi: {komi:g} assumed"]
+    assert f"RU[{kept}]" in write_sgf(sgf.position, sgf.info)
+
+
+def test_prisoners_are_kept_where_the_history_begins_anew():
+    """Black takes a stone, and then White moves onto an occupied point, which takes none."""
+    text = "(;SZ[5]KM[6.5]RU[Japanese];B[ba];W[aa];B[ab];W[ba];B[ee];W[ae])"
+    position = read(text).position
+    assert position.game.stones.captures(position.state) == (1, 0)
 
 
 def test_rules_that_no_ruleset_has_are_kept():
     for own, written in (
         ("ko=simple", "koSIMPLEscoreAREAtaxNONEsui1"),
-        ("rules=chinese,suicide=true", "koPOSITIONALscoreAREAtaxNONEsui1"),
-        ("rules=aga,ko=simple,suicide=false", "koSIMPLEscoreAREAtaxNONEsui0"),
+        ("rules=chinese,suicide=true", "koSIMPLEscoreAREAtaxNONEsui1whbNfpok1"),
+        ("rules=aga,ko=simple,suicide=false", "koSIMPLEscoreAREAtaxNONEsui0whbN-1fpok1"),
     ):
         game = load(f"go:size=9,{own}")
         text = write_sgf(game.position())
         assert f"RU[{written}]" in text
-        again = read_sgf(text.encode(), game=game)
-        assert not again.remarks and again.position.state == game.position().state
-        alone = read_sgf(text.encode())  # all that is lost is what White gets for handicap
-        for name in ("ko_rule", "suicide"):
-            assert alone.position.state[name] == game.position().state[name]
-    assert "RU[AGA]" in write_sgf(load("go:size=9,ko=simple").position(), SgfInfo(rules="aga"))
+        for again in (read_sgf(text.encode(), game=game), read_sgf(text.encode())):
+            assert not again.remarks and again.info.rules == written
+            assert again.position.state == game.position().state
+    changed = write_sgf(load("go:size=9,ko=simple").position(), SgfInfo(rules="aga"))
+    assert "RU[koSIMPLEscoreAREAtaxNONEsui1]" in changed, "the position's own rules"
 
 
 def test_any_game_of_a_collection():
@@ -361,14 +411,14 @@ def test_usual_points_of_handicap_stones():
         (8, 3): "C3 F6 C6",
     }
     for (size, count), expected in named.items():
-        points = handicap_points(size, count)
+        points = handicap_points(size, size, count)
         found = [f"{'ABCDEFGHJKLMNOPQRST'[column]}{size - row}" for row, column in points]
         assert found == expected.split()
-    most = {size: most_handicap(size) for size in (2, 5, 6, 7, 8, 9, 10, 18, 19)}
+    most = {size: most_handicap(size, size) for size in (2, 5, 6, 7, 8, 9, 10, 18, 19)}
     assert most == {2: 0, 5: 0, 6: 0, 7: 4, 8: 4, 9: 9, 10: 4, 18: 4, 19: 9}
     for size, count in ((19, 1), (19, 10), (19, 0), (8, 5), (5, 2)):
         with pytest.raises(ValueError, match="handicap stones on a board"):
-            handicap_points(size, count)
+            handicap_points(size, size, count)
 
 
 def test_a_handicap_game_begins_with_white():
@@ -423,7 +473,7 @@ def random_game(seed: int) -> tuple[Position, SgfInfo, dict[int, Annotation]]:
         board = np.random.default_rng(seed).choice(3, (size, size), p=(0.9, 0.05, 0.05))
         position.amend(lambda state: stones.set_up(state, board, rng.choice((0, 1))))
     position.amend(lambda state: stones.set_komi(state, komi))
-    position.amend(lambda state: stones.set_rules(state, rules))
+    position.amend(lambda state: stones.set_rules(state, stones.rules[rules]))
     annotations = {}
     for _ in range(rng.randint(0, 80)):
         if position.is_over:

@@ -47,6 +47,8 @@ def why_illegal(position: Position, move: str) -> str:
         ("go:size=5", 30),
         ("go:size=5,tidy=true,suicide=false", 20),
         ("go:size=9", 8),
+        ("go:width=6,height=4,rules=japanese", 20),
+        pytest.param("go:width=19,height=25", 4, marks=pytest.mark.slow),
         pytest.param("go:size=2,ko=simple", 60, marks=pytest.mark.slow),
         pytest.param("go:size=19,rules=chinese", 30, marks=pytest.mark.slow),
     ],
@@ -178,7 +180,7 @@ def test_suicide_of_one_stone_is_never_legal(suicide: str) -> None:
     ("rules", "send_two", "suicide", "handicap_of_4"),
     [
         ("tromp-taylor", False, True, 0),
-        ("chinese", False, False, 4),
+        ("chinese-ogs", False, False, 4),
         ("aga", True, False, 3),
         ("new-zealand", True, True, 0),
     ],
@@ -213,11 +215,9 @@ def test_options_change_a_ruleset() -> None:
 def test_rules_can_be_set_in_a_game() -> None:
     position = play(set_up(load("go:size=5"), SEND_TWO, to_play=1), "A5 C5")
     assert not position.is_legal(position.action("B5"))
-    position.amend(lambda state: stones_of(position).set_rules(state, "aga"))
+    rules = stones_of(position).rules
+    position.amend(lambda state: stones_of(position).set_rules(state, rules["aga"]))
     assert position.is_legal(position.action("B5"))
-    assert stones_of(position).rules == go_board_rules.RULES
-    with pytest.raises(ValueError, match=r"japanese.*tromp-taylor, chinese, aga, new-zealand"):
-        stones_of(position).set_rules(position.state, "japanese")
 
 
 @pytest.mark.parametrize("komi", [-30.5, -1, 0, 0.5, 7, 7.3, 375, 1000])
@@ -241,17 +241,20 @@ def test_komi_may_be_any_number(komi: float) -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("go:size=1", "size must be a whole number from 2 to 19, not 1"),
-        ("go:size=20", "size must be a whole number from 2 to 19, not 20"),
-        ("go:size=9.5", "size must be a whole number from 2 to 19, not 9.5"),
-        ("go:size=nine", "size must be a whole number from 2 to 19, not nine"),
+        ("go:size=1", "size must be a whole number from 2 to 25, not 1"),
+        ("go:size=26", "size must be a whole number from 2 to 25, not 26"),
+        ("go:size=9.5", "size must be a whole number from 2 to 25, not 9.5"),
+        ("go:size=nine", "size must be a whole number from 2 to 25, not nine"),
+        ("go:width=1,height=9", "width must be a whole number from 2 to 25, not 1"),
+        ("go:width=9,height=26", "height must be a whole number from 2 to 25, not 26"),
+        ("go:width=9,height=7,min_size=5", "min_size is for square boards"),
         ("go:size=9,min_size=10", "min_size must be a whole number from 2 to 9, not 10"),
         ("go:komi=much", "komi must be a number from -1000 to 1000, not much"),
         ("go:komi=nan", "komi must be a number from -1000 to 1000, not nan"),
         ("go:komi=1001", "komi must be a number from -1000 to 1000, not 1001"),
         ("go:komi=true", "komi must be a number from -1000 to 1000, not True"),
-        ("go:rules=japanese", "unknown rules 'japanese': those with area scoring are tromp-taylor"),
-        ("go:rules=1", "unknown rules 1: those with area scoring are tromp-taylor"),
+        ("go:rules=swedish", "unknown rules 'swedish': choose tromp-taylor, chinese"),
+        ("go:rules=1", "unknown rules 1: choose tromp-taylor, chinese"),
         ("go:ko=super", "unknown ko rule 'super': choose simple, positional, situational"),
         ("go:suicide=perhaps", "suicide must be true or false, not perhaps"),
         ("go:tidy=1", "tidy must be true or false, not 1"),
@@ -393,7 +396,72 @@ def test_stars(size: int, stars: str) -> None:
     points = {
         (size - int(text[1:]), go_board_rules.COLUMNS.index(text[0])) for text in stars.split()
     }
-    assert go_board_rules.star_points(size) == points
+    assert go_board_rules.star_points(size, size) == points
+
+
+# -- rectangles ------------------------------------------------------------------------------------
+
+
+def test_a_rectangle_has_rows_and_columns() -> None:
+    game = load("go:width=7,height=4")
+    assert game.spec == "go:width=7,height=4,komi=7.5,rules=tromp-taylor"
+    assert game.planes[1:] == (4, 7) and game.num_actions == 29
+    position = play(game.position(), "A1 G4 C2")
+    assert [position.text(action) for action in position.moves] == ["A1", "G4", "C2"]
+    assert position.moves == [21, 6, 16]
+    assert (
+        f"\n{position}\n"
+        == """
+   A B C D E F G
+ 4 . . . . . . O 4
+ 3 . . . . . . . 3
+ 2 . .(X). . . . 2
+ 1 X . . . . . . 1
+   A B C D E F G
+"""
+    )
+    with pytest.raises(ValueError, match="write A1 to G4"):
+        position.play("A5")
+    assert load("go:size=7,height=4").spec == game.spec
+    assert load("go:width=9,height=9").spec == load("go:size=9").spec
+
+
+def test_a_rectangle_keeps_four_symmetries() -> None:
+    game = load("go:width=3,height=2")
+    assert game.symmetries is not None
+    points = game.symmetries.points.tolist()
+    assert points[0] == [0, 1, 2, 3, 4, 5]
+    assert sorted(points) == [
+        [0, 1, 2, 3, 4, 5], [2, 1, 0, 5, 4, 3], [3, 4, 5, 0, 1, 2], [5, 4, 3, 2, 1, 0]
+    ]  # fmt: skip
+    square = load("go:size=3").symmetries
+    assert square is not None and len(square.points) == 8
+
+
+def test_stars_of_rectangles() -> None:
+    def named(rows: int, columns: int) -> str:
+        points = go_board_rules.star_points(rows, columns)
+        texts = [f"{go_board_rules.COLUMNS[column]}{rows - row}" for row, column in points]
+        return " ".join(sorted(texts))
+
+    assert named(13, 19) == "D10 D4 K10 K4 K7 Q10 Q4"
+    assert named(9, 8) == "C3 C7 F3 F7"
+    assert named(5, 19) == "K3"
+
+
+def test_the_largest_board() -> None:
+    """Of 25x25 points, where a chain may have more liberties than fit in a byte."""
+    game = load("go:size=25,komi=0")
+    board = np.zeros((25, 25), np.int8)
+    board[1::3] = 1
+    board[:, 12] = 1
+    position = set_up(game, tuple(board.ravel().tolist()))
+    stones = stones_of(position)
+    head = position.state["chain"][26 + 13 + 26]
+    beyond = 22  # points of the last row that are beside no stone
+    assert int(position.state["liberties"][head]) == int((board == 0).sum()) - beyond == 386
+    assert stones.score(position.state, None) == 625
+    assert position.text(24) == "Z25" and position.action("Z1") == 624
 
 
 # -- planes, targets, playouts ---------------------------------------------------------------------
@@ -529,7 +597,7 @@ def varied(game: Game, lines: int, komi: float) -> Position:
         game.vary(state, rng)
         if state["lines"] == lines:
             game.stones.set_komi(state, komi)
-            game.stones.set_rules(state, "tromp-taylor")
+            game.stones.set_rules(state, game.stones.rules["tromp-taylor"])
             return Position(game, state)
     raise AssertionError(f"no board of {lines} lines")
 

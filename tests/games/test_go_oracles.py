@@ -34,15 +34,15 @@ KO_RULES = ("simple", "positional", "situational")
 
 def expect_equal(position: Position, oracle: GoOracle, komi: float) -> list[Verdict]:
     """Everything that the rules say about a position, against the oracle."""
-    size, state, stones = oracle.size, position.state, position.game.stones
+    columns, state, stones = oracle.columns, position.state, position.game.stones
     assert stones is not None
     verdicts, score = oracle.verdicts(), oracle.score(komi)
     legal = [not verdict.reason and not oracle.is_over for verdict in verdicts]
     liberties = oracle.all_liberties()
-    kept = [0] * size**2  # the same, as the state counts them
+    kept = [0] * len(oracle.points)  # the same, as the state counts them
     for point in oracle.points:
         if oracle.board[point]:
-            cell = (point // size + 1) * (size + 1) + point % size + 1
+            cell = (point // columns + 1) * (columns + 1) + point % columns + 1
             kept[point] = int(state["liberties"][state["chain"][cell]])
     expected = {
         "board": (stones.board(state).ravel(), oracle.board),
@@ -75,7 +75,7 @@ def compare_planes(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each plane by name: what the network sees, and what it should see."""
     mine = oracle.to_play + 1
-    points = np.arange(oracle.size**2)
+    points = np.arange(len(oracle.points))
     board, alive = np.array(oracle.board), np.array(oracle.pass_alive())
     komi_for = -oracle.seen(2 * komi)  # in half points
     recent = [*reversed(oracle.moves), *[None] * go.RECENT][: go.RECENT]
@@ -110,11 +110,12 @@ def compare_planes(
 
 def start_anywhere(game: Game, rng: np.random.Generator, fullness: float) -> Position:
     """A position with stones all over the board: everything is about to be captured."""
-    size = game.planes[1]
-    oracle = GoOracle(size, "simple", suicide=False)
-    for point in rng.permutation(size**2)[: int(fullness * size**2)].tolist():
+    _, rows, columns = game.planes
+    oracle = GoOracle((rows, columns), "simple", suicide=False)
+    count = rows * columns
+    for point in rng.permutation(count)[: int(fullness * count)].tolist():
         board = replaced(oracle.board, {point}, int(rng.integers(1, 3)))
-        stones = [p for p in (point, *neighbours(size)[point]) if board[p]]
+        stones = [p for p in (point, *neighbours(rows, columns)[point]) if board[p]]
         if all(oracle.liberties(board, oracle.chain(board, stone)) for stone in stones):
             oracle.board = board
     return set_up(game, oracle.board, int(rng.integers(2)))
@@ -122,10 +123,9 @@ def start_anywhere(game: Game, rng: np.random.Generator, fullness: float) -> Pos
 
 def set_up(game: Game, board: tuple[int, ...], to_play: int = 0) -> Position:
     """A position with this board and no history."""
-    size = game.planes[1]
     state = game.position().state.copy()
     assert game.stones is not None
-    game.stones.set_up(state, np.array(board).reshape(size, size), to_play)
+    game.stones.set_up(state, np.array(board).reshape(game.planes[1:]), to_play)
     return Position(game, state)
 
 
@@ -186,7 +186,7 @@ def compare_games(spec: str, positions: int, seed: int, every: int = 1) -> Count
     """Play random games until so many positions have been compared, one in `every` of those that
     come about."""
     game = load(spec)
-    size, komi = game.planes[1], float(game.parameters["komi"])
+    size, komi = min(game.planes[1:]), float(game.parameters["komi"])
     rng, events = np.random.default_rng([size, seed]), Counter[str]()
     while events["positions"] < positions:
         dense = size > 4 and rng.random() < 0.7
@@ -201,7 +201,7 @@ def compare_games(spec: str, positions: int, seed: int, every: int = 1) -> Count
             if events["positions"] == positions:
                 break
             action = choose(oracle, position.legal_actions(), verdicts, rng)
-            point = None if action == size * size else action
+            point = None if action == len(oracle.points) else action
             note_move(events, oracle, point)
             oracle.play(point)
             position.play(action)
@@ -228,7 +228,7 @@ def oracle_of(position: Position) -> GoOracle:
     game, state = position.game, position.state
     assert game.stones is not None and not position.moves
     return GoOracle(
-        size=game.planes[1],
+        size=game.planes[1:],
         ko=KO_RULES[int(state["ko_rule"])],
         suicide=bool(state["suicide"]),
         board=game.stones.board(state).ravel().tolist(),
@@ -238,11 +238,15 @@ def oracle_of(position: Position) -> GoOracle:
     )
 
 
-def every_rule(size: int, positions: int, seed: int, every: int = 1) -> Counter[str]:
-    """Games by every ko rule, with and without suicide, komi between -1 and 1.5."""
+def every_rule(
+    size: int | tuple[int, int], positions: int, seed: int, every: int = 1
+) -> Counter[str]:
+    """Games by every ko rule, with and without suicide, komi between -1 and 1.5, on a square board
+    or one of rows and columns."""
     events = Counter[str]()
+    board = f"height={size[0]},width={size[1]}" if isinstance(size, tuple) else f"size={size}"
     for i, (ko, suicide) in enumerate(itertools.product(KO_RULES, (False, True))):
-        spec = f"go:size={size},komi={0.5 * i - 1},ko={ko},suicide={suicide}"
+        spec = f"go:{board},komi={0.5 * i - 1},ko={ko},suicide={suicide}"
         events += compare_games(spec, positions, seed, every)
     return events
 
@@ -290,6 +294,23 @@ def test_random_games_go_as_the_oracle_says(size: int, positions: int, every: in
     events = every_rule(size, positions, 1, every)
     assert events["positions"] == 6 * positions
     expected = EVENTS if size in (3, 4) else {"capture", "suicide of one stone rejected"}
+    assert not {name for name in expected if not events[name]}, events
+
+
+@pytest.mark.parametrize(
+    ("shape", "positions", "every"),
+    [
+        ((4, 3), 200, 1),
+        ((2, 7), 100, 1),
+        pytest.param((13, 19), 100, 5, marks=pytest.mark.slow),
+        pytest.param((25, 25), 60, 20, marks=pytest.mark.slow),
+    ],
+)
+def test_random_games_on_rectangles_go_as_the_oracle_says(
+    shape: tuple[int, int], positions: int, every: int
+) -> None:
+    events = every_rule(shape, positions, 4, every)
+    expected = EVENTS if shape == (4, 3) else {"capture", "suicide of one stone rejected"}
     assert not {name for name in expected if not events[name]}, events
 
 

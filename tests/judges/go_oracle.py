@@ -1,7 +1,7 @@
 """Go as slowly and plainly as it can be said: sets of points, flood fill, every earlier position.
 
 It shares nothing with `games/go_rules.py` but the numbers of colours (0 empty, 1 Black, 2 White)
-and of points (row * size + column, row 0 on top). A board is a tuple of the colours of its points.
+and of points (row * columns + column, row 0 on top). A board is a tuple of its points' colours.
 """
 
 import functools
@@ -26,7 +26,7 @@ class GoOracle:
 
     def __init__(
         self,
-        size: int,
+        size: int | tuple[int, int],  # rows and columns
         ko: str,
         suicide: bool,
         board: Iterable[int] = (),
@@ -34,16 +34,17 @@ class GoOracle:
         max_plies: int = 1000,
         tidy: bool = False,
     ):
-        self.size, self.ko, self.suicide = size, ko, suicide
+        self.rows, self.columns = size if isinstance(size, tuple) else (size, size)
+        self.ko, self.suicide = ko, suicide
         self.max_plies, self.tidy = max_plies, tidy
-        self.board: Board = tuple(board) or (0,) * size**2
+        self.board: Board = tuple(board) or (0,) * self.rows * self.columns
         self.to_play = to_play
         self.captures = [0, 0]  # stones that Black and White have taken
         self.history: list[tuple[Board, int]] = []  # earlier boards, and who was to move
         self.moves: list[int | None] = []  # None: a pass
         self.taken: list[frozenset[int]] = []  # stones that each move took off
-        self.points = range(size**2)
-        self.beside = neighbours(size)
+        self.points = range(self.rows * self.columns)
+        self.beside = neighbours(self.rows, self.columns)
 
     # -- the board ---------------------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class GoOracle:
 
     def pass_alive(self) -> Board:
         """The owner of every pass-alive stone and of every region vital to one, else 0."""
-        owners: Board = (0,) * self.size**2
+        owners: Board = (0,) * len(self.points)
         for color in (1, 2):
             for points in self.alive_sets(color):
                 owners = replaced(owners, points, color)
@@ -200,12 +201,12 @@ class GoOracle:
 
 
 @functools.cache
-def neighbours(size: int) -> list[list[int]]:
+def neighbours(rows: int, columns: int) -> list[list[int]]:
     """The points beside each point."""
     return [
-        [r * size + c for r, c in around if 0 <= r < size and 0 <= c < size]
-        for row in range(size)
-        for column in range(size)
+        [r * columns + c for r, c in around if 0 <= r < rows and 0 <= c < columns]
+        for row in range(rows)
+        for column in range(columns)
         for around in [[(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]]
     ]
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alphazero.engine.host import EngineHost
 from alphazero.engine.options import EngineOptions
 from alphazero.protocols.kata_analysis.codec import QueryError
+from alphazero.protocols.kata_analysis.job import make_jobs
 from alphazero.protocols.kata_analysis.query import read_query
 from alphazero.protocols.kata_analysis.server import AnalysisServer
 from tests.helpers.gtp_conversation import knowing  # noqa: F401  (a fixture)
@@ -50,14 +52,14 @@ def ask_one(**changes) -> dict:
 def test_a_question_is_read_with_its_defaults() -> None:
     query = read_query(QUESTION | {"maxVisits": 5.0})
     assert query.moves == ((0, "D4"), (1, "F6")) and query.turns == (2,) and query.visits == 5
-    assert (query.size, query.komi, query.settings.view, query.priorities) == (
+    assert (query.rows, query.komi, query.settings.view, query.priorities) == (
         9,
         7.0,
         "BLACK",
         (0,),
     )
     del_komi = {name: value for name, value in QUESTION.items() if name != "komi"}
-    assert read_query(del_komi).komi == 7.5
+    assert read_query(del_komi).komi is None
     several = read_query(QUESTION | {"analyzeTurns": [0, 2], "priorities": [3, -1]})
     assert several.turns == (0, 2) and several.priorities == (3, -1)
 
@@ -75,7 +77,7 @@ def test_a_question_is_read_with_its_defaults() -> None:
         ("boardXSize", None),
         ("boardXSize", 9.5),
         ("boardXSize", True),
-        ("boardYSize", 13),
+        ("boardYSize", "9"),
         ("komi", "7"),
         ("komi", float("nan")),
         ("analyzeTurns", 3),
@@ -239,7 +241,7 @@ def test_moves_may_be_restricted() -> None:
 
 
 @pytest.mark.usefixtures("knowing")
-def test_rules_that_are_not_known_are_replaced_with_a_warning() -> None:
+def test_rules_that_a_search_does_not_count_by_come_with_a_warning() -> None:
     katago = {"ko": "SITUATIONAL", "scoring": "AREA", "suicide": True, "tax": "NONE"}
     answers = ask(
         QUESTION | {"rules": "japanese"},
@@ -247,11 +249,36 @@ def test_rules_that_are_not_known_are_replaced_with_a_warning() -> None:
         QUESTION | {"id": "c", "rules": katago, "whiteHandicapBonus": "N-1"},
         QUESTION | {"id": "d", "rules": {"scoring": "TERRITORY"}},
         QUESTION | {"id": "e", "rules": 5},
+        QUESTION | {"id": "f", "rules": "koSIMPLEscoreAREAtaxALLsui0"},
     )
     warnings = [answer for answer in answers if "warning" in answer]
-    assert [warning["id"] for warning in warnings] == ["a", "d", "e"]  # each once
+    assert [warning["id"] for warning in warnings] == ["a", "d", "e", "f"]  # each once
     assert all(warning["field"] == "rules" for warning in warnings)
-    assert {answer["id"] for answer in answers if "moveInfos" in answer} == set("abcde")
+    assert "area" in warnings[0]["warning"] and "tax" in warnings[3]["warning"]
+    assert {answer["id"] for answer in answers if "moveInfos" in answer} == set("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("rules", "komi"), [("japanese", 6.5), ("chinese", 7.5), ({"hasButton": True}, 7.0)]
+)
+def test_komi_is_the_rules_own_where_none_is_given(rules: object, komi: float) -> None:
+    fields = {name: value for name, value in QUESTION.items() if name != "komi"}
+    host = EngineHost(EngineOptions("go:size=9"), lambda text: None)
+    (job,), _ = make_jobs(host, "go:size=9", read_query(fields | {"rules": rules}))
+    host.close()
+    stones = job.position.game.stones
+    assert stones is not None and stones.komi(job.position.state) == komi
+
+
+@pytest.mark.usefixtures("knowing")
+def test_boards_may_be_rectangular() -> None:
+    changes = {"boardXSize": 7, "boardYSize": 5, "moves": [["B", "G5"], ["W", "(0,4)"]]}
+    answer = ask_one(**changes, includePolicy=True, includeOwnership=True)
+    assert len(answer["policy"]) == 36 and len(answer["ownership"]) == 35
+    assert answer["policy"][6] == answer["policy"][28] == -1
+    for sides in ((1, 9), (9, 26)):
+        error = ask_one(boardXSize=sides[0], boardYSize=sides[1], moves=[])
+        assert "from 2 to 25" in error["error"] and error["field"] == "boardXSize"
 
 
 KO = [["B", "D5"], ["W", "E5"], ["B", "C4"], ["W", "F4"], ["B", "D3"], ["W", "E3"], ["B", "J9"],

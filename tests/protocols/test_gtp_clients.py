@@ -54,7 +54,7 @@ def test_what_is_printed_meanwhile_is_no_answer(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--game", "conect4"], "unknown game 'conect4'"),
-        (["--game", "go:size=99"], "size must be a whole number from 2 to 19, not 99"),
+        (["--game", "go:size=99"], "size must be a whole number from 2 to 25, not 99"),
         (["--game", "go:size=9", "--network", "none.safetensors"], "none.safetensors"),
     ],
 )

@@ -324,6 +324,6 @@ def test_a_game_that_cannot_be_loaded_fails_the_commands_that_need_it() -> None:
     heard: list[str] = []
     session = Session(GtpOptions(EngineOptions("go:size=99")), heard.append)
     for _ in range(2):
-        with pytest.raises(RequestError, match="size must be a whole number from 2 to 19"):
+        with pytest.raises(RequestError, match="size must be a whole number from 2 to 25"):
             _ = session.state
     assert len(heard) == 1 and "boardsize" in commands(session)

@@ -212,6 +212,27 @@ def test_dead_stones_decide_the_game(tmp_path):
         assert ("RE[B+73.5]" if winner == 0 else "RE[W+7.5]") in text
 
 
+def test_territory_and_prisoners_are_named(tmp_path):
+    japanese = load("go:size=9,rules=japanese")
+    ours, theirs = "black 80 of territory + 0 prisoners", "white 0 of territory + 0 prisoners + 6.5"
+    for lines, count, result in (
+        (["e5", "pass", "agree"], f"no dead stones; {ours}, {theirs}", "B+73.5"),
+        (
+            ["e5", "pass", "e5", "agree"],
+            "+ 0 prisoners, white 0 of territory + 1 prisoner +",
+            "W+7.5",
+        ),
+    ):
+        engine = ScriptedEngine("", heads=halves)
+        out, _ = play(lines, tmp_path, engine=engine, game=japanese)
+        assert "9x9, komi 6.5, japanese rules.\nJapanese rules: the search counts area" in out
+        ending = out[out.rindex("agree, on") :]
+        assert count in out and count.split("; ")[-1] in ending
+        assert f"wins by {result[2:]} points: black " in ending
+        text = (tmp_path / "game.sgf").read_text()
+        assert f"RE[{result}]" in text and "RU[Japanese]" in text and "KM[6.5]" in text
+
+
 def test_playing_on_takes_both_passes_back(tmp_path):
     engine = ScriptedEngine("pass g7", heads=halves)
     out, session = play(["e5", "pass", "on", "c3"], tmp_path, engine=engine)
@@ -392,7 +413,7 @@ def test_load_and_go_on(tmp_path):
     )
     engine = ScriptedEngine("", heads=halves)
     out, session = play([f"load {saved} 2", "e4"], tmp_path, engine=engine)
-    assert "the file's rules, Japanese, are not known: chinese instead\n" in out
+    assert "japanese rules: the search counts area" in out
     assert "you are white\n" in out
     assert texts(session) == ["E5", "C6", "E4", "pass"]
     assert session.info.handicap == 2 and session.annotations[1].comment == "one"
@@ -608,8 +629,8 @@ def test_the_full_board_is_the_default(environment):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--game", "go", "--size", "20"], "size must be a whole number from 2 to 19, not 20"),
-        (["--game", "go", "--rules", "japanese"], "unknown rules 'japanese'"),
+        (["--game", "go", "--size", "26"], "size must be a whole number from 2 to 25, not 26"),
+        (["--game", "go", "--rules", "swedish"], "unknown rules 'swedish'"),
         (["--game", "go", "--handicap", "10"], "2 to 9 handicap stones on a board of 19x19"),
         (["--game", "go", "--handicap", "1"], "2 to 9 handicap stones on a board of 19x19, not 1"),
         (["--game", "go", "--komi", "nan"], "'nan' is not a number"),

@@ -6,8 +6,8 @@ not in its history. So does a move that is illegal here: it may be legal by othe
 a repetition or after two passes, and otherwise it is executed as FF[4] says, on an occupied point
 and as suicide too.
 
-Faulty values are corrected or left out with a remark. Only a file without a game of Go on a square
-board of a size that can be played is refused.
+Faulty values are corrected or left out with a remark. Only a file without a game of Go, or with a
+board of a size that cannot be played, is refused.
 """
 
 import functools
@@ -22,7 +22,7 @@ import numpy as np
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Annotation
 from alphazero.formats.handicap import HANDICAP_KOMI, handicap_points
-from alphazero.formats.rulesets import Rules, find_rules, sgf_text
+from alphazero.formats.rulesets import find_rules, name_rules
 from alphazero.formats.sgf.tree import Node, decode_sgf, parse_sgf
 from alphazero.formats.sgf.writer import COLORS, LETTERS, SgfInfo, stones_of
 from alphazero.formats.stones import capture, put_stone
@@ -32,6 +32,7 @@ DEFAULT_SIZE = 19  # where property SZ is missing
 SETUP = {"AE": 0, "AB": 1, "AW": 2}
 LARGEST_KOMI = 150  # beyond it, the number is hundredths: some servers write 375 for 3.75
 KOMI_IN_STONES = (2.5, 4)  # hundredths of this many are of stones: 350 for 7 points
+LARGEST_WITH_OLD_PASS = 19  # lines of a board on which the point tt may be a pass
 MOST_DIGITS = 15  # of a number that is not taken for nonsense
 SHOWN = 20  # characters of a faulty value that a remark quotes
 
@@ -61,8 +62,8 @@ def read_sgf(
 
     `source` is a path, or the file's content; `number`, from 1, selects a game of a collection. A
     board of the size of `game` becomes a position of `game`, any other board one of `go`. Unknown
-    rules, such as Japanese ones, are replaced by the game's with a remark or, if `strict`, are an
-    error. Raises UserError, whose message names the source and the move.
+    rules are replaced by the game's with a remark or, if `strict`, are an error. Raises UserError,
+    whose message names the source and the move.
     """
     name = "the SGF text" if isinstance(source, bytes) else str(source)
     roots = parse_sgf(decode_sgf(source if isinstance(source, bytes) else _read(source)))
@@ -105,20 +106,9 @@ def _game_for(root: Node, game: Game | None) -> Game:
     if sides is None:
         raise ValueError(f"invalid board size SZ[{_quoted(size)}]")
     width, height = int(sides[1]), int(sides[2] or sides[1])
-    if width != height:
-        raise ValueError(f"the board is {width}x{height}; only square boards are supported")
-    if game is not None and game.stones is not None and game.planes[1] == width:
+    if game is not None and game.stones is not None and game.planes[1:] == (height, width):
         return game
-    return _go(width, root.value("RU"))
-
-
-def _go(size: int, written: str) -> Game:
-    """Go on a board of this size, with a ko or suicide rule of KataGo's that no ruleset has."""
-    game = _load(f"go:size={size}")
-    rules = find_rules(written, stones_of(game).rules)
-    if rules is None or not rules.ko:
-        return game
-    return _load(f"go:size={size},ko={rules.ko},suicide={str(rules.suicide).lower()}")
+    return _load(f"go:size={width}" if width == height else f"go:width={width},height={height}")
 
 
 _load = functools.cache(load)  # its kernels take a while to load
@@ -136,7 +126,7 @@ class _Reader:
         self._state = (
             game.position().start_state.copy()
         )  # an empty board with the file's komi and rules
-        self._size = game.planes[1]
+        self._rows, self._columns = game.planes[1:]
         self._plies = 0
         self.left_out: int | None = None
         self.info = self._read_info(root, strict)
@@ -175,20 +165,22 @@ class _Reader:
         )
 
     def _read_rules(self, written: str, strict: bool) -> str:
-        """Set the file's rules in the start state; returns the name of the ruleset."""
-        own, rulesets = Rules.of(self._game), self._stones.rules
+        """Set the file's rules in the start state; returns the name of the ruleset, or KataGo's
+        shorthand where none has these terms."""
+        rulesets = self._stones.rules
+        own = name_rules(self._stones.terms(self._state), rulesets, self._game.parameters["rules"])
         found = find_rules(written, rulesets)
-        if written == sgf_text(own, rulesets):
-            pass
-        elif found is not None and not found.ko:
-            self._stones.set_rules(self._state, found.name)
-            return found.name
-        elif written and strict:
+        if found is not None:
+            self._stones.set_rules(self._state, found.terms)
+            if found.terms.usual_komi != own.terms.usual_komi:
+                self._stones.set_komi(self._state, found.terms.usual_komi)
+            return str(found)
+        if written and strict:
             known = ", ".join(rulesets)
             raise ValueError(f"its rules, {written}, are not known; known rules: {known}")
-        elif written:
-            self.remarks.append(f"the file's rules, {written}, are not known: {own.name} instead")
-        return own.name
+        if written:
+            self.remarks.append(f"the file's rules, {written}, are not known: {own} instead")
+        return str(own)
 
     def _read_handicap(self, root: Node) -> int:
         """Read the number of handicap stones; a single one does not count."""
@@ -198,7 +190,7 @@ class _Reader:
             if any(letter.isdigit() for letter in written):
                 self.remarks.append(f"the handicap {_quoted(written)} left out")
             return 0
-        if not 0 <= handicap <= self._size**2:
+        if not 0 <= handicap <= self._rows * self._columns:
             self.remarks.append(f"the handicap {_quoted(written)} left out")
             return 0
         return int(handicap) if handicap >= 2 else 0
@@ -254,7 +246,7 @@ class _Reader:
         """Set the handicap stones that the file only counts."""
         count = self.info.handicap
         try:
-            points = handicap_points(self._size, count)
+            points = handicap_points(self._rows, self._columns, count)
         except ValueError as error:
             self.info = replace(self.info, handicap=0)
             self.remarks.append(f"the handicap {count} left out: {error}")
@@ -263,8 +255,11 @@ class _Reader:
             board[point] = 1
         self.remarks.append(f"{count} handicap stones set on the usual points")
 
-    def _begin(self, board: np.ndarray, to_play: int) -> None:
-        """Begin a new start position from a board; chains without a liberty are taken off."""
+    def _begin(self, board: np.ndarray, to_play: int, prisoners: tuple[int, int] = (0, 0)) -> None:
+        """Begin a new start position from a board; chains without a liberty are taken off.
+
+        The players keep the stones that they have taken, and get these.
+        """
         state = self._state.copy()
         # Whoever is to move has just lost what the opponent's last stone has captured.
         taken = [capture(board, color) for color in (to_play + 1, 2 - to_play)]
@@ -273,12 +268,15 @@ class _Reader:
             place = f"after move {self._plies}" if self._plies else "at the start"
             self.remarks.append(f"stones without a liberty {place} taken off: {named}")
         self._stones.set_up(state, board, to_play)
+        before = self._stones.captures(self.position.state)
+        self._stones.set_captures(state, (before[0] + prisoners[0], before[1] + prisoners[1]))
         self._stones.set_handicap(state, self.info.handicap)
         self.position = Position(self._game, state)
         self.annotations.clear()
 
     def _stones_names(self, points: list[tuple[int, int]]) -> list[str]:
-        return [self._game.position().text(row * self._size + column) for row, column in points]
+        position = self._game.position()
+        return [position.text(row * self._columns + column) for row, column in points]
 
     def _play(self, player: int, text: str) -> None:
         place = f"move {self._plies} ({COLORS[player]}[{_quoted(text)}])"
@@ -302,8 +300,8 @@ class _Reader:
                     f"history begins before {place}, impossible otherwise: {reason}"
                 )
             else:
-                put_stone(board, player, action)
-                self._begin(board, 1 - player)
+                prisoners = put_stone(board, player, action)
+                self._begin(board, 1 - player, prisoners)
                 self.remarks.append(f"history begins after {place}, an illegal move: {reason}")
 
     def _look_ahead(self, nodes: list[Node]) -> None:
@@ -340,10 +338,11 @@ class _Reader:
         """Parse a move: a point, or a pass, which older versions write as the point tt
         and some programs as a word."""
         text = text.strip().lower()
-        if text in ("", "tt", "pass"):
-            return self._size * self._size
+        is_old_pass = text == "tt" and max(self._rows, self._columns) <= LARGEST_WITH_OLD_PASS
+        if text in ("", "pass") or is_old_pass:
+            return self._rows * self._columns
         row, column = self._point(text)
-        return row * self._size + column
+        return row * self._columns + column
 
     def _points(self, value: str) -> Iterator[tuple[int, int]]:
         """Parse `dd`, or a rectangle such as `aa:cc`, to points (row, column)."""
@@ -358,8 +357,8 @@ class _Reader:
 
     def _point(self, text: str) -> tuple[int, int]:
         column, row = (LETTERS.find(letter) for letter in text) if len(text) == 2 else (-1, -1)
-        if not (0 <= row < self._size and 0 <= column < self._size):
-            size = f"{self._size}x{self._size}"
+        if not (0 <= row < self._rows and 0 <= column < self._columns):
+            size = f"{self._columns}x{self._rows}"
             raise ValueError(f"{_quoted(text)!r} is not a point of a {size} board")
         return row, column
 

@@ -8,7 +8,7 @@ import numpy as np
 import alphazero
 from alphazero.errors import UserError
 from alphazero.formats.annotation import Annotation
-from alphazero.formats.rulesets import Rules, sgf_text
+from alphazero.formats.rulesets import name_rules, sgf_text
 from alphazero.formats.sgf.tree import Node, format_sgf
 from alphazero.game import Game, Position, Stones
 
@@ -25,7 +25,7 @@ class SgfInfo:
     black_rank: str = ""
     white_rank: str = ""
     result: str = ""  # B+3.5, W+R, 0 …; if empty, a finished position gets its score
-    rules: str = ""  # a name in `game.stones.rules`; if empty, the game's own rules are written
+    rules: str = ""  # the ruleset's name, where several have the terms of the position
     handicap: int = 0  # stones, 0 or at least 2
     date: str = ""
     event: str = ""
@@ -44,13 +44,14 @@ def write_sgf(
     Raises UserError if the game is not Go.
     """
     info, annotations = info or SgfInfo(), annotations or {}
-    size = position.game.planes[1]
+    rows, columns = position.game.planes[1:]
     root = Node(_root_properties(position, info))
     _write_annotation(root, annotations.get(0), "B")
     node = root
     moves = zip(position.movers, position.moves, strict=True)
     for number, (player, action) in enumerate(moves, start=1):
-        following = Node({COLORS[player]: ["" if action == size * size else _point(action, size)]})
+        text = "" if action == rows * columns else _point(action, columns)
+        following = Node({COLORS[player]: [text]})
         _write_annotation(following, annotations.get(number), COLORS[player])
         node.children.append(following)
         node = following
@@ -75,8 +76,8 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     game, stones = position.game, stones_of(position.game)
     start = position.start_state
     board = stones.board(start)
-    own = Rules.of(game)
-    rules = own if info.rules in ("", own.name) else Rules(info.rules)
+    rows, columns = board.shape
+    rules = name_rules(stones.terms(start), stones.rules, info.rules or game.parameters["rules"])
     result = info.result
     if not result and position.is_over:
         result = result_text(stones.score(position.state, None))
@@ -85,9 +86,9 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
         "GM": "1",
         "CA": "UTF-8",
         "AP": f"alphazero:{alphazero.__version__}",
-        "SZ": str(len(board)),
+        "SZ": f"{columns}" if rows == columns else f"{columns}:{rows}",
         "KM": f"{stones.komi(start):g}",
-        "RU": sgf_text(rules, stones.rules),
+        "RU": sgf_text(rules),
         "HA": str(info.handicap or ""),
         "PB": info.black,
         "BR": info.black_rank,
@@ -102,7 +103,7 @@ def _root_properties(position: Position, info: SgfInfo) -> dict[str, list[str]]:
     lists = {name: [" ".join(value.split())] for name, value in properties.items() if value}
     for name, color in (("AB", 1), ("AW", 2)):
         if points := np.flatnonzero(board == color).tolist():
-            lists[name] = [_point(point, len(board)) for point in points]
+            lists[name] = [_point(point, columns) for point in points]
     if board.any() or start["to_play"] != 0:
         lists["PL"] = [COLORS[start["to_play"]]]
     return lists
@@ -121,6 +122,6 @@ def _write_annotation(node: Node, annotation: Annotation | None, color: str) -> 
         node.properties["C"] = [annotation.comment]
 
 
-def _point(action: int, size: int) -> str:
-    row, column = divmod(action, size)
+def _point(action: int, columns: int) -> str:
+    row, column = divmod(action, columns)
     return LETTERS[column] + LETTERS[row]

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 NAME = "AlphaZero"
 GO = "go"  # the game that the protocol is named after
-ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,13 @@ class Session:
 
     def _load(self) -> None:
         try:
+            from alphazero.formats.rulesets import search_remark
             from alphazero.protocols.game_state import GameState
 
             game = self.host.game(self.options.engine.game)
             self._state = GameState(game, self.host.variant)
+            if remark := search_remark(self._state.rules):
+                self.report(remark)
             self.host.prepare(game)
         except UserError as error:
             self._problem = " ".join(str(error).split())
@@ -144,7 +146,7 @@ class Session:
     @property
     def removes_dead(self) -> bool:
         """True under rules by which dead stones are taken off at the end of a game."""
-        return self.state.rules.name != ALL_ALIVE
+        return self.state.rules.terms.removes_dead
 
     @property
     def has_network(self) -> bool:

@@ -10,7 +10,14 @@ from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.limits import Restriction, SearchLimits, SearchRequest
 from alphazero.engine.territory import estimate
 from alphazero.errors import RequestError
-from alphazero.formats.rulesets import Rules, Rulesets, read_katago
+from alphazero.formats.rulesets import (
+    Rules,
+    Rulesets,
+    name_rules,
+    read_field,
+    read_katago,
+    search_remark,
+)
 from alphazero.game import Position
 from alphazero.protocols.game_state import GameState
 from alphazero.protocols.kata_analysis import query as queries
@@ -24,7 +31,7 @@ from alphazero.protocols.kata_analysis.codec import (
 from alphazero.protocols.kata_analysis.query import Query
 
 COLORS = "BW"
-SUBSTITUTE = Rules("tromp-taylor", ko="simple", suicide=False)  # nearest to territory scoring
+SUBSTITUTE = "chinese"  # for rules that are unknown
 LEAST_INTERVAL = 0.01  # seconds between two reports
 
 
@@ -160,16 +167,21 @@ def make_jobs(host: EngineHost, spec: str, query: Query) -> tuple[list[Job], lis
     state = GameState(host.game(spec), host.variant)
     warnings = []
     try:
-        state.resize(query.size)
+        state.resize(query.columns, query.rows)
     except RequestError as error:
-        raise QueryError(f"no board of size {query.size}", "boardXSize") from error
+        problem = f"no board of {query.columns}x{query.rows}: {error.__cause__ or error}"
+        raise QueryError(problem, "boardXSize") from error
+    rulesets = state.stones.rules
     try:
-        state.set_rules(_read_rules(query, state.stones.rules))
-    except (RequestError, ValueError) as error:
-        state.set_rules(SUBSTITUTE)
-        warnings.append(("rules", f"{error}: analysed by area scoring"))
+        rules = _read_rules(query, rulesets)
+    except ValueError as error:
+        rules = Rules(SUBSTITUTE, rulesets[SUBSTITUTE])
+        warnings.append(("rules", f"{error}; analysed by {SUBSTITUTE} rules"))
+    state.set_rules(rules)
+    if remark := search_remark(rules):
+        warnings.append(("rules", remark))
     try:
-        state.set_komi(query.komi)
+        state.set_komi(rules.terms.usual_komi if query.komi is None else query.komi)
         board = state.read_stones(query.stones)
         handicap = int((board == 1).sum()) if not (board == 2).any() else 0
         if board.any():
@@ -197,8 +209,8 @@ def _read_rules(query: Query, rulesets: Rulesets) -> Rules:
     rules = read_katago(query.rules, rulesets)
     if query.handicap_bonus is None:
         return rules
-    bonus = {"whiteHandicapBonus": str(query.handicap_bonus)}
-    return read_katago(rules.katago_fields(rulesets) | bonus, rulesets)
+    term, bonus = read_field("whiteHandicapBonus", str(query.handicap_bonus))
+    return name_rules(rules.terms._replace(**{term: bonus}), rulesets, rules.name)
 
 
 def _to_play(query: Query, turn: int) -> int:

@@ -67,10 +67,10 @@ class Query(BaseModel):
     model_config = ConfigDict(frozen=True)
     id: str
     columns: Whole = Field(alias="boardXSize")
-    size: Whole = Field(alias="boardYSize")
+    rows: Whole = Field(alias="boardYSize")
     rules: Any  # a name or KataGo's fields
     handicap_bonus: Any = Field(None, alias="whiteHandicapBonus")  # instead of the rules' own
-    komi: Number = 7.5
+    komi: Number | None = None  # None: the rules' usual one
     stones: Moves = Field((), alias="initialStones")  # on the board before the moves
     first: Player | None = Field(None, alias="initialPlayer")  # to move first
     moves: Moves
@@ -95,14 +95,6 @@ class Query(BaseModel):
     settings: OverrideSettings = Field(
         alias="overrideSettings", default_factory=lambda: OverrideSettings.model_validate({})
     )
-
-    @field_validator("size")
-    @classmethod
-    def _is_square(cls, rows: int, info: ValidationInfo) -> int:
-        columns = info.data.get("columns", rows)
-        if rows != columns:
-            raise ValueError(f"the board must be square, not {columns}x{rows}")
-        return rows
 
     @field_validator("turns")
     @classmethod

@@ -3,23 +3,23 @@
 import itertools
 
 from alphazero.errors import RequestError
-from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments
+from alphazero.protocols.gtp.arguments import SYNTAX_ERROR, Arguments, read_integer
 from alphazero.protocols.gtp.session import Session
 
 Point = tuple[int, int]  # row from the top, column
 
 
 def boardsize(session: Session, arguments: Arguments) -> str:
-    session.state.resize(arguments.integer())
-    session.begin_game()
-    return ""
-
-
-def rectangular_boardsize(session: Session, arguments: Arguments) -> str:
-    columns, rows = arguments.integer(), arguments.integer()
-    if columns != rows:
-        raise RequestError("unacceptable size")
-    session.state.resize(columns)
+    """Begin a game on another board: a size, or columns and rows, also as `19:13` (KataGo)."""
+    columns, colon, rows = arguments.word().partition(":")
+    if not colon:
+        rows = arguments.peek() if arguments.peek().isdecimal() else columns
+    try:
+        session.state.resize(read_integer(columns), read_integer(rows))
+    except RequestError as error:
+        if error.__cause__ is not None:
+            session.report(str(error.__cause__))
+        raise
     session.begin_game()
     return ""
 
@@ -68,10 +68,10 @@ def fixed_handicap(session: Session, arguments: Arguments) -> str:
     """Place stones on their usual points."""
     from alphazero.formats.handicap import handicap_points
 
-    count = arguments.integer()
+    count, state = arguments.integer(), session.state
     require_empty(session)
     try:
-        points = handicap_points(session.state.size, count)
+        points = handicap_points(state.rows, state.columns, count)
     except ValueError as error:
         raise RequestError("invalid number of stones") from error
     return place(session, points)
@@ -79,11 +79,11 @@ def fixed_handicap(session: Session, arguments: Arguments) -> str:
 
 def place_free_handicap(session: Session, arguments: Arguments) -> str:
     """Place stones where the engine chooses, perhaps fewer than asked for."""
-    count, size = arguments.integer(), session.state.size
-    if not 2 <= count < size**2:
+    count, state = arguments.integer(), session.state
+    if not 2 <= count < state.pass_action:
         raise RequestError("invalid number of stones")
     require_empty(session)
-    return place(session, free_points(size, count))
+    return place(session, free_points(state.rows, state.columns, count))
 
 
 def set_free_handicap(session: Session, arguments: Arguments) -> str:
@@ -100,8 +100,8 @@ def set_free_handicap(session: Session, arguments: Arguments) -> str:
             raise RequestError("bad vertex list") from error
         if action is None or action == state.pass_action:
             raise RequestError("bad vertex list")
-        points.append(divmod(action, state.size))
-    if not 2 <= len(points) < state.size**2 or len(set(points)) < len(points):
+        points.append(divmod(action, state.columns))
+    if not 2 <= len(points) < state.pass_action or len(set(points)) < len(points):
         raise RequestError("bad vertex list")
     place(session, points)
     return ""
@@ -115,22 +115,22 @@ def require_empty(session: Session) -> None:
 def place(session: Session, points: list[Point]) -> str:
     state = session.state
     state.place_handicap(points)
-    return " ".join(state.name(row * state.size + column) for row, column in points)
+    return " ".join(state.name(row * state.columns + column) for row, column in points)
 
 
-def free_points(size: int, count: int) -> list[Point]:
+def free_points(rows: int, columns: int, count: int) -> list[Point]:
     """Choose points for up to `count` stones: the usual ones, then the point farthest from all
     others, as long as no two are neighbours."""
     from alphazero.formats.handicap import handicap_points, most_handicap
 
-    usual = min(count, most_handicap(size))
-    points = handicap_points(size, usual) if usual >= 2 else [(size // 2, size // 2)]
-    edge = 1 if size > 4 else 0
-    inside = range(edge, size - edge)
+    usual = min(count, most_handicap(rows, columns))
+    middle = rows // 2, columns // 2
+    points = handicap_points(rows, columns, usual) if usual >= 2 else [middle]
+    inside = [range(size)[1:-1] if size > 4 else range(size) for size in (rows, columns)]
     while len(points) < count:
         distances = {
             point: min(abs(point[0] - row) + abs(point[1] - column) for row, column in points)
-            for point in itertools.product(inside, inside)
+            for point in itertools.product(*inside)
         }
         farthest = max(distances, key=lambda point: distances[point])
         if distances[farthest] < 2 and len(points) >= 2:
@@ -176,7 +176,7 @@ COMMANDS = {
     "gogui-play_sequence": play_sequence,
 }
 GO_COMMANDS = {
-    "rectangular_boardsize": rectangular_boardsize,
+    "rectangular_boardsize": boardsize,
     "fixed_handicap": fixed_handicap,
     "place_free_handicap": place_free_handicap,
     "set_free_handicap": set_free_handicap,

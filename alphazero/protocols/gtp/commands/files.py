@@ -10,15 +10,16 @@ from alphazero.protocols.gtp.session import Session
 
 def loadsgf(session: Session, arguments: Arguments) -> str:
     """Load a file's main line, to its end or to before move N."""
+    from alphazero.formats.rulesets import search_remark
     from alphazero.formats.sgf import read_sgf
 
     state = session.state
     path, move = path_and_move(arguments)
     try:
         sgf = read_sgf(path, move, game=state.game)
-        size = sgf.position.game.planes[1]
-        if size != state.size:
-            state.resize(size)
+        rows, columns = sgf.position.game.planes[1:]
+        if (rows, columns) != (state.rows, state.columns):
+            state.resize(columns, rows)
             sgf = read_sgf(path, move, game=state.game)
     except UserError as error:
         session.report(str(error))
@@ -26,6 +27,8 @@ def loadsgf(session: Session, arguments: Arguments) -> str:
     for remark in sgf.remarks:
         session.report(f"{path}: {remark}")
     state.adopt(sgf.position, sgf.info.rules, sgf.info.handicap)
+    if remark := search_remark(state.rules):
+        session.report(remark)
     session.begin_game()
     return ""
 

@@ -1,7 +1,5 @@
 """Commands of KataGo and Leela Zero about rules, parameters and the network's own evaluation, and
 those of the server KGS.
-
-Only area scoring is supported: other rules are refused.
 """
 
 import json
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alphazero.errors import RequestError
 from alphazero.protocols.finite_json import read_json
 from alphazero.protocols.gtp.arguments import (
+    BOOLEANS,
     COLORS,
     SYNTAX_ERROR,
     Arguments,
@@ -20,6 +19,7 @@ from alphazero.protocols.gtp.arguments import (
 from alphazero.protocols.gtp.session import Session
 
 if TYPE_CHECKING:
+    from alphazero.formats.rulesets import Rules
     from alphazero.game import Position
 
 PARAMETERS = (
@@ -29,7 +29,6 @@ PARAMETERS = (
     "playoutDoublingAdvantage",
     "analysisWideRootNoise",
 )
-SYMMETRIES = 8
 PER_MILLE = 1000
 
 
@@ -38,14 +37,10 @@ PER_MILLE = 1000
 
 def kgs_rules(session: Session, arguments: Arguments) -> str:
     """Set a ruleset by its name on KGS, where Chinese rules have superko."""
-    from alphazero.formats.rulesets import named_rules
-
-    try:
-        rules = named_rules(arguments.word(), session.state.stones.rules)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-    session.state.set_rules(rules)
-    return ""
+    name = arguments.word()
+    if name.lower() == "chinese":
+        name = "chinese-kgs"
+    return use_rules(session, session.state.read_rules(name))
 
 
 def get_rules(session: Session, arguments: Arguments) -> str:
@@ -53,7 +48,7 @@ def get_rules(session: Session, arguments: Arguments) -> str:
 
 
 def set_rules(session: Session, arguments: Arguments) -> str:
-    """Set a ruleset by its name, or rules by their fields as JSON."""
+    """Set a ruleset by its name or shorthand, or rules by their fields as JSON. The komi stays."""
     value = text = arguments.tail
     if not text:
         raise RequestError(SYNTAX_ERROR)
@@ -62,24 +57,31 @@ def set_rules(session: Session, arguments: Arguments) -> str:
             value = read_json(text)
         except (ValueError, RecursionError) as error:
             raise RequestError(f"{SYNTAX_ERROR}: {error}") from error
-    session.state.set_rules(session.state.read_rules(value))
-    return ""
+    return use_rules(session, session.state.read_rules(value))
 
 
 def set_rule(session: Session, arguments: Arguments) -> str:
     """Set one field of the rules."""
     field, word = arguments.word(), arguments.word()
-    fields = rules_fields(session)
-    if field not in fields:
-        raise RequestError(f"unknown rule {field}")
-    value = {"true": True, "false": False}.get(word.lower(), word)
-    session.state.set_rules(session.state.read_rules(fields | {field: value}))
+    value = BOOLEANS.get(word.lower(), word)
+    return use_rules(session, session.state.amended_rules(field, value))
+
+
+def use_rules(session: Session, rules: "Rules") -> str:
+    """Set the rules, and report how far the search may be off under them."""
+    from alphazero.formats.rulesets import search_remark
+
+    session.state.set_rules(rules)
+    if remark := search_remark(rules):
+        session.report(remark)
     return ""
 
 
 def rules_fields(session: Session) -> dict[str, Any]:
     """Convert the rules to the fields of KataGo's JSON."""
-    return session.state.rules.katago_fields(session.state.stones.rules)
+    from alphazero.formats.rulesets import katago_fields
+
+    return katago_fields(session.state.rules.terms)
 
 
 def game_over(session: Session, arguments: Arguments) -> str:
@@ -156,13 +158,13 @@ def heatmap(session: Session, arguments: Arguments) -> str:
     """Draw the policy in thousandths (Leela Zero)."""
     state = session.state
     position = state.to_move()
-    symmetry = read_symmetry(arguments.word()) if arguments else 0
+    symmetry = read_symmetry(session, arguments.word()) if arguments else 0
     probabilities, value = session.engine.evaluate(position, symmetry)
     thousandths = [round(PER_MILLE * float(probability)) for probability in probabilities]
-    size = state.size
+    columns = state.columns
     rows = [
-        "".join(f"{number:4d}" for number in thousandths[start : start + size])
-        for start in range(0, size * size, size)
+        "".join(f"{number:4d}" for number in thousandths[start : start + columns])
+        for start in range(0, state.pass_action, columns)
     ]
     return "\n".join(
         ["", *rows, f"pass: {thousandths[state.pass_action]}", f"winrate: {(1 + value) / 2:.6f}"]
@@ -176,15 +178,18 @@ def raw_nn(session: Session, arguments: Arguments) -> str:
     word = arguments.word() if arguments else "0"
     if arguments:
         arguments.number()
-    chosen = range(SYMMETRIES) if word == "all" else [read_symmetry(word)]
+    every = range(len(session.state.game.symmetries.points))
+    chosen = every if word == "all" else [read_symmetry(session, word)]
     position = session.state.to_move(player)
     return "\n".join(network_outputs(session, position, symmetry) for symmetry in chosen)
 
 
-def read_symmetry(word: str) -> int:
-    """Parse the number of a symmetry of the board. Raises RequestError."""
-    if len(word) != 1 or word not in "01234567":
-        raise RequestError(f"{SYNTAX_ERROR}: a symmetry is a number from 0 to 7, not {word}")
+def read_symmetry(session: Session, word: str) -> int:
+    """Parse the number of a symmetry of the board, of which a rectangle has four. Raises
+    RequestError."""
+    last = len(session.state.game.symmetries.points) - 1
+    if len(word) != 1 or word not in "01234567" or int(word) > last:
+        raise RequestError(f"{SYNTAX_ERROR}: a symmetry is a number from 0 to {last}, not {word}")
     return int(word)
 
 
@@ -207,11 +212,11 @@ def network_outputs(session: Session, position: "Position", symmetry: int) -> st
     expected = session.engine.expect(position, symmetry)
     if expected is not None:
         lines.append(f"whiteLead {sign * expected.score:.6f}")
-    lines += ["policy", *rows_of(texts[: state.pass_action], state.size)]
+    lines += ["policy", *rows_of(texts[: state.pass_action], state.columns)]
     lines.append(f"policyPass {texts[state.pass_action]}")
     if expected is not None and expected.ownership is not None:
         owners = [f"{sign * value + 0.0:.6f}" for value in expected.ownership]
-        lines += ["whiteOwnership", *rows_of(owners, state.size)]
+        lines += ["whiteOwnership", *rows_of(owners, state.columns)]
     return "\n".join(lines)
 
 

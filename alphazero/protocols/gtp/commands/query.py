@@ -26,7 +26,7 @@ def showboard(session: Session, arguments: Arguments) -> str:
     lines = ["", position.render(), f"{names[position.to_play]} to move"]
     if state.is_go:
         captures = state.stones.captures(position.state)
-        lines[-1] += f", komi {state.komi:g}, {state.rules.name} rules"
+        lines[-1] += f", komi {state.komi:g}, {state.rules} rules"
         lines.append(f"captured by {names[0]} (X): {captures[0]}, by {names[1]} (O): {captures[1]}")
         if state.handicap:
             lines.append(f"handicap: {state.handicap} stones")
@@ -76,7 +76,9 @@ def list_stones(session: Session, arguments: Arguments) -> str:
 
 
 def query_boardsize(session: Session, arguments: Arguments) -> str:
-    return str(session.state.columns)
+    """Write the size of a square board, else columns and rows."""
+    rows, columns = session.state.rows, session.state.columns
+    return f"{columns}" if rows == columns else f"{columns} {rows}"
 
 
 def get_komi(session: Session, arguments: Arguments) -> str:
@@ -124,14 +126,14 @@ def final_status_list(session: Session, arguments: Arguments) -> str:
         return "seki" if judgement.seki[row, column] else "alive"
 
     return "\n".join(
-        " ".join(state.name(row * state.size + column) for row, column in chain)
+        " ".join(state.name(row * state.columns + column) for row, column in chain)
         for chain in chains(state.board)
         if status_of(*chain[0]) == status
     )
 
 
 def dead_stones(session: Session) -> "np.ndarray | None":
-    """The dead stones, bool [size, size]; None where none can be."""
+    """The dead stones, bool [H, W]; None where none can be."""
     judgement = judge(session)
     return None if judgement is None else judgement.dead
 
@@ -166,7 +168,7 @@ def describe_engine(session: Session, arguments: Arguments) -> str:
     options, state = session.options, session.state
     lines = [f"{options.name} {options.version}", f"game: {state.game.spec}"]
     if state.is_go:
-        lines.append(f"komi {state.komi:g}, {state.rules.name} rules")
+        lines.append(f"komi {state.komi:g}, {state.rules} rules")
     return "\n".join(
         [
             *lines,
