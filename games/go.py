@@ -46,7 +46,6 @@ from .go_rules import (
     BLACK,
     BORDER,
     LARGEST,
-    POSITIONAL,
     RECENT,
     SITUATIONAL,
     cell_of,
@@ -175,7 +174,8 @@ def go(
         fill_plane(planes[KOMI_FOR], lines, across, np.uint8(max(komi_for, 0.0)))
         fill_plane(planes[KOMI_AGAINST], lines, across, np.uint8(max(-komi_for, 0.0)))
         fill_plane(planes[SUICIDE], lines, across, state.suicide)
-        fill_plane(planes[IS_POSITIONAL], lines, across, state.ko_rule == POSITIONAL)
+        # Simple ko looks like positional superko: few games differ, and networks know the latter.
+        fill_plane(planes[IS_POSITIONAL], lines, across, state.ko_rule != SITUATIONAL)
         fill_plane(planes[IS_SITUATIONAL], lines, across, state.ko_rule == SITUATIONAL)
         fill_plane(planes[PASSED], lines, across, state.passes > 0)
         for i in range(RECENT):

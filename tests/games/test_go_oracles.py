@@ -93,7 +93,7 @@ def compare_planes(
         go.KOMI_FOR: min(max(komi_for, 0), 255),
         go.KOMI_AGAINST: min(max(-komi_for, 0), 255),
         go.SUICIDE: oracle.suicide,
-        go.IS_POSITIONAL: oracle.ko == "positional",
+        go.IS_POSITIONAL: oracle.ko != "situational",
         go.IS_SITUATIONAL: oracle.ko == "situational",
         go.PASSED: oracle.moves[-1:] == [None],
     }
