@@ -27,7 +27,6 @@ from alphazero.formats.rulesets import name_rules, search_remark
 from alphazero.formats.sgf import SgfInfo, read_sgf, result_text, write_sgf
 from alphazero.game import Game, Position
 
-ALL_ALIVE = "tromp-taylor"  # the ruleset by which every stone on the board is alive
 RESIGNATION = " by resignation"
 OVER = "the game is over: write new, undo or quit"
 COUNTING = "the game is over but for its dead stones: write agree, on or undo"
@@ -80,7 +79,8 @@ class Session:
     @property
     def removes_dead(self) -> bool:
         """True under rules by which stones that are left dead are taken off at the end."""
-        return self.game.stones is not None and self.info.rules != ALL_ALIVE
+        stones = self.game.stones
+        return stones is not None and stones.terms(self.position.state).removes_dead
 
     @property
     def is_counting(self) -> bool:
