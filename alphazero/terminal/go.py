@@ -154,7 +154,7 @@ class GoCommentary(Commentary):
         return self._points(stones.count(state, session.dead))
 
     def _points(self, count: Count) -> str:
-        """What the players' points are made of, in words."""
+        """Name the parts of both players' points."""
         by_territory = self._stones.terms(self.session.position.state).scoring == "territory"
         names, texts = self.session.game.players, []
         for player in (0, 1):
