@@ -51,7 +51,8 @@ def handicap_position(game: Game, count: int) -> Position:
         raise ValueError(f"there is no handicap in {game.title}")
     state = game.position().start_state.copy()
     board = stones.board(state)
-    for point in handicap_points(*board.shape, count):
+    rows, columns = board.shape
+    for point in handicap_points(rows, columns, count):
         board[point] = 1
     stones.set_up(state, board, 1)
     stones.set_handicap(state, count)

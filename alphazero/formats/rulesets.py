@@ -111,7 +111,7 @@ def find_rules(text: str, rulesets: Rulesets) -> Rules | None:
     Terms that a shorthand leaves out are Tromp's and Taylor's.
     """
     plain = "".join(filter(str.isalnum, text)).lower()
-    name = _NAMES.get(plain) or _NAMES.get(plain.removesuffix("rules"))
+    name = _NAMES.get(plain) or _NAMES.get(plain.removesuffix("rules"), "")
     if name in rulesets:
         return Rules(name, rulesets[name])
     if SHORT.fullmatch(plain) is None:

@@ -135,7 +135,7 @@ def free_points(rows: int, columns: int, count: int) -> list[Point]:
         farthest = max(distances, key=lambda point: distances[point])
         if distances[farthest] < 2 and len(points) >= 2:
             break
-        points.append(farthest)
+        points.append((farthest[0], farthest[1]))
     return points
 
 

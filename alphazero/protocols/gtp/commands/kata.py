@@ -178,16 +178,22 @@ def raw_nn(session: Session, arguments: Arguments) -> str:
     word = arguments.word() if arguments else "0"
     if arguments:
         arguments.number()
-    every = range(len(session.state.game.symmetries.points))
+    every = range(number_of_symmetries(session))
     chosen = every if word == "all" else [read_symmetry(session, word)]
     position = session.state.to_move(player)
     return "\n".join(network_outputs(session, position, symmetry) for symmetry in chosen)
 
 
+def number_of_symmetries(session: Session) -> int:
+    """Count the symmetries of the board: a rectangle has four."""
+    symmetries = session.state.game.symmetries
+    assert symmetries is not None, "every game has them"
+    return len(symmetries.points)
+
+
 def read_symmetry(session: Session, word: str) -> int:
-    """Parse the number of a symmetry of the board, of which a rectangle has four. Raises
-    RequestError."""
-    last = len(session.state.game.symmetries.points) - 1
+    """Parse the number of a symmetry of the board. Raises RequestError."""
+    last = number_of_symmetries(session) - 1
     if len(word) != 1 or word not in "01234567" or int(word) > last:
         raise RequestError(f"{SYNTAX_ERROR}: a symmetry is a number from 0 to {last}, not {word}")
     return int(word)
