@@ -35,6 +35,7 @@ from alphazero.search.simulate import step_leaves
 
 SLOW_SECONDS = 1.0  # after which a person is told what is being waited for
 PAUSE_SECONDS = 1.0  # between two messages
+SILENT_SECONDS = 60.0  # of the second process, after which it is not waited for
 LEAST_PROCESSORS = 2  # for a second process
 SIMULATIONS = 1  # of the second process's search, which makes none
 
@@ -97,24 +98,25 @@ class Progress:
 class Second:
     """The second process, or none."""
 
-    def __init__(
-        self, process: "subprocess.Popen[bytes] | None", count: Callable[[str], None]
-    ) -> None:
-        self._process = process
-        self._reader = threading.Thread(target=self._read, args=[count], daemon=True)
+    def __init__(self, process: "subprocess.Popen[bytes] | None", count: Callable[[str], None]):
+        self._process, self._count = process, count
+        self._heard = time.monotonic()  # when it last said something
         if process is not None:
-            self._reader.start()
+            threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self, count: Callable[[str], None]) -> None:
+    def _read(self) -> None:
         """Count the kernels that it says it has compiled."""
         assert self._process is not None and self._process.stdout is not None
         for line in self._process.stdout:
-            count(line.decode().strip())
+            self._heard = time.monotonic()
+            self._count(line.decode().strip())
 
     def wait(self) -> None:
-        """Wait until it has ended, in whatever way."""
-        if self._process is not None:
-            self._process.wait()
+        """Wait until it has ended, in whatever way, or has said nothing for SILENT_SECONDS."""
+        while self._process is not None and time.monotonic() - self._heard < SILENT_SECONDS:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PAUSE_SECONDS)
+                return
 
 
 @contextlib.contextmanager

@@ -89,6 +89,8 @@ def warm_up(config: Config, report: Callable[[str], None] | None = None) -> None
     """
     game = load(config.game)
     game.compile(report)
+    # For the random playouts of an evaluation, on no position at all.
+    game.playout_batch(game.empty_states(0), np.zeros(0, np.uint64), np.zeros(0, np.float32))
     slow = threading.Timer(
         SLOW_SECONDS, report or (lambda text: None), ["compiling the search (once)…"]
     )
