@@ -34,7 +34,8 @@ from alphazero.search.search import Search, kernels_of
 from alphazero.search.simulate import step_leaves
 
 SLOW_SECONDS = 1.0  # after which a person is told what is being waited for
-PAUSE_SECONDS = 1.0  # between two messages
+PAUSE_SECONDS = 2.0  # between two messages
+HINT = "once; `alphazero warm-up` does it beforehand"
 SILENT_SECONDS = 60.0  # of the second process, after which it is not waited for
 LEAST_PROCESSORS = 2  # for a second process
 SIMULATIONS = 1  # of the second process's search, which makes none
@@ -71,6 +72,7 @@ class Progress:
         self._compiled: set[str] = set()
         self._expected: set[str] = set()
         self._next = time.monotonic() + SLOW_SECONDS
+        self._hint = HINT  # of the first message
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -89,7 +91,8 @@ class Progress:
                 return
             self._next = now + PAUSE_SECONDS
             percent = 100 * len(self._compiled & self._expected) // len(self._expected)
-        self._report(f"compiling {self._game.title} (once): {percent} %")
+            hint, self._hint = self._hint, "once"
+        self._report(f"compiling {self._game.title} ({hint}): {percent} %")
 
 
 # -- two processes ---------------------------------------------------------------------------------
