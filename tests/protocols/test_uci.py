@@ -378,9 +378,12 @@ def test_an_error_while_it_thinks_loses_no_game(monkeypatch, capfd) -> None:
     Broken.asked.clear()
     use_evaluator(monkeypatch, Broken)
     conversation = Conversation()
-    problem = "info string internal error: RuntimeError: out of memory"
-    assert conversation.ask("isready", RUY_LOPEZ, "go nodes 100")[1:] == [problem, "bestmove c6d4"]
-    assert conversation.ask("isready", "go infinite", "stop")[1:] == [problem, "bestmove c6d4"]
+    *_, problem, info, move = conversation.ask("isready", RUY_LOPEZ, "go nodes 4000")
+    assert "out of memory" in problem and info.startswith("info depth")  # the best of the search
+    assert move.startswith("bestmove") and move.split()[1] == info.partition(" pv ")[2].split()[0]
+    # Nothing works any more, not even what might play instead.
+    *_, problem, move = conversation.ask("isready", "go infinite", "stop")
+    assert "out of memory" in problem and move.startswith("bestmove ")
     assert "Traceback" in capfd.readouterr().err
 
 

@@ -396,19 +396,15 @@ class UciServer:
 
     def _go(self, go: Go, handle: SearchHandle[None]) -> None:
         """Search, and answer exactly once, when that may be done."""
-        answer = bestmove()
+        answers: list[str] = []
 
         def choose() -> None:
-            nonlocal answer
             from alphazero.protocols.uci.go_command import from_book, search, without_search
 
             settings, send = self._settings, self.send
             if go.problem:
                 self.say(go.problem)
             board = self._board_with()
-            legal = board.legal()
-            if legal:  # the answer if anything fails: better than a loss on time
-                answer = bestmove(board.position.text(legal[0]))
             found = without_search(board, go, send)
             reference = self._load_reference()
             if found is None and reference is not None:
@@ -418,12 +414,27 @@ class UciServer:
             if found is None:
                 self._engine(board.game)
                 found = search(self.host, board, reference, settings, go, handle, send)
-            answer = found
+            answers.append(found)
 
         self._try(choose)
+        if not answers:
+            self._try(lambda: answers.append(self._without_engine()))
         handle.wait_for_stop()
         self._answered = handle  # from now on `isready` waits for what comes after
-        self.send(answer)
+        self.send(answers[0] if answers else bestmove())
+
+    def _without_engine(self) -> str:
+        """The answer where the engine has failed, and all that could take its place: a move of one
+        look ahead is better than a loss on time."""
+        from alphazero.engine.first_look import first_look
+        from alphazero.protocols.uci.board import searchable
+
+        board = self._board
+        if board is None or board.is_rejected or not board.legal():
+            return bestmove()
+        position = searchable(board.position)
+        action = board.legal()[0] if position is None else first_look(position)
+        return bestmove(board.position.text(action))
 
 
 COMMANDS: dict[str, Callable[[UciServer, Sequence[str]], None]] = {
