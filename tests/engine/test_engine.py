@@ -9,7 +9,7 @@ import pytest
 from alphazero.arena.level import LEVELS
 from alphazero.config import NetworkConfig
 from alphazero.engine import engine as engines
-from alphazero.engine.analysis import Analysis, MoveInfo
+from alphazero.engine.analysis import Analysis, MoveInfo, with_sum
 from alphazero.engine.engine import Engine, find_evaluator, make_engine, never, search_config
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
@@ -419,3 +419,58 @@ def test_the_run_without_a_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="has no checkpoint yet"):
         make_engine(TICTACTOE, EngineOptions(network=str(tmp_path)), print)
+
+
+# -- score and ownership ---------------------------------------------------------------------------
+
+
+def self_play(engine: Engine, moves: int, visits: int) -> list[Analysis]:
+    """Searches of a game in which the engine makes its best moves."""
+    at, found = engine.game.position(), []
+    limits = SearchLimits(visits, fresh=True)
+    for _ in range(moves):
+        found.append(analyze(engine, at, limits=limits, ownership=True, continuations=0))
+        at.play(found[-1].moves[0].action)
+    return found
+
+
+def test_the_lead_is_steady_and_agrees_with_win_rate_and_ownership():
+    """With the package's network; before, the lead changed by nine points from move to move."""
+    engine = make_engine(load("go:size=9"), EngineOptions("go:size=9"), print)
+    leads, lost = [], []
+    for found in self_play(engine, moves=10, visits=100):
+        sign = 1 if found.to_play == 0 else -1
+        expected, best = found.expected, found.moves[0].expected
+        assert expected is not None and best is not None and expected.ownership is not None
+        leads.append(sign * expected.score)
+        lost.append(expected.score - best.score)
+        assert sign * expected.ownership.sum() == pytest.approx(leads[-1] + 7.5, abs=0.01)
+        if abs(expected.score) > 3:
+            assert (found.mean_winrate > 0.5) == (expected.score > 0)
+    assert np.abs(np.diff(leads)).mean() < 2
+    assert np.abs(lost).mean() < 2
+
+
+def test_ownership_with_another_sum_stays_as_near_as_it_can():
+    ownership = np.array([0.999, 0.5, 0.0, -0.2, -0.999])
+    for points in (-4.0, 0.0, 0.3, 2.5):
+        shifted = with_sum(ownership, points)
+        assert shifted.sum() == pytest.approx(points, abs=1e-3)
+        assert (np.argsort(shifted) == np.argsort(ownership)).all()
+    assert with_sum(ownership, 0.3) == pytest.approx(ownership, abs=1e-3)
+    assert with_sum(ownership, 99.0).sum() < 5
+
+
+def test_the_judge_has_the_last_word_on_a_game_that_has_ended():
+    engine = make_engine(load("go:size=9"), EngineOptions("go:size=9"), print)
+    at = engine.game.position()
+    stones = engine.game.stones
+    assert stones is not None
+    board = np.zeros((9, 9), np.int8)
+    board[:, 3], board[:, 4] = 1, 2
+    stones.set_up(at.state, board, 0)
+    at = type(at)(engine.game, at.state)
+    found = analyze(engine, at, limits=SearchLimits(30, fresh=True), ownership=True, is_ended=True)
+    judgement = engine.judge(at)
+    assert found.expected is not None and found.expected.score == judgement.score == 36 - 45 - 7.5
+    assert found.mean_winrate == 0
