@@ -18,6 +18,7 @@ UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a gam
 INVADABLE = 0.8  # ownership of the opponent's points from which they are not worth a move
 DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
 JUDGE_SECONDS = 0.03  # per point of the board, that the judge takes
+LARGEST_DAME = 2  # points in one place that are nobody's, in a game whose borders are closed
 NEAR_DEAD = 2  # steps from dead stones at which moves help to capture them
 
 
@@ -28,19 +29,18 @@ class PassAnswer(NamedTuple):
     moves: list[int] | None = None  # to choose from, perhaps the pass among them; None for all
 
 
-def answer_to_pass(
-    engine: Engine, position: Position, removes_dead: bool, seconds: float | None = None
-) -> PassAnswer:
-    """Decide on the answer of the player to move, whose opponent has passed.
+def answer_to_pass(engine: Engine, position: Position, seconds: float | None = None) -> PassAnswer:
+    """Decide on the answer of the player to move, whose opponent has passed, by the position's own
+    rules.
 
-    `removes_dead` is true under rules by which dead stones are taken off at the end; otherwise the
-    board counts as it stands. Where the player has too few seconds for the judge, the network's
-    ownership alone decides, or random playouts without a network.
+    Where the player has too few seconds for the judge, the network's ownership alone decides, or
+    random playouts without a network.
     """
     stones, sign = position.game.stones, 1 if position.to_play == 0 else -1
     assert stones is not None, "a game of stones"
+    removes_dead = stones.terms(position.state).removes_dead
     if not removes_dead:
-        counted = sign * stones.score(position.state, None)
+        counted = sign * stones.count(position.state, None).score
         if counted > 0:
             return PassAnswer(f"it wins by {counted:g} points as the board stands")
     pass_action = position.game.num_actions - 1
@@ -58,7 +58,7 @@ def answer_to_pass(
         margin = least_margin(position, judgement)
         if margin > 0:
             return PassAnswer(f"it expects to win by {margin:g} points or more")
-    moves = gainful_moves(position, judgement, sign * expected, removes_dead)
+    moves = gainful_moves(position, judgement, sign * expected)
     return PassAnswer("", moves) if moves else PassAnswer("there is nothing left to gain")
 
 
@@ -70,7 +70,7 @@ def hasty_judgement(position: Position, estimated: Estimate) -> Judgement:
     area = stones.area(position.state, dead)
     doubtful = (board != 0) & (np.abs(estimated.ownership) < DOUBTFUL)
     owners = np.where(area == 2, -1, area).astype(np.float32)
-    score = stones.score(position.state, dead)
+    score = stones.count(position.state, dead).score
     return Judgement(owners, dead, np.zeros(board.shape, bool), doubtful, score)
 
 
@@ -83,41 +83,41 @@ def least_margin(position: Position, judgement: Judgement) -> float:
     # Of the stones in doubt only the player's own are dead.
     dead = np.where(judgement.doubtful, board == player + 1, judgement.dead)
     nobodys = (board == 0) & (judgement.ownership == 0)
-    score = stones.score(position.state, dead)
+    score = stones.count(position.state, dead).score
     return (score if player == 0 else -score) - int(nobodys.sum())
 
 
-def gainful_moves(
-    position: Position, judgement: Judgement, expected: np.ndarray, removes_dead: bool
-) -> list[int]:
+def gainful_moves(position: Position, judgement: Judgement, expected: np.ndarray) -> list[int]:
     """List the moves that may gain something, none if there are none.
 
-    `expected` [H, W] is the estimated ownership, 1 for points of the player to move. Points that
-    are nobody's are free to take, and worth more than a pass, unless that puts the player's own
-    stones into atari, as in a seki. Also worth a look, beside the pass, are stones in doubt,
-    territory of the opponent's that is not safe, and, unless they are taken off in the end, dead
-    stones to capture.
+    `expected` [H, W] is the estimated ownership, 1 for points of the player to move. Under area
+    scoring points that are nobody's are free to take, and worth more than a pass, unless that puts
+    the player's own stones into atari, as in a seki. Also worth a look, beside the pass, are stones
+    in doubt, open borders, territory of the opponent's that is not safe, and, unless they are taken
+    off in the end, dead stones to capture.
     """
     stones, player = position.game.stones, position.to_play
     assert stones is not None, "a game of stones"
-    board = stones.board(position.state)
-    doubtful = near(judgement.doubtful, 1) & (board == 0)
-    for region in regions((board == 0) | judgement.dead):
-        if doubtful[region].any():
-            doubtful[region] = True
-    captures = np.zeros(board.shape, bool)
-    if not removes_dead:
-        captures = near(judgement.dead & (board == 2 - player), NEAR_DEAD)
+    terms, board = stones.terms(position.state), stones.board(position.state)
     owner = judgement.ownership if player == 0 else -judgement.ownership
-    invasions = (owner < 0) & (expected > -INVADABLE)
+    worthwhile = near(judgement.doubtful, 1) & (board == 0)
+    for region in regions((board == 0) | judgement.dead):
+        is_border = terms.scoring == "territory" and (region & (owner == 0)).sum() > LARGEST_DAME
+        if is_border or worthwhile[region].any():
+            worthwhile |= region
+    if not terms.removes_dead:
+        worthwhile |= near(judgement.dead & (board == 2 - player), NEAR_DEAD)
+    worthwhile |= (owner < 0) & (expected > -INVADABLE)
     free, others = [], []
     for action in position.legal_actions():
         if action == position.game.num_actions - 1:
             continue
         point = divmod(action, board.shape[1])
-        if doubtful[point] or captures[point] or invasions[point]:
+        if worthwhile[point]:
             others.append(action)
-        elif owner[point] == 0 and liberties_after(position, action) > 1:
+        elif (
+            terms.scoring == "area" and owner[point] == 0 and liberties_after(position, action) > 1
+        ):
             free.append(action)
     if free:
         return sorted(free + others)

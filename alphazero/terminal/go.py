@@ -90,7 +90,7 @@ class GoCommentary(Commentary):
         position = self.session.position
         if not position.moves or position.text(position.moves[-1]) != PASS:
             return "", None
-        return answer_to_pass(self._engine, position, self.session.removes_dead)
+        return answer_to_pass(self._engine, position)
 
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""

@@ -7,7 +7,13 @@ import pytest
 
 from alphazero.engine.engine import Engine
 from alphazero.engine.options import EngineOptions
-from alphazero.engine.passing import answer_to_pass, capturing_moves, gainful_moves, regions
+from alphazero.engine.passing import (
+    PassAnswer,
+    answer_to_pass,
+    capturing_moves,
+    gainful_moves,
+    regions,
+)
 from alphazero.game import Position, load
 from tests.helpers.gtp_conversation import Conversation
 from tests.judges.go_endings import endings
@@ -23,19 +29,22 @@ SEKI = (
 MOST_MOVES = 25  # of an engine whose opponent passes, from the end of a game on
 
 
+CHINESE, AS_IT_STANDS = "chinese", "tromp-taylor"
+
+
 @functools.cache
-def engine() -> Engine:
+def engine(rules: str = CHINESE) -> Engine:
     from alphazero.engine.engine import make_engine
 
-    game = load("go:size=9,komi=7,rules=chinese")
+    game = load(f"go:size=9,komi=7,rules={rules}")
     return make_engine(game, EngineOptions("go", simulations=30, seed=1), lambda text: None)
 
 
-def set_up(text: str, to_play: int, komi: float = 7) -> Position:
+def set_up(text: str, to_play: int, komi: float = 7, rules: str = CHINESE) -> Position:
     """A position whose last move is a pass of the opponent."""
     rows = [line.split() for line in text.strip().splitlines()]
     board = np.array([[".XO".index(cell) for cell in row] for row in rows], np.int8)
-    position = engine().game.position()
+    position = engine(rules).game.position()
     assert position.game.stones is not None
     position.game.stones.set_up(position.start_state, board, 1 - to_play)
     position.game.stones.set_komi(position.start_state, komi)
@@ -44,32 +53,37 @@ def set_up(text: str, to_play: int, komi: float = 7) -> Position:
     return made
 
 
+def answer(position: Position) -> PassAnswer:
+    return answer_to_pass(engine(), position)
+
+
 def names(position: Position, moves: list[int] | None) -> set[str]:
     return {position.text(move) for move in moves or []}
 
 
 def test_a_win_is_a_reason_to_pass_at_once() -> None:
-    for removes_dead in (True, False):
-        assert "win" in answer_to_pass(engine(), set_up(FULL, 1), removes_dead).reason
-    assert "win" in answer_to_pass(engine(), set_up(DEAD, 1, komi=-6), True).reason
+    for rules in (CHINESE, AS_IT_STANDS, "japanese"):
+        assert "win" in answer(set_up(FULL, 1, rules=rules)).reason
+    assert "win" in answer(set_up(DEAD, 1, komi=-6)).reason
 
 
 def test_a_lost_game_is_ended_when_there_is_nothing_to_gain() -> None:
-    for removes_dead in (True, False):
-        assert "nothing" in answer_to_pass(engine(), set_up(FULL, 0), removes_dead).reason
-        assert "nothing" in answer_to_pass(engine(), set_up(DEAD, 0), removes_dead).reason
+    for rules in (CHINESE, AS_IT_STANDS, "japanese"):
+        for text in (FULL, DEAD):
+            assert "nothing" in answer(set_up(text, 0, komi=30, rules=rules)).reason
 
 
 def test_a_point_that_nobody_has_is_taken_before_a_lost_game_ends() -> None:
     black = set_up(OPEN, 0)
-    reason, moves = answer_to_pass(engine(), black, True)
+    reason, moves = answer(black)
     assert not reason and names(black, moves) == {"D9"}
+    assert "nothing" in answer(set_up(OPEN, 0, komi=30, rules="japanese")).reason
 
 
 def test_a_dead_stone_that_would_cost_the_game_is_captured() -> None:
     """White is behind by 2 as the board stands, and ahead by 3 without G2."""
-    white = set_up(DEAD, 1, komi=-6)
-    reason, moves = answer_to_pass(engine(), white, removes_dead=False)
+    white = set_up(DEAD, 1, komi=-6, rules=AS_IT_STANDS)
+    reason, moves = answer(white)
     assert not reason and names(white, moves) == {"F2", "H2", "G1", "pass"}
     assert names(white, capturing_moves(white, engine().judge(white))) == {"F2", "H2", "G1"}
     assert capturing_moves(set_up(DEAD, 0), engine().judge(set_up(DEAD, 0))) is None
@@ -77,9 +91,9 @@ def test_a_dead_stone_that_would_cost_the_game_is_captured() -> None:
 
 def test_without_the_time_for_the_judge_an_estimate_decides(monkeypatch) -> None:
     monkeypatch.setattr(Engine, "judge", None)
-    assert "win" in answer_to_pass(engine(), set_up(FULL, 1), True, 0.5).reason
+    assert "win" in answer_to_pass(engine(), set_up(FULL, 1), 0.5).reason
     black = set_up(OPEN, 0)
-    assert "D9" in names(black, answer_to_pass(engine(), black, True, 0.5).moves)
+    assert "D9" in names(black, answer_to_pass(engine(), black, 0.5).moves)
 
 
 def test_nobody_takes_the_last_liberties_of_a_seki() -> None:
@@ -88,12 +102,12 @@ def test_nobody_takes_the_last_liberties_of_a_seki() -> None:
         position.set_to_play(player)
         judgement = engine().judge(position)
         expected = judgement.ownership if player == 0 else -judgement.ownership
-        assert gainful_moves(position, judgement, expected, True) == []
+        assert gainful_moves(position, judgement, expected) == []
 
 
 def test_an_open_board_is_played_on() -> None:
     position = engine().game.position("E5 C3 G6 pass")
-    reason, moves = answer_to_pass(engine(), position, True)
+    reason, moves = answer(position)
     assert not reason and "pass" not in names(position, moves) and len(moves or []) == 78
 
 

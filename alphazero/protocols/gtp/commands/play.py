@@ -128,7 +128,7 @@ def pass_answer(session: Session, position: "Position") -> tuple[str, list[int] 
     from alphazero.engine.passing import answer_to_pass
 
     seconds = session.move_limits(position.to_play).seconds
-    return answer_to_pass(session.engine, position, session.removes_dead, seconds)
+    return answer_to_pass(session.engine, position, seconds)
 
 
 def resigns(session: Session, analysis: "Analysis") -> bool:
