@@ -111,11 +111,11 @@ class SelfPlayConfig:
     """The games a network plays against itself."""
 
     parallel_games: PositiveInt = 64
-    """Games searched in one batch; each thread that evaluates has one."""
+    """Games searched in one batch; each thread that plays has one."""
     threads: PositiveInt | Literal["auto"] = 1
-    """Threads of one worker: they evaluate on the processor or, with a GPU, search. A Ray actor
-    reserves a core for each (auto = all cores of one process, or of a Ray actor with a GPU its
-    share of them, else 1)."""
+    """Threads of one worker: on the processor each plays its own games, beside a GPU all search
+    the same. A Ray actor reserves a core for each (auto = all cores of one process, or of a Ray
+    actor with a GPU its share of them, else 1)."""
     games_per_work_item: PositiveInt = 128
     """Games a worker is asked for at once; the last of them leave its batches partly empty."""
     temperature: NonNegativeFloat = 1.0

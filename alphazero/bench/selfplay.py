@@ -54,15 +54,13 @@ class Workload:
     precision: str = "auto"
     games: int = 64  # searched in one batch
     simulations: int = 64
-    threads: int = 1  # that evaluate on the processor, else search
+    threads: int = 1  # that play on the processor, else search
 
     def build(self, game: Game) -> Network:
         return build(game, NetworkConfig(size=self.network))
 
     def evaluator(self, game: Game) -> NetworkEvaluator:
-        return NetworkEvaluator(
-            self.build(game), self.device, threads=self.threads, precision=self.precision
-        )
+        return NetworkEvaluator(self.build(game), self.device, precision=self.precision)
 
     def worker(self, game: Game, evaluator: Evaluator) -> SelfPlay:
         """Self-play whose games begin after random moves, so that soon they are at all stages."""
@@ -130,15 +128,16 @@ class Observer(Evaluator):
     def __init__(
         self, inner: NetworkEvaluator, phases: Phases, before_batch: Callable[[], None]
     ) -> None:
-        self.pipelines, self.threads = inner.pipelines, inner.threads
+        self.pipelines, self.concurrent = inner.pipelines, inner.concurrent
         self._inner = inner
         self._phases = phases
         self._before_batch = before_batch
 
     def submit(self, leaves: Leaves) -> Callable[[], Evaluation]:
         self._before_batch()
-        wait = self._phases.timed(EVALUATE, self._inner.submit)(leaves)
-        return self._phases.timed(EVALUATE, wait)
+        clock = time.thread_time if self.concurrent else CPU
+        wait = self._phases.timed(EVALUATE, self._inner.submit, clock)(leaves)
+        return self._phases.timed(EVALUATE, wait, clock)
 
 
 def selfplay_suite(effort: Effort, workload: Workload | None = None) -> Iterator[Measurement]:
@@ -213,7 +212,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     where = f"{kind} on {network.device}"
     title = f"{workload.game}, {workload.network}, {workload.games} games x {workload.simulations}"
     title += f", {workload.threads} threads" if workload.threads > 1 else ""
-    room = workload.games * network.threads / network.pipelines
+    room = workload.games / network.pipelines
     clock = "of CPU time" if on_cpu else "of wall time"
 
     def figure(name: str, value: float, unit: str, note: str = "", goal: float | None = None):
@@ -228,7 +227,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     yield figure(
         "batch fill", found.evaluations / found.batches / room, "of 1", f"of {room:g} rows"
     )
-    share = found.busy / found.wall / network.threads
+    share = found.busy / found.wall / (workload.threads if network.concurrent else 1)
     yield figure("device busy", share, "of 1", "share of wall time")
     yield figure("matrix rate", floor / 1e9, "GFLOP/s", where)
     note = f"{work / 1e6:,.4g} million operations an evaluation"
@@ -238,8 +237,7 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
     cost = found.cpu / found.simulations * 1e6
     yield figure("CPU time", cost, "µs/simulation")
     yield figure("wall time", found.wall / found.simulations * 1e6, "µs/simulation")
-    evaluate = found.evaluate if network.threads == 1 else found.busy  # in threads of its own
-    spent = {SELECT: found.select, STEP: found.step, EVALUATE: evaluate}
+    spent = {SELECT: found.select, STEP: found.step, EVALUATE: found.evaluate}
     for phase, share in {**spent, REST: found.cpu - sum(spent.values())}.items():
         note = f"{share / found.simulations * 1e6:,.3g} µs a simulation"
         yield figure(f"time in: {phase}", share / found.cpu, "of 1", note)
@@ -248,10 +246,14 @@ def measure(workload: Workload, effort: Effort) -> Iterator[Measurement]:
 def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: Effort) -> Reading:
     """The counters' changes while every game made at least `ROUNDS` moves."""
     readings: list[Reading] = []
-    trees = workload.games * network.threads
+    turn = threading.Lock()  # of threads
 
     def before_batch() -> None:
         """Begin once every game has moved; end after `ROUNDS` moves of each and enough time."""
+        with turn:
+            begin_or_end(sum(lane.search.num_trees for lane in worker.lanes))
+
+    def begin_or_end(trees: int) -> None:
         if not readings:
             if worker.stats.plies >= trees:
                 readings.append(read())
@@ -274,8 +276,8 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
             spent[EVALUATE],
             simulations(worker),
             positions(worker),
-            worker._search.rows_evaluated,
-            worker._search.batches,
+            sum(lane.search.rows_evaluated for lane in worker.lanes),
+            sum(lane.search.batches for lane in worker.lanes),
         )
 
     phases = Phases()
@@ -286,15 +288,21 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
     return last.since(first)
 
 
+def heads_of(worker: SelfPlay) -> np.ndarray:
+    """The heads of all trees that are searching."""
+    heads = np.concatenate([lane.search._trees.heads for lane in worker.lanes])
+    return heads[heads["active"]]
+
+
 def simulations(worker: SelfPlay) -> float:
     """Simulations so far, those of searches under way included."""
-    heads = worker._search._trees.heads
-    return worker.stats.simulations + float(heads["done"][heads["active"]].sum())
+    heads = heads_of(worker)
+    return worker.stats.simulations + float(heads["done"].sum())
 
 
 def positions(worker: SelfPlay) -> float:
     """Positions searched so far, those under way by the share that is done."""
-    heads = worker._search._trees.heads[worker._search._trees.heads["active"]]
+    heads = heads_of(worker)
     return worker.stats.plies + float((heads["done"] / np.maximum(heads["budget"], 1)).sum())
 
 
@@ -304,13 +312,17 @@ def timed_kernels(worker: SelfPlay, phases: Phases) -> Iterator[None]:
 
     The search has no hook for it, which would slow it down: a benchmark may reach in.
     """
-    search: Any = worker._search
-    kernels, step_leaves = search._kernels, search._step_leaves
-    # Several threads may be in them, each of which counts its own time.
-    select = phases.timed(SELECT, kernels.backup_and_select, time.thread_time)
-    search._kernels = kernels._replace(backup_and_select=select)
-    search._step_leaves = phases.timed(STEP, step_leaves, time.thread_time)
+    before = []
+    for lane in worker.lanes:
+        search: Any = lane.search
+        kernels, step_leaves = search._kernels, search._step_leaves
+        before.append((search, kernels, step_leaves))
+        # Several threads may be in them, each of which counts its own time.
+        select = phases.timed(SELECT, kernels.backup_and_select, time.thread_time)
+        search._kernels = kernels._replace(backup_and_select=select)
+        search._step_leaves = phases.timed(STEP, step_leaves, time.thread_time)
     try:
         yield
     finally:
-        search._kernels, search._step_leaves = kernels, step_leaves
+        for search, kernels, step_leaves in before:
+            search._kernels, search._step_leaves = kernels, step_leaves

@@ -48,12 +48,11 @@ def selfplay(options: argparse.Namespace) -> int:
     from alphazero.data.store import Store
     from alphazero.engine.engine import find_evaluator
     from alphazero.game import load
-    from alphazero.selfplay.play import SelfPlay, threads_of
+    from alphazero.selfplay.play import SelfPlay
 
     config = read_config(options.settings, [f"game={options.game}"] if options.game else [])
     game = load(config.game)
-    threads = threads_of(config.self_play)
-    evaluator, source = find_evaluator(game, options.network, threads=threads)
+    evaluator, source = find_evaluator(game, options.network)
     store = Store(Path(options.out).expanduser())
     game.compile(report)
     worker = SelfPlay(game, evaluator, config.search, config.self_play)

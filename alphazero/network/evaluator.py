@@ -88,7 +88,7 @@ class Evaluator:
     uses_states = False  # True has the search hand over state records
     # Batches worth having under way: more than one where others work while the caller goes on.
     pipelines = 1
-    threads = 1  # of the processor that it computes in
+    concurrent = False  # True: several threads may ask it at once
     # Set by who relies on it: a row's answer is to be the same to the bit in every batch.
     steady = False
     traces = False  # True: its answers say who made an action first, for RAVE
@@ -202,8 +202,7 @@ class CachedEvaluator(Evaluator):
         self.inner = inner
         self.name = f"cached {inner.name}"
         self.game, self.encoder = inner.game, inner.encoder
-        self.pipelines, self.threads = inner.pipelines, inner.threads
-        self.predicts = inner.predicts
+        self.pipelines, self.predicts = inner.pipelines, inner.predicts
         self.hits = 0
         self.misses = 0
         self._generation = 0  # times cleared

@@ -56,18 +56,19 @@ class NetworkEvaluator(Evaluator):
             self.pipelines = 2  # one half of the leaves is chosen while the device has the other
             self._runner = self._device_runner(())
         else:
-            self.threads = threads if self.device.type == "cpu" else 1
-            self.pipelines = self.threads
+            threads = threads if self.device.type == "cpu" else 1
+            self.pipelines = threads
+            self.concurrent = self.device.type == "cpu" and threads == 1
             shape = (self._largest, *network.planes)
             self._runner = ProcessorRunner(
                 functools.partial(answer_on_processor, *context),
                 functools.partial(empty_planes, shape, self.dtype, self.device),
-                self.threads,
+                threads,
             )
         # A small board's layers would fill up a smaller batch, one by one.
         self._smallest = STEADY_ROWS if is_dense(network) else 1
         self._part = 1  # rows that are worth a thread
-        if self.threads > 1:
+        if self.device.type == "cpu" and threads > 1:
             self._part = padded(math.ceil(PART_OPERATIONS / operations(self._plain)))
 
     @property

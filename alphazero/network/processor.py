@@ -36,7 +36,7 @@ class ProcessorRunner(Generic[T]):
         self.busy = 0.0  # CPU seconds of computing, of all threads together
         self._compute, self._scratch = compute, scratch
         self._threads = threads
-        self._own = threading.local()
+        self._own, self._lock = threading.local(), threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         if threads > 1:
             self._pool = ThreadPoolExecutor(threads, "network", torch.set_num_threads, (1,))
@@ -51,8 +51,9 @@ class ProcessorRunner(Generic[T]):
     def submit(self, *batch: Any) -> Callable[[], T]:
         """Start on a batch and return the function that waits for its answer."""
         if self._pool is None:
-            found, seconds = self._run(*batch)
-            self.busy += seconds
+            found, seconds = self._run(*batch)  # of several callers' threads at once, perhaps
+            with self._lock:
+                self.busy += seconds
             return lambda: found
         future = self._pool.submit(self._run, *batch)
         self._under_way.add(future)

@@ -1,14 +1,17 @@
-"""Self-play: one search over many games at once, which yields finished `GameRecord`s.
+"""Self-play: a search over many games at once, which yields finished `GameRecord`s.
 
 A game's moves depend on its own random streams, which come from the run's seed and the game's id,
-and not on the games played beside it.
+and not on the games played beside it. Where the network runs on the processor, several threads play
+games of their own (`Lane`): each does everything from the choice of leaves to the network's last
+layer on one core, and none waits for another.
 """
 
 import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -71,7 +74,7 @@ NO_POLICY = (np.zeros(0, np.uint16), np.zeros(0, np.float32))
 
 
 class SelfPlay:
-    """Plays games against itself with one evaluator, `parallel_games` at once."""
+    """Plays games against itself with one evaluator, in one lane or several side by side."""
 
     def __init__(
         self,
@@ -82,8 +85,8 @@ class SelfPlay:
         *,
         threads: int | None = None,
     ) -> None:
-        """`threads` search, unless the evaluator has threads of its own; None: as the settings say.
-        Games do not depend on their number.
+        """`threads` play, each its own games, if the evaluator answers several at once, else they
+        search; None: as the settings say. Games do not depend on their number.
 
         Raises UserError for varied starts of a game that has only one.
         """
@@ -92,19 +95,24 @@ class SelfPlay:
                 f"self_play.random_start_probability = {self_play.random_start_probability:g}:"
                 f" {game.name} always begins from the same position; must be 0"
             )
-        self.game = game
-        self.config = self_play
-        self.search_config = search
         evaluator.steady = True
-        self.evaluator = evaluator = cached(evaluator, game, search.nn_cache_size)
-        self.version = 0  # of the evaluator's weights
-        self.stats = SelfPlayStats()
-        trees = self_play.parallel_games * evaluator.threads  # each of its threads has a batch
-        if evaluator.threads > 1:
-            threads = 1
-        elif threads is None:
-            threads = threads_of(self_play)
-        self._search = Search(game, evaluator, search, trees, threads=threads)
+        threads = threads or threads_of(self_play)
+        lanes = threads if evaluator.concurrent else 1
+        # The results of searches do not depend on what a cache still holds.
+        search = replace(search, nn_cache_size=search.nn_cache_size // lanes)
+        self.lanes = [
+            Lane(game, evaluator, search, self_play, threads // lanes) for _ in range(lanes)
+        ]
+        self._pool = ThreadPoolExecutor(lanes, "self-play") if lanes > 1 else None
+        self._seconds = 0.0
+
+    @property
+    def stats(self) -> SelfPlayStats:
+        """A copy of the counters of all lanes."""
+        columns = zip(*(vars(lane.stats).values() for lane in self.lanes), strict=True)
+        total = SelfPlayStats(*map(sum, columns))
+        total.seconds = self._seconds
+        return total
 
     def play(self, games: int, *, first_id: int, seed: int, version: int = 0) -> list[GameRecord]:
         """Play the games first_id, first_id + 1, ... and return them in that order.
@@ -121,7 +129,71 @@ class SelfPlay:
         """Play the games with these ids and yield the finished ones, sorted by id, every `seconds`
         and at the end; between two yields the evaluator may get other weights, announced by
         `weights_changed`."""
-        search, stats = self._search, self.stats
+        count = len(self.lanes)
+        streams = [
+            lane.stream(ids[number::count], seed=seed, seconds=seconds)
+            for number, lane in enumerate(self.lanes)
+        ]
+        finished: list[GameRecord] = []
+        while streams:
+            began = time.perf_counter()
+            parts = self._advance(streams)
+            self._seconds += time.perf_counter() - began
+            streams = [one for one, part in zip(streams, parts, strict=True) if part is not None]
+            finished += [record for part in parts if part is not None for record in part]
+            if finished:
+                yield sorted(finished, key=lambda record: record.game_id)
+                finished = []
+
+    def _advance(self, streams: list[Iterator[list[GameRecord]]]) -> list[list[GameRecord] | None]:
+        """Take the next games of every lane, None at its end."""
+        if self._pool is None:
+            return [next(stream, None) for stream in streams]
+        futures = [self._pool.submit(next, stream, None) for stream in streams]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:  # Ctrl-C too, which reaches this thread alone
+            for lane in self.lanes:
+                lane.stopped = True
+            wait(futures)
+            raise
+        return [future.result() for future in futures]
+
+    def weights_changed(self, version: int) -> None:
+        """Clear the caches after a change of the evaluator's weights; games that begin from now on
+        are of this version."""
+        for lane in self.lanes:
+            lane.weights_changed(version)
+
+
+class Lane:
+    """Games of one search, `parallel_games` at once; a lane is used by one thread at a time."""
+
+    def __init__(
+        self,
+        game: Game,
+        evaluator: Evaluator,
+        search: SearchConfig,
+        self_play: SelfPlayConfig,
+        threads: int,
+    ) -> None:
+        self.game = game
+        self.config = self_play
+        self.search_config = search
+        self.evaluator = evaluator = cached(evaluator, game, search.nn_cache_size)
+        self.version = 0  # of the evaluator's weights
+        self.stats = SelfPlayStats()
+        self.stopped = False  # set by another thread: play no further
+        self.search = Search(game, evaluator, search, self_play.parallel_games, threads=threads)
+
+    def stream(
+        self, ids: Sequence[int], *, seed: int, seconds: float
+    ) -> Iterator[list[GameRecord]]:
+        """Play the games with these ids and yield the finished ones, perhaps none, every `seconds`
+        and at the end."""
+        search, stats = self.search, self.stats
+        assert not self.stopped, "play was interrupted: begin with a new SelfPlay"
         began = time.perf_counter()
         rows, batches = search.rows_evaluated, search.batches
         waiting = iter(ids)
@@ -143,15 +215,16 @@ class SelfPlay:
                     del playing[tree]
                 else:
                     playing[tree] = self._begin(tree, next_id, seed)
-            if playing and not (finished and time.perf_counter() - began >= seconds):
+            if self.stopped:
+                return
+            if playing and time.perf_counter() - began < seconds:
                 continue
             stats.games += len(finished)
             stats.evaluations += search.rows_evaluated - rows
             stats.batches += search.batches - batches
             if isinstance(self.evaluator, CachedEvaluator):
                 stats.cache_hits = self.evaluator.hits
-            stats.seconds += time.perf_counter() - began
-            yield sorted(finished, key=lambda record: record.game_id)
+            yield finished
             began, finished = time.perf_counter(), []
             rows, batches = search.rows_evaluated, search.batches
 
@@ -174,7 +247,7 @@ class SelfPlay:
         game.surprises = [np.nan] * len(position.moves)
         simulations = self._choose_budget(game)
         tree_seed = int(rng.integers(2**63))
-        self._search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
+        self.search.begin(tree, position, seed=tree_seed, simulations=simulations, noise=game.full)
         return game
 
     def _choose_start(self, rng: np.random.Generator) -> State | None:
@@ -217,7 +290,7 @@ class SelfPlay:
         game.position.play(action)
         if not game.position.is_over:
             simulations = self._choose_budget(game)
-            self._search.reroot(tree, game.position, simulations=simulations, noise=game.full)
+            self.search.reroot(tree, game.position, simulations=simulations, noise=game.full)
 
     def _record(self, game: _Game) -> GameRecord:
         outcome = game.position.outcome()

@@ -85,7 +85,7 @@ def test_a_batch_is_divided_among_threads_without_one(monkeypatch: pytest.Monkey
     expected = NetworkEvaluator(network, "cpu").evaluate(leaves(planes))
     monkeypatch.setattr(evaluator_module, "PART_OPERATIONS", 1.0)
     evaluator = NetworkEvaluator(network, "cpu", threads=2)
-    assert evaluator.pipelines == evaluator.threads == 2
+    assert evaluator.pipelines == 2 and not evaluator.concurrent
 
     def sizes(rows: int) -> list[int]:
         return [part.stop - part.start for part in evaluator._parts(rows)]
@@ -147,8 +147,8 @@ def test_two_threads_burn_no_more_than_one_beside_a_busy_program() -> None:
 
     def cost(threads: int) -> float:
         """CPU seconds of a simulation."""
-        evaluator = NetworkEvaluator(network, "cpu", threads=threads)
-        settings = SelfPlayConfig(parallel_games=32, threads=threads)
+        evaluator = NetworkEvaluator(network, "cpu")
+        settings = SelfPlayConfig(parallel_games=32 // threads, threads=threads)
         worker = SelfPlay(game, evaluator, SearchConfig(simulations=16), settings)
         worker.play(1, first_id=0, seed=0)  # to compile and load
         began = time.process_time()

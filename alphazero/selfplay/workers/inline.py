@@ -8,7 +8,7 @@ from alphazero.config import Config
 from alphazero.game import load
 from alphazero.network.network_evaluator import NetworkEvaluator
 from alphazero.network.registry import build
-from alphazero.selfplay.play import SelfPlay, threads_of
+from alphazero.selfplay.play import SelfPlay
 from alphazero.selfplay.workers.executor import GameBatch, Weights, Worker, WorkItem
 
 STREAM_SECONDS = 10.0  # longest delay between the end of a game and its delivery
@@ -18,13 +18,11 @@ class SelfPlayWorker:
     """Plays a run's games with its network."""
 
     def __init__(self, config: Config, device: str, *, threads: int | None = None) -> None:
-        """`threads` evaluate on the processor or, with another device, search; None: as many as
-        the settings ask for."""
+        """`threads` None: as many as the settings ask for."""
         game = load(config.game)
-        threads = threads or threads_of(config.self_play)
         self.seed = config.run.seed
         self.version = -1
-        self.evaluator = NetworkEvaluator(build(game, config.network), device, threads=threads)
+        self.evaluator = NetworkEvaluator(build(game, config.network), device)
         self.self_play = SelfPlay(
             game, self.evaluator, config.search, config.self_play, threads=threads
         )
