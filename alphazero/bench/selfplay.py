@@ -258,6 +258,8 @@ def stretch(workload: Workload, game: Game, network: NetworkEvaluator, effort: E
             if worker.stats.plies >= trees:
                 readings.append(read())
             return
+        if len(readings) == 2:  # another thread has ended it
+            raise StretchEnded
         first = readings[0]
         if time.perf_counter() - first.wall < STRETCH * effort.seconds:
             return
