@@ -138,7 +138,7 @@ class TerminalGame:
             code = INTERRUPTED
         finally:  # even if an opponent has failed
             if self.session.saved:
-                self.display.say(f"game saved: {self.session.path}")
+                self.display.write(f"game saved: {self.session.path}")
         return code
 
     def _turn(self) -> bool:
@@ -402,7 +402,7 @@ class TerminalGame:
 
     def _new(self, _: str) -> None:
         if self.session.saved:
-            self.display.say(f"game saved: {self.session.path}")
+            self.display.write(f"game saved: {self.session.path}")
         self.session.begin()
         self._forget()
         self.display.show_board()
@@ -428,7 +428,7 @@ class TerminalGame:
             self.session.write(name, self._headers())
         else:
             self.session.save(self._headers())
-        self.display.say(f"game saved: {name or self.session.path}")
+        self.display.write(f"game saved: {name or self.session.path}")
 
     def _load(self, arguments: str) -> None:
         name, _, number = arguments.rpartition(" ")
