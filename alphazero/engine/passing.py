@@ -5,12 +5,15 @@ has no eyes left. By the judge's opinion (`judge.py`) it passes instead where th
 no move gains anything; otherwise it looks only at moves that may.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.judge import Judgement
+from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
 from alphazero.game import Position
 
@@ -19,6 +22,9 @@ INVADABLE = 0.8  # ownership of the opponent's points from which they are not wo
 DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
 JUDGE_SECONDS = 0.03  # per point of the board, that the judge takes
 LARGEST_DAME = 2  # points in one place that are nobody's, in a game whose borders are closed
+SETTLED = 0.8  # ownership of the player's own points from which a move there looks wasted
+PASS_LIMITS = SearchLimits(64, fresh=True)
+MOST_LOST = 0.1  # of a value, by a pass instead of a move
 NEAR_DEAD = 2  # steps from dead stones at which moves help to capture them
 
 
@@ -74,17 +80,48 @@ def hasty_judgement(position: Position, estimated: Estimate) -> Judgement:
     return Judgement(owners, dead, np.zeros(board.shape, bool), doubtful, score)
 
 
+def without_waste(
+    engine: Engine, position: Position, analysis: Analysis, seconds: float | None = None
+) -> Analysis:
+    """Replace the move of an analysis by a pass where the rules count territory and the move only
+    fills the player's own.
+
+    That costs a point, of which a search by area knows nothing. The judge must see nothing to gain,
+    and a short search no loss by the pass; with too few seconds for that the move stays.
+    """
+    stones, pass_action = position.game.stones, position.game.num_actions - 1
+    assert stones is not None, "a game of stones"
+    is_free = stones.terms(position.state).scoring == "area" or analysis.action == pass_action
+    if is_free or not position.is_legal(pass_action):
+        return analysis
+    sign = 1 if position.to_play == 0 else -1
+    expected = sign * estimate(position, engine.auxiliary).ownership
+    is_open = (np.abs(expected) < LIKELY).mean() > UNDECIDED
+    is_hurried = seconds is not None and seconds < JUDGE_SECONDS * expected.size
+    if expected.flat[analysis.action] < SETTLED or is_open or is_hurried:
+        return analysis
+    if gainful_moves(position, engine.judge(position), expected):
+        return analysis
+    passing = SearchRequest(position, PASS_LIMITS, [pass_action], seed=0, continuations=0)
+    if engine.analyze(passing).value < analysis.value - MOST_LOST:
+        return analysis
+    return replace(analysis, action=pass_action)
+
+
 def least_margin(position: Position, judgement: Judgement) -> float:
     """The points by which the player to move wins if the game ends now, with everything in doubt,
-    and all points that are nobody's, counted for the opponent."""
+    and all points that are nobody's, counted for the opponent. Under territory scoring the latter
+    are worth nothing."""
     stones, player = position.game.stones, position.to_play
     assert stones is not None, "a game of stones"
     board = stones.board(position.state)
     # Of the stones in doubt only the player's own are dead.
     dead = np.where(judgement.doubtful, board == player + 1, judgement.dead)
-    nobodys = (board == 0) & (judgement.ownership == 0)
+    nobodys = int(((board == 0) & (judgement.ownership == 0)).sum())
+    if stones.terms(position.state).scoring == "territory":
+        nobodys = 0
     score = stones.count(position.state, dead).score
-    return (score if player == 0 else -score) - int(nobodys.sum())
+    return (score if player == 0 else -score) - nobodys
 
 
 def gainful_moves(position: Position, judgement: Judgement, expected: np.ndarray) -> list[int]:

@@ -271,6 +271,8 @@ class TerminalGame:
             line = f"{name} {self._doing(known)} (from the book)"
             return self._make_move(known, line)
         analysis = self._analyze(only=self._reference.only(position) or worthwhile)
+        if self.opponent is None:
+            analysis = self._commentary.without_waste(analysis)
         winrate = analysis.winrate(analysis.to_play)
         if self._commentary.resigns(winrate):
             return self._resign_for_player()

@@ -33,6 +33,10 @@ class Commentary:
         choose from otherwise, None for all."""
         return "", None
 
+    def without_waste(self, analysis: Analysis) -> Analysis:
+        """The analysis with another move where the search's own gives something away."""
+        return analysis
+
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""
         return False

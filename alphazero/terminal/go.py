@@ -7,7 +7,7 @@ import numpy as np
 
 from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
-from alphazero.engine.passing import answer_to_pass
+from alphazero.engine.passing import answer_to_pass, without_waste
 from alphazero.engine.resignation import Resignation
 from alphazero.engine.territory import LIKELY, Estimate, chain_at, chains, estimate
 from alphazero.errors import UserError
@@ -91,6 +91,9 @@ class GoCommentary(Commentary):
         if not position.moves or position.text(position.moves[-1]) != PASS:
             return "", None
         return answer_to_pass(self._engine, position)
+
+    def without_waste(self, analysis: Analysis) -> Analysis:
+        return without_waste(self._engine, self.session.position, analysis)
 
     def resigns(self, winrate: float) -> bool:
         """Return True if the engine, to move with this winrate, resigns. Call once per turn."""

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 
+from alphazero.engine.analysis import Analysis
 from alphazero.engine.engine import Engine
 from alphazero.engine.options import EngineOptions
 from alphazero.engine.passing import (
@@ -13,6 +14,7 @@ from alphazero.engine.passing import (
     capturing_moves,
     gainful_moves,
     regions,
+    without_waste,
 )
 from alphazero.game import Position, load
 from tests.helpers.gtp_conversation import Conversation
@@ -153,3 +155,21 @@ def test_whole_endings_against_passes(rules: str, number: int) -> None:
             assert not any(owned.flat[action] == 1 for action in taken), moves
         else:  # no dead stone of the opponent's is left that would cost the game
             assert (points > 0) >= (expected > 0), (moves, score, expected)
+
+
+def test_territory_is_not_filled_where_that_costs_a_point() -> None:
+    """A search by area does not mind whether it passes or fills a point of its own."""
+    halves = set_up(9 * ". . X X X O O . .\n", 0)
+    stones = halves.game.stones
+    assert stones is not None
+
+    def chosen(rules: str, move: str) -> str:
+        position = halves.copy()
+        position.amend(lambda state: stones.set_rules(state, stones.rules[rules]))
+        value = engine().evaluate(position)[1]
+        analysis = Analysis(0, value, None, position.action(move), [], 10, 1.0)
+        return position.text(without_waste(engine(), position, analysis).action)
+
+    assert chosen("japanese", "A5") == "pass"
+    assert chosen("chinese", "A5") == "A5"
+    assert chosen("japanese", "J5") == "J5", "an invasion is for the search to judge"

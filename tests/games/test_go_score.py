@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from alphazero.engine.territory import scored_by_area
+from alphazero.formats.sgf import result_text
 from alphazero.game import Count, Game, Position, Ruleset, Stones
 from alphazero.game import load as load_anew
 from alphazero_games.go_score_rules import RULES, chains_with_eyes
-from tests.games.test_go_oracles import set_up
+from tests.games.test_go_oracles import GNU_GO, GnuGo, set_up
+from tests.judges.go_endings import endings
 from tests.judges.go_oracle import read_board
 
 load = functools.cache(load_anew)
@@ -202,6 +204,25 @@ def test_territory_is_area_without_the_stones_set(seed: int) -> None:
         by_area = count(position).score
         by_territory = count(with_rules(position, scoring="territory", tax="none")).score
         assert by_territory == by_area - (placed[0] - placed[1])
+
+
+@pytest.mark.skipif(GNU_GO is None, reason="GNU Go is not installed")
+def test_gnu_go_counts_territory_alike() -> None:
+    """Finished games of its own, with the stones taken off that it calls dead."""
+    with GnuGo(9, "--japanese-rules") as referee:
+        referee.ask("komi 6.5")
+        for ending in endings(9, 8):
+            position = ending.position
+            stones = stones_of(position.game)
+            position.amend(lambda state, to=stones: to.set_rules(state, to.rules["japanese"]))
+            position.amend(lambda state, to=stones: to.set_komi(state, 6.5))
+            referee.ask("clear_board")
+            for player, action in zip(position.movers, position.moves, strict=True):
+                referee.ask(f"play {'bw'[player]} {position.text(action)}")
+            dead = np.zeros(81, bool)
+            dead[[position.action(point) for point in referee.ask("final_status_list dead")]] = True
+            counted = count(position, dead.reshape(9, 9))
+            assert [result_text(counted.score)] == referee.ask("final_score"), str(position)
 
 
 # -- handicap, the button --------------------------------------------------------------------------

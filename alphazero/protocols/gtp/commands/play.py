@@ -91,6 +91,8 @@ def generate(
     analysis = session.search(request, on_info)
     if on_info is not None:
         on_info(analysis)
+    if state.is_go and only is None and not restrictions:
+        analysis = spare_territory(session, analysis, position)
     session.last_decision = LastSearch(position, analysis)
     vertex = state.vertices.text(position, analysis.action)
     if not makes_move:
@@ -129,6 +131,16 @@ def pass_answer(session: Session, position: "Position") -> tuple[str, list[int] 
 
     seconds = session.move_limits(position.to_play).seconds
     return answer_to_pass(session.engine, position, seconds)
+
+
+def spare_territory(session: Session, analysis: "Analysis", position: "Position") -> "Analysis":
+    """Pass instead of filling one's own territory, where that costs a point."""
+    if session.state.rules.terms.scoring == "area":
+        return analysis
+    from alphazero.engine.passing import without_waste
+
+    seconds = session.move_limits(position.to_play).seconds
+    return without_waste(session.engine, position, analysis, seconds)
 
 
 def resigns(session: Session, analysis: "Analysis") -> bool:
