@@ -40,6 +40,8 @@ SETTINGS = [
     "learner.batch_size=32",
     "learner.replay_ratio=1",
     "evaluation.every_games=0",
+    "evaluation.games=2",
+    'evaluation.opponents=["random"]',
     "run.checkpoint_steps=10",
 ]
 
