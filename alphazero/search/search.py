@@ -92,6 +92,7 @@ class Search:
             trees, capacity, game.num_actions, game.max_legal, amaf=self._policy.USES_AMAF
         )
         _fill_settings(self._trees.settings[0], config)
+        self.predictions = predictions  # names of those that are kept
         self._predictions: Predictions | None = None
         if predictions:
             self._predictions = Predictions(game, evaluator, predictions, trees, capacity)
@@ -125,11 +126,6 @@ class Search:
     @property
     def num_trees(self) -> int:
         return len(self._states)
-
-    @property
-    def predictions(self) -> tuple[str, ...]:
-        """Names of the evaluator's predictions that are kept for `averages`."""
-        return () if self._predictions is None else self._predictions.names
 
     def compile(self) -> None:
         """Compile the kernels that know no game, before a search begins; the rules are not used."""
