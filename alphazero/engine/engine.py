@@ -408,7 +408,7 @@ class Engine:
         same for the same position."""
         asked = position.game.spec, position.state_array.tobytes()
         if self._judged is None or self._judged[0] != asked:
-            self._judged = asked, judge(position, self._evaluator)
+            self._judged = asked, judge(position)
         return self._judged[1]
 
     def auxiliary(self, positions: Sequence[Position]) -> dict[str, np.ndarray]:

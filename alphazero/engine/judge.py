@@ -1,43 +1,49 @@
-"""The judge of a game of Go that has ended, or nearly: who owns what, which stones are dead.
+"""The judge of a game of Go that has ended, or nearly: who owns each point, which stones are dead.
 
-One opinion for all front ends. It comes in three steps:
+One opinion for all front ends, which depends on the stones alone and not on who is to move. It
+comes in three steps:
 
 1. Stones and eyes that no attack can take (Benson 1976) are certain.
-2. For the rest, playouts to the end in which each side moves first in half of them and moves are
-   drawn from the network's policy (from the game's weights without a network), mixed with the
-   network's ownership averaged over the symmetries and both players to move.
-3. Where that leaves stones in doubt and the region around them is small, an exact search of the
-   region by both sides (`local_search.py`) decides: stones live, die, or share liberties in a seki.
+2. For the rest, an opinion: many playouts to the end, in half of which either side moves first.
+   No network is asked, so that all of them, and players without one, are judged by the same judge.
+3. Around chains that step 2 does not call alive, if the region is small, exact search by both sides
+   (`local_search.py`): the stones of the region are what best play leaves of them, whoever begins.
+   That finds dead stones, seki and races, and shows what depends on the next move.
 
-What step 3 cannot settle stays with step 2, and is named as doubtful.
+Stones whose fate depends on the next move, and unclear ones in regions too large to be searched,
+are in doubt: the opinion decides about them, and they are named as doubtful.
 """
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alphazero.engine.local_search import best_score, bound_search
+from alphazero.engine.local_search import (
+    SEARCH_KERNELS,
+    End,
+    Point,
+    RegionSearch,
+    compile_search,
+    neighbours,
+)
 from alphazero.engine.territory import chains
 from alphazero.game import Game, Position
-from alphazero.game.kernels import legal, outcome, prune
-from alphazero.network.encoder import Encoder
-from alphazero.network.evaluator import Evaluator, Leaves
 
-PLAYOUTS = 32  # with a network's policy
-WEIGHTED_PLAYOUTS = 400  # without a network
-TEMPERATURE = 0.7
-LONGEST = 1.2  # plies of a playout, per point of the board
-PLAYOUT_SHARE = 0.7  # of the opinion; the rest is the network's ownership
-# Opinion of a chain above which it is not in doubt, and lower ones for regions that are too large.
-SURE = (0.85, 0.6, 0.3)
-LARGEST_REGION = 30  # points of a region to be searched
-MOST_EMPTY = 9  # empty points of such a region
-MOST_CHAINS = 6  # in doubt in one region, whose survival is tried in all combinations
-TEMPO = 2  # points by which the best score may depend on who moves first, as at the end of any game
+PLAYOUTS = 400
+ALIVE = 0.85  # opinion of a chain, for its own side, above which it is not searched
+CLEAR = 0.6  # opinion, for either side, from which a chain that cannot be searched is not in doubt
+ONE_STONE = 4  # points by which a single stone and the point beside it change the score
 
-Points = list[tuple[int, int]]
+# A region is searched first with the weaker of the chains around it as part of it, then without.
+WALLS = ((ALIVE, True), (CLEAR, True), (CLEAR, False))  # opinion of a wall, which may not be taken
+MOST_EMPTY = 14  # points of a region to be searched
+MOST_POINTS = 60
+REGION_NODES = 150_000  # positions looked at in one region
+NODES = 1_500_000  # and in all of one board's
+LARGE_EYE = 6  # points of an eye that is as good as two
+
+Points = list[Point]
 
 
 class Judgement(NamedTuple):
@@ -46,60 +52,12 @@ class Judgement(NamedTuple):
     ownership: np.ndarray  # float32 in [-1, 1], 1 for the first player
     dead: np.ndarray  # bool
     seki: np.ndarray  # bool: stones that live by liberties which neither side can fill
-    doubtful: np.ndarray  # bool: stones whose fate depends on who moves first, or is not proven
+    doubtful: np.ndarray  # bool: stones whose fate depends on who moves first, or is not clear
     score: float  # the first player's points minus the second's, komi and handicap included
 
-
-def judge(position: Position, evaluator: Evaluator, seed: int = 0) -> Judgement:
-    """Judge a position of a game of stones. The game may be over."""
-    game, stones = position.game, position.game.stones
-    assert stones is not None, "a game of stones"
-    unfinished = position.copy()
-    while unfinished.moves and unfinished.last_action == game.num_actions - 1:
-        unfinished.undo()
-    board = stones.board(unfinished.state)
-    certain = stones.pass_alive(unfinished.state)
-    certain = np.where(certain == 2, -1, certain)
-    expected = np.where(certain == 0, opinion(unfinished, evaluator, seed), certain)
-    status = [Chain(points, *side_of(points, board, expected, certain)) for points in chains(board)]
-    doubtful = np.zeros(board.shape, bool)
-    dead = np.zeros(board.shape, bool)
-    for chain in status:
-        dead[chain.index] = chain.opinion < 0
-    search = None
-    for region in regions_in_doubt(board, status):
-        search = search or bound_search(game)
-        found = settle(game, search, unfinished, region, dead)
-        for chain in region.chains:
-            doubtful[chain.index] = found is None
-            if found is not None:
-                dead[chain.index] = chain in found
-    area = stones.area(unfinished.state, dead)
-    seki = stones.seki(unfinished.state, dead)
-    owners = np.where(area == 2, -1, area)
-    ownership = np.where(owners == 0, 0, np.where(doubtful, expected, owners))
-    score = stones.score(position.state, dead)
-    return Judgement(ownership.astype(np.float32), dead, seki, doubtful, score)
-
-
-def compile_judge(game: Game, *, uses_planes: bool) -> None:
-    """Compile what `judge` and `estimate` use, with or without a network, on nothing at all."""
-    states, number = game.empty_states(0), game.num_actions
-    keys, values = np.zeros(0, np.uint64), np.zeros(0, np.float32)
-    if uses_planes:
-        masks, over = np.zeros((0, number), np.uint8), np.zeros(0, np.uint8)
-        game.bind(playable_batch)(states, keys[:, None], np.zeros(0, np.int32), masks, over)
-        game.key_batch(states, keys)
-    else:
-        game.trace_batch(states, keys, values, np.zeros((0, number), np.int8))
-        game.playout_batch(states, keys, values)
-    bound_search(game)(game.empty_states(2), np.zeros(number, np.uint8), False, 0)
-
-
-def kernels_of_judge(game: Game, *, uses_planes: bool) -> list[Callable[..., Any]]:
-    """The kernels that `compile_judge` compiles."""
-    own = [game.bind(playable_batch), game.key_batch]
-    return [bound_search(game), *(own if uses_planes else [game.trace_batch, game.playout_batch])]
+    def status(self, point: Point) -> str:
+        """The status of the stone at a point: alive, dead or seki."""
+        return "dead" if self.dead[point] else "seki" if self.seki[point] else "alive"
 
 
 class Chain(NamedTuple):
@@ -121,32 +79,58 @@ class Chain(NamedTuple):
         return rows, columns
 
 
-class Region(NamedTuple):
-    """Empty points and chains in doubt that touch, to be searched together."""
+def judge(position: Position, seed: int = 0) -> Judgement:
+    """Judge a position of a game of stones, over or not. The same seed gives the same answer."""
+    stones = position.game.stones
+    assert stones is not None, "a game of stones"
+    board = stones.board(position.state)
+    certain = signed(stones.pass_alive(position.state))
+    alone = [player for player in (1, 2) if (board == player).any()]
+    if len(alone) < 2:  # a player without stones has nothing
+        expected = signed(stones.area(position.state, None)).astype(float)
+    else:
+        expected = np.where(certain == 0, playout_ownership(position, seed), certain)
+    everyone = [chain_of(points, board, expected, certain) for points in chains(board)]
+    dead = np.zeros(board.shape, bool)
+    for chain in everyone:
+        dead[chain.index] = chain.opinion < 0
+    doubtful, seki = np.zeros(board.shape, bool), np.zeros(board.shape, bool)
+    for chain in everyone:
+        doubtful[chain.index] = abs(chain.opinion) < CLEAR
+    settle_regions(position, everyone, dead, doubtful, seki)
+    owners = signed(stones.area(position.state, dead))
+    ownership = np.where(doubtful, expected, owners).astype(np.float32)
+    return Judgement(ownership, dead, seki, doubtful, stones.score(position.state, dead))
 
-    points: np.ndarray  # bool [H, W]
-    chains: list[Chain]
+
+def compile_judge(game: Game, *, uses_planes: bool) -> None:
+    """Compile what `judge` and `estimate` use, with or without a network, or load it from disk."""
+    compile_search()
+    states, seeds, values = game.empty_states(0), np.zeros(0, np.uint64), np.zeros(0, np.float32)
+    game.trace_batch(states, seeds, values, np.zeros((0, game.num_actions), np.int8))
+    if not uses_planes:
+        game.playout_batch(states, seeds, values)
 
 
-def side_of(
-    points: Points, board: np.ndarray, expected: np.ndarray, certain: np.ndarray
-) -> tuple[int, float, bool]:
-    """The side of a chain, the mean expectation of its points for that side, whether it is sure."""
+def kernels_of_judge(game: Game, *, uses_planes: bool) -> list[Callable[..., Any]]:
+    """The kernels that `compile_judge` compiles."""
+    return [*SEARCH_KERNELS, game.trace_batch, *([] if uses_planes else [game.playout_batch])]
+
+
+def signed(owners: np.ndarray) -> np.ndarray:
+    """Owners 0, 1, 2 as 0, 1, -1."""
+    return np.where(owners == 2, -1, owners)
+
+
+def chain_of(points: Points, board: np.ndarray, expected: np.ndarray, certain: np.ndarray) -> Chain:
+    """A chain with what is expected of it."""
     side = 1 if board[points[0]] == 1 else -1
     rows, columns = zip(*points, strict=True)
-    return side, side * float(expected[rows, columns].mean()), bool(certain[points[0]] == side)
+    mean = side * float(expected[rows, columns].mean())
+    return Chain(points, side, mean, bool(certain[points[0]] == side))
 
 
-# -- opinions --------------------------------------------------------------------------------------
-
-
-def opinion(position: Position, evaluator: Evaluator, seed: int) -> np.ndarray:
-    """The expected owner of every point, float [H, W], 1 for the first player."""
-    if not evaluator.uses_planes:
-        return weighted_playouts(position, seed)
-    played = policy_playouts(position, evaluator, seed)
-    seen = network_ownership(position, evaluator)
-    return played if seen is None else PLAYOUT_SHARE * played + (1 - PLAYOUT_SHARE) * seen
+# -- playouts --------------------------------------------------------------------------------------
 
 
 def both_to_move(position: Position) -> np.ndarray:
@@ -159,133 +143,78 @@ def both_to_move(position: Position) -> np.ndarray:
     return states
 
 
-def network_ownership(position: Position, evaluator: Evaluator) -> np.ndarray | None:
-    """The network's ownership, averaged over symmetries and both players to move; None if the
-    network has no such head."""
-    encoder = evaluator.encoder or Encoder.of(position.game)
-    planes, values = encoder.empty(2)
-    no_keys, lengths = np.zeros((2, 1), np.uint64), np.zeros(2, np.int32)
-    encoder.encode_batch(both_to_move(position), no_keys, lengths, planes, values)
-    turns = encoder.symmetries.points
-    turned = np.concatenate([turn_planes(planes, points) for points in turns])
-    heads = evaluator.auxiliary(encoder.inputs(turned, np.tile(values, (len(turns), 1))))
-    if "ownership" not in heads:
-        return None
-    answers = heads["ownership"].reshape(len(turns), 2, -1)
-    total = np.zeros(answers.shape[2])
-    for points, answer in zip(turns, answers, strict=True):
-        total[points] += answer[0] - answer[1]  # of the player to move: the first, the second
-    return total.reshape(planes.shape[2:]) / (2 * len(turns))
-
-
-def turn_planes(planes: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Planes [B, C, H, W] under a symmetry's permutation of points [H * W]."""
-    flat = planes.reshape(*planes.shape[:2], -1)[:, :, points]
-    return np.ascontiguousarray(flat.reshape(planes.shape))
-
-
-def weighted_playouts(position: Position, seed: int) -> np.ndarray:
-    """The mean owner of every point over playouts whose moves are drawn by the game's weights."""
-    game = position.game
-    states = np.tile(both_to_move(position), WEIGHTED_PLAYOUTS // 2)
-    seeds = np.random.default_rng(seed).integers(2**63, size=len(states)).astype(np.uint64)
-    firsts = np.zeros((len(states), game.num_actions), np.int8)
-    game.trace_batch(states, seeds, np.empty(len(states), np.float32), firsts)
-    return mean_owner(game, states)
-
-
-def mean_owner(game: Game, states: np.ndarray) -> np.ndarray:
-    """The mean owner of every point over final states."""
-    assert game.stones is not None
-    owners = np.stack([game.stones.area(state, None) for state in states])
-    return (owners == 1).mean(axis=0) - (owners == 2).mean(axis=0)
-
-
-def playable_batch(states, keys, lengths, masks, over):
-    """Fill uint8 masks [B, A] with the legal moves that the game does not prune, and over [B];
-    keys [B, L] and lengths [B] are the keys of earlier positions. A template."""
-    for b in range(states.shape[0]):
-        masks[b, :] = 0
-        over[b], _ = outcome(states[b], keys[b], lengths[b])
-        if not over[b]:
-            legal(states[b], keys[b], lengths[b], masks[b])
-            prune(states[b], masks[b])
-
-
-def policy_playouts(position: Position, evaluator: Evaluator, seed: int) -> np.ndarray:
-    """The mean owner of every point over playouts whose moves are drawn from the network's policy.
+def playout_ownership(position: Position, seed: int) -> np.ndarray:
+    """The mean owner of every point, float [H, W], 1 for the first player, over playouts whose moves
+    are drawn by the game's weights.
 
     Nobody passes while a move is left that does not fill an eye, so that dead stones are taken.
     """
-    game, encoder = position.game, evaluator.encoder or Encoder.of(position.game)
-    symmetries = encoder.symmetries
-    rng = np.random.default_rng(seed)
-    playable = game.bind(playable_batch)
+    game = position.game
+    assert game.stones is not None, "a game of stones"
     states = np.tile(both_to_move(position), PLAYOUTS // 2)
-    length = int(LONGEST * (game.num_actions - 1))
-    keys = np.zeros((PLAYOUTS, length + 1), np.uint64)
-    live = np.arange(PLAYOUTS)
-    for ply in range(length):
-        now, lengths = states[live], np.full(len(live), ply, np.int32)
-        masks, over = np.zeros((len(live), game.num_actions), np.uint8), np.zeros(len(live), "u1")
-        playable(now, keys[live], lengths, masks, over)
-        going = over == 0
-        live, now, masks, lengths = live[going], now[going], masks[going], lengths[going]
-        if not len(live):
-            break
-        planes, values = encoder.empty(len(live))
-        encoder.encode_batch(now, keys[live], lengths, planes, values)
-        turn = int(rng.integers(len(symmetries.points)))
-        turned, inputs = (
-            turn_planes(planes, symmetries.points[turn]),
-            encoder.inputs(planes, values),
-        )
-        seeds = np.zeros(len(live), np.uint64)
-        answer = evaluator.evaluate(Leaves(turned, now, seeds, inputs.globals))
-        logits = answer.logits[:, symmetries.inverse_actions[turn]] / TEMPERATURE
-        drawn = np.where(masks > 0, logits + rng.gumbel(size=logits.shape), -np.inf)
-        found = np.empty(len(live), np.uint64)
-        game.key_batch(now, found)
-        keys[live, ply] = found
-        game.play_batch(now, drawn.argmax(axis=1).astype(np.int32))
-        states[live] = now
-    return mean_owner(game, states)
+    seeds = np.random.default_rng(seed).integers(2**63, size=len(states)).astype(np.uint64)
+    firsts = np.zeros((len(states), game.num_actions), np.int8)
+    game.trace_batch(states, seeds, np.empty(len(states), np.float32), firsts)
+    owners = np.stack([game.stones.area(state, None) for state in states])
+    return (owners == 1).mean(axis=0) - (owners == 2).mean(axis=0)
 
 
 # -- regions ---------------------------------------------------------------------------------------
 
 
-def neighbours(point: tuple[int, int], shape: Sequence[int]) -> Points:
-    """The points beside a point on the board."""
-    row, column = point
-    around = ((row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column))
-    return [(r, c) for r, c in around if 0 <= r < shape[0] and 0 <= c < shape[1]]
+class Region(NamedTuple):
+    """Empty points and chains that touch, to be searched together."""
+
+    points: Points
+    chains: list[Chain]
 
 
-def regions_in_doubt(board: np.ndarray, status: list[Chain]) -> list[Region]:
-    """The regions to search: around every chain that is not sure to live, the largest that is small
-    enough."""
-    found: list[Region] = []
-    seen: set[int] = set()
-    for start in status:
-        if id(start) in seen or start.lives(SURE[0]):
+def settle_regions(
+    position: Position,
+    everyone: list[Chain],
+    dead: np.ndarray,
+    doubtful: np.ndarray,
+    seki: np.ndarray,
+) -> None:
+    """Search the regions around all chains that are not sure to live, the least clear first, and
+    correct the three boards [H, W] in place."""
+    stones = position.game.stones
+    assert stones is not None, "a game of stones"
+    board, suicide = stones.board(position.state), stones.terms(position.state).suicide
+    nodes, done = NODES, set()
+    for start in sorted(everyone, key=lambda chain: abs(chain.opinion)):
+        if start.points[0] in done or start.lives(ALIVE):
             continue
-        for sure in SURE:
-            region = region_around(start, board, status, sure)
-            if region is not None:
-                seen.update(id(chain) for chain in region.chains)
-                found.append(region)
+        owners = signed(stones.area(position.state, dead))
+        for region in regions_around(start, board, everyone):
+            guess = int(sum(owners[point] for point in region.points))
+            search = RegionSearch(board, region.points, suicide, min(nodes, REGION_NODES))
+            budget = search.nodes
+            ends = [search.best_end(player, guess) for player in (0, 1)]
+            nodes -= budget - search.nodes
+            if ends[0] is not None and ends[1] is not None:
+                mark(region, board, ends[0], ends[1], dead, doubtful, seki)
+                done.update(chain.points[0] for chain in region.chains)
                 break
-    return found
+
+
+def regions_around(start: Chain, board: np.ndarray, everyone: list[Chain]) -> Iterator[Region]:
+    """The regions around a chain that are small enough to be searched, the most complete first."""
+    before: list[Points] = []
+    for sure, takeable in WALLS:
+        region = region_around(start, board, everyone, sure, takeable)
+        if region is not None and region.points not in before:
+            before.append(region.points)
+            yield region
 
 
 def region_around(
-    start: Chain, board: np.ndarray, status: list[Chain], sure: float
+    start: Chain, board: np.ndarray, everyone: list[Chain], sure: float, takeable: bool
 ) -> Region | None:
-    """The empty points that a chain reaches, through chains whose opinion is not above `sure`, with
-    these and the chains that could be taken there; None if it is too large to be searched."""
-    chain_at = {point: chain for chain in status for point in chain.points}
-    points: set[tuple[int, int]] = set()
+    """The empty points that a chain reaches through chains whose opinion is not above `sure`, with
+    these and, if `takeable`, the chains that could be taken there; None if it is too large."""
+    chain_at = {point: chain for chain in everyone for point in chain.points}
+    points: set[Point] = set()
     members: list[Chain] = []
     new = [start]  # at first; later chains whose last liberties have been reached
     while new:
@@ -302,52 +231,92 @@ def region_around(
                 queue += more
                 members += [] if chain is None else [chain]
         empty = sum(board[point] == 0 for point in points)
-        if len(points) > LARGEST_REGION or empty > MOST_EMPTY or len(members) > MOST_CHAINS:
+        if len(points) > MOST_POINTS or empty > MOST_EMPTY:
             return None
-        new = [chain for chain in status if can_be_taken(chain, board, points)]
-    marked = np.zeros(board.shape, bool)
-    marked[tuple(zip(*points, strict=True))] = True
-    return Region(marked, members)
+        new = [chain for chain in everyone if takeable and can_be_taken(chain, board, points)]
+    return Region(sorted(points), members)
 
 
-def can_be_taken(chain: Chain, board: np.ndarray, points: set[tuple[int, int]]) -> bool:
+def can_be_taken(chain: Chain, board: np.ndarray, points: set[Point]) -> bool:
     """Return True if a chain outside of some points has all its liberties among them."""
     if chain.certain or chain.points[0] in points:
         return False
+    return liberties(chain, board) <= points
+
+
+def liberties(chain: Chain, board: np.ndarray) -> set[Point]:
+    """The empty points beside a chain."""
     beside = {near for point in chain.points for near in neighbours(point, board.shape)}
-    return {near for near in beside if board[near] == 0} <= points
+    return {near for near in beside if board[near] == 0}
 
 
-def settle(
-    game: Game, search: Any, position: Position, region: Region, dead: np.ndarray
-) -> list[Chain] | None:
-    """Return the chains of a region that are dead, None if it is not proven or depends on who moves
-    first. Chains elsewhere stand as they are."""
-    stones = game.stones
-    assert stones is not None, "a game of stones"
-    board = stones.board(position.state)
-    reach = int(2 * region.points.sum()) + TEMPO
+def mark(
+    region: Region,
+    board: np.ndarray,
+    first: End,
+    second: End,
+    dead: np.ndarray,
+    doubtful: np.ndarray,
+    seki: np.ndarray,
+) -> None:
+    """Enter the chains of a region whose best play ends so if the first or the second player
+    begins. Those whose fate depends on that are in doubt: they keep their opinion or, if it is
+    about a single stone, stand as they are."""
+    ends = [np.zeros(board.shape, np.int8) for _ in (first, second)]
+    for end, owners in zip((first, second), ends, strict=True):
+        owners[tuple(zip(*region.points, strict=True))] = end.owners
+    for chain in region.chains:
+        lives = [bool((owners[chain.index] == chain.side).all()) for owners in ends]
+        doubtful[chain.index] = lives[0] != lives[1]
+        if lives[0] == lives[1] or abs(first.score - second.score) <= ONE_STONE:
+            dead[chain.index] = not any(lives)
+    neutral = (ends[0] == 0) & (ends[1] == 0) & (board == 0)
+    mark_seki(region, board, ends, neutral, seki)
 
-    def points_with(gone: Sequence[Chain]) -> int:
-        removed = np.zeros(board.shape, bool)
-        for chain in gone:
-            removed[chain.index] = True
-        owners = stones.area(position.state, removed)
-        return int((owners == 1).sum()) - int((owners == 2).sum())
 
-    now = points_with(())
-    best = [
-        best_score(search, game, board, player, region.points, now - reach, now + reach)
-        for player in (0, 1)
-    ]
-    if best[0] is None or best[1] is None or abs(best[0] - best[1]) > TEMPO:
-        return None
-    middle = (best[0] + best[1]) / 2
-    choices = [
-        gone
-        for count in range(len(region.chains) + 1)
-        for gone in itertools.combinations(region.chains, count)
-    ]
-    distances = [abs(points_with(gone) - middle) for gone in choices]
-    closest = int(np.argmin(distances))
-    return list(choices[closest]) if distances[closest] <= TEMPO else None
+def mark_seki(
+    region: Region,
+    board: np.ndarray,
+    ends: list[np.ndarray],
+    neutral: np.ndarray,
+    seki: np.ndarray,
+) -> None:
+    """Mark the groups of a region that live by points which stay neutral to the end."""
+    for side in (1, -1):
+        mine = [chain for chain in region.chains if chain.side == side and not chain.certain]
+        kept = [c for c in mine if all((owners[c.index] == side).all() for owners in ends)]
+        for group, eyes in groups(kept, board, ends, side):
+            shared = any(neutral[point] for c in group for point in liberties(c, board))
+            room = sum(2 if len(eye) >= LARGE_EYE else 1 for eye in eyes)
+            if shared and room < 2:
+                for c in group:
+                    seki[c.index] = True
+
+
+def groups(
+    kept: list[Chain], board: np.ndarray, ends: list[np.ndarray], side: int
+) -> Iterator[tuple[list[Chain], list[set[Point]]]]:
+    """Chains that share eyes, with these eyes: connected points without their own stones now that
+    are theirs in the end."""
+    own = (ends[0] == side) & (ends[1] == side) & (signed(board) != side)
+    left = {(int(row), int(column)) for row, column in np.argwhere(own)}
+    eyes: list[set[Point]] = []
+    while left:
+        queue = [left.pop()]
+        for point in queue:  # which grows during the loop
+            more = [near for near in neighbours(point, board.shape) if near in left]
+            left.difference_update(more)
+            queue += more
+        eyes.append(set(queue))
+    waiting = list(kept)
+    while waiting:
+        group, mine = [waiting.pop()], []
+        for chain in group:  # which grows during the loop
+            beside = {n for point in chain.points for n in neighbours(point, board.shape)}
+            new = [eye for eye in eyes if eye & beside and eye not in mine]
+            mine += new
+            around = {n for eye in new for point in eye for n in neighbours(point, board.shape)}
+            joined = [other for other in waiting if around.intersection(other.points)]
+            waiting = [other for other in waiting if other not in joined]
+            group += joined
+        yield group, mine

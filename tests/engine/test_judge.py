@@ -1,128 +1,174 @@
-"""The judge of finished games: exact where a region can be searched, near to GNU Go elsewhere."""
-
-import functools
+"""The judge of finished games: right on textbook positions, near to GNU Go on games, one opinion
+for all front ends."""
 
 import numpy as np
 import pytest
 
-from alphazero.engine.judge import judge
-from alphazero.engine.local_search import best_score, bound_search
+from alphazero.engine.judge import Judgement, judge
+from alphazero.engine.local_search import RegionSearch
 from alphazero.engine.territory import chains
-from alphazero.game import Position, load
-from alphazero.network.evaluator import TracedRolloutEvaluator
-from alphazero.network.find import evaluator
-from tests.judges.go_endings import compare, endings
+from alphazero.formats.sgf import SgfInfo
+from alphazero.terminal.go import GoCommentary
+from alphazero.terminal.session import Session
+from tests.helpers.gtp_conversation import Conversation, no_network  # noqa: F401
+from tests.judges.go_endings import Answer, answers, compare, endings, faults
 
-# Black X, White O: White's three stones in the corner have one eye.
-DEAD_CORNER = """
-. . . . X O .
-. . . . X O O
-. . . . X O .
-. . . . X O O
-X X X . X O .
-O O X . X O O
-. O X . X O O
-"""
-# D1 D2 D3 and A1 A2 B1 B2 B3 C3 share two liberties, C1 and C2: whoever plays there is captured.
-SEKI = (
-    "C9 D9 C8 D8 C7 D7 C6 D6 C5 D5 A4 D4 B4 E4 C4 B3 A3 C3 D3 E3 D2 A2 D1 B2 pass E2 pass A1"
-    " pass B1 pass E1"
-)
+POSITIONS = {answer.name: answer for answer in answers()}
+SETTLED = [answer for answer in POSITIONS.values() if answer.score() is not None]
 
 
-def board_of(text: str) -> np.ndarray:
-    rows = [line.split() for line in text.strip().splitlines()]
-    return np.array([[".XO".index(cell) for cell in row] for row in rows], np.int8)
+def judged(answer: Answer, to_play: int = 0, seed: int = 0) -> Judgement:
+    return judge(answer.position(to_play), seed)
 
 
-@functools.cache
-def network(size: int, komi: float):
-    return evaluator(load(f"go:size={size},komi={komi:g},rules=chinese"))
+# -- textbook positions ----------------------------------------------------------------------------
 
 
-def position_of(text: str, to_play: int = 0, komi: float = 7) -> Position:
-    board = board_of(text)
-    game = load(f"go:size={len(board)},komi={komi:g},rules=chinese")
-    position = game.position()
-    assert game.stones is not None
-    game.stones.set_up(position.state, board, to_play)
-    return position
+@pytest.mark.parametrize("name", POSITIONS)
+def test_textbook_positions(name):
+    assert faults(POSITIONS[name], judged(POSITIONS[name])) == []
 
 
-def dead_in(text: str, to_play: int = 0) -> set[tuple[int, int]]:
-    position = position_of(text, to_play)
-    found = judge(position, network(7, 7))
-    return {(int(row), int(column)) for row, column in np.argwhere(found.dead)}
+def test_there_are_positions_of_all_kinds():
+    letters = set("".join("".join(answer.answer) for answer in POSITIONS.values()))
+    assert len(POSITIONS) >= 30 and letters == set("ADSL?bw.")
 
 
-@pytest.mark.parametrize("to_play", [0, 1])
-def test_a_corner_that_dies_whoever_moves_first(to_play):
-    assert dead_in(DEAD_CORNER, to_play) == {(5, 0), (5, 1), (6, 1)}
-
-
-@pytest.mark.parametrize("playouts", [False, True])
-def test_certain_stones_need_no_opinion(playouts):
-    position = position_of(DEAD_CORNER)
-    judges = TracedRolloutEvaluator(position.game) if playouts else network(7, 7)
-    found = judge(position, judges)
-    assert not found.dead[0:5].any()
-
-
-def test_a_game_under_way_and_its_end_are_judged_alike():
-    position = position_of(DEAD_CORNER)
-    before = judge(position, network(7, 7))
+@pytest.mark.parametrize("name", POSITIONS)
+def test_nothing_depends_on_who_is_to_move_or_on_the_passes(name):
+    answer = POSITIONS[name]
+    first = judged(answer)
+    position = answer.position()
     position.play("pass")
     position.play("pass")
-    after = judge(position, network(7, 7))
-    assert (before.dead == after.dead).all() and before.score == after.score
+    after = judge(position)
+    for other in (judged(answer, to_play=1), after):
+        for one, two in zip(first, other, strict=True):
+            assert np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("to_play", [0, 1])
-def test_a_seki_is_neither_dead_nor_territory(to_play):
-    game = load("go:size=9,komi=7.5,rules=chinese")
-    position = game.position()
-    for move in [*SEKI.split(), *["pass"] * to_play]:
-        position.play(move)
-    found = judge(position, network(9, 7.5))
-    assert not found.dead.any() and found.score == -42.5
-    assert found.seki.sum() == 9
+def test_the_same_seed_gives_the_same_answer():
+    answer = POSITIONS["under way"]
+    first, again = judged(answer, seed=3), judged(answer, seed=3)
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
 
 
-def test_the_search_of_a_region_is_exact():
-    # White's corner lives if White moves first, and dies if Black does: C7 is the vital point.
-    board = board_of(
-        """
-        . . . O X . .
-        O O O O X . .
-        X X X X X . .
-        . . . . . . .
-        . . . . . . .
-        . . . . . . .
-        . . . . . . .
-        """
-    )
-    game = load("go:size=7,komi=7,rules=chinese")
-    region = np.zeros((7, 7), bool)
-    region[0:2, 0:4] = True
-    search = bound_search(game)
-    scores = [best_score(search, game, board, player, region, -60, 60) for player in (0, 1)]
-    assert scores == [49, 33]
+def test_turned_and_reflected_positions_are_judged_alike():
+    for name in ("bent four in the corner", "seki with a false eye", "race that is over"):
+        answer = POSITIONS[name]
+        for turn in (np.rot90, np.transpose, np.fliplr):
+            turned = answer._replace(
+                stones=turn(np.array([list(row) for row in answer.stones])).tolist(),
+                answer=turn(np.array([list(row) for row in answer.answer])).tolist(),
+            )
+            assert faults(turned, judged(turned)) == []
 
 
-def test_chains_of_one_region_have_one_owner():
+def test_colours_exchanged_are_judged_alike():
+    exchange = str.maketrans("XObw", "OXwb")
+    for answer in SETTLED:
+        other = answer._replace(
+            stones=[row.translate(exchange) for row in answer.stones],
+            answer=[row.translate(exchange) for row in answer.answer],
+        )
+        assert faults(other, judged(other)) == []
+
+
+def test_handicap_counts_as_the_rules_say():
+    position = POSITIONS["square four"].position()
+    assert position.game.stones is not None
+    position.game.stones.set_handicap(position.state, 4)
+    assert judge(position).score == 49 - 7.5 - 4
+
+
+# -- games -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "count"), [(9, 30), (13, 10), (19, 4)])
+def test_the_judge_sides_with_gnu_go(size, count):
+    results = [compare(ending, judge(ending.position)) for ending in endings(size, count)]
+    assert sum(not result.same_winner for result in results) == 0
+    stones = sum(result.stones for result in results)
+    assert sum(result.same_life for result in results) >= 0.97 * stones
+
+
+def test_dead_stones_lie_in_the_opponents_area():
     for ending in endings(9, 4):
-        game = ending.position.game
-        assert game.stones is not None
-        found = judge(ending.position, network(9, 7))
-        owners = game.stones.area(ending.position.state, found.dead)
-        board = game.stones.board(ending.position.state)
+        stones = ending.position.game.stones
+        assert stones is not None
+        found = judge(ending.position)
+        owners = stones.area(ending.position.state, found.dead)
+        board = stones.board(ending.position.state)
         for chain in chains(board):
             if found.dead[chain[0]]:
                 assert owners[chain[0]] in (0, 3 - board[chain[0]])
 
 
-def test_the_judge_sides_with_gnu_go():
-    results = [compare(ending, judge(ending.position, network(9, 7))) for ending in endings(9, 12)]
-    assert sum(result.same_winner for result in results) >= 11
-    stones = sum(result.stones for result in results)
-    assert sum(result.same_life for result in results) >= 0.97 * stones
+# -- one opinion -----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", [answer.name for answer in SETTLED])
+def test_all_front_ends_say_the_same(name):
+    answer = POSITIONS[name]
+    size, board = len(answer.stones), answer.board()
+    say = Conversation(f"go:size={size}", simulations=2)
+    say.all("kata-set-rules chinese", "komi 7.5")
+    corners = {}
+    for row, column in np.argwhere(board):
+        vertex = f"{'ABCDEFGHJ'[column]}{size - row}"
+        corners[vertex] = (row, column)
+        say(f"play {'bw'[board[row, column] - 1]} {vertex}")
+    say.all("play b pass", "play w pass")
+    score, sgf = say.all("final_score", "printsgf")
+    if board.any():
+        assert f"RE[{score}]" in sgf
+    listed = {status: say(f"final_status_list {status}").split() for status in ("dead", "seki")}
+    position = say.session.state.position
+    engine = say.session.engine
+    found = engine.judge(position)
+    for status, vertices in listed.items():
+        assert {corners[vertex] for vertex in vertices} == {
+            place for place in corners.values() if found.status(place) == status
+        }
+    session = Session(position.game, start=position, info=SgfInfo())
+    commentary = GoCommentary(session, engine)
+    proposed = commentary.dead_stones()
+    assert np.array_equal(proposed, found.dead)
+    assert position.game.stones.score(position.state, proposed) == found.score == answer.score()
+    text = commentary.count(proposed)[1]
+    assert f"{abs(found.score):g}" in text
+
+
+# -- the search of a region ------------------------------------------------------------------------
+
+
+def region_search(name: str, nodes: int = 200_000) -> RegionSearch:
+    """The search of all that is not certain in a position."""
+    position = POSITIONS[name].position()
+    stones = position.game.stones
+    assert stones is not None
+    unclear = np.argwhere(stones.pass_alive(position.state) == 0)
+    points = [(int(row), int(column)) for row, column in unclear]
+    return RegionSearch(stones.board(position.state), points, False, nodes)
+
+
+def score_of(search: RegionSearch, to_play: int, guess: int = 0) -> int:
+    end = search.best_end(to_play, guess)
+    assert end is not None and end.score == end.owners.sum()
+    return end.score
+
+
+def test_the_search_finds_what_the_first_move_decides():
+    assert [score_of(region_search("straight three"), player) for player in (0, 1)] == [10, -10]
+
+
+def test_the_search_stops_at_its_budget():
+    search = region_search("rabbity six, the vital point taken", nodes=20)
+    assert search.best_end(0) is None and search.nodes == 0
+
+
+@pytest.mark.parametrize("guess", [-12, 0, 12])
+def test_the_search_finds_the_same_whatever_it_tries_first(guess):
+    assert score_of(region_search("rectangular six on the side"), 0, guess) == -15
+    assert score_of(region_search("seki with a false eye"), 1, guess) == 0
