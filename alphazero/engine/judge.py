@@ -144,7 +144,7 @@ def both_to_move(position: Position) -> np.ndarray:
 
 
 def playout_ownership(position: Position, seed: int) -> np.ndarray:
-    """The mean owner of every point, float [H, W], 1 for the first player, over playouts whose moves
+    """The mean owner of every point, float [H, W], 1 the first player, over playouts whose moves
     are drawn by the game's weights.
 
     Nobody passes while a move is left that does not fill an eye, so that dead stones are taken.

@@ -7,7 +7,6 @@ import pytest
 from alphazero.engine.judge import Judgement, judge
 from alphazero.engine.local_search import RegionSearch
 from alphazero.engine.territory import chains
-from alphazero.formats.sgf import SgfInfo
 from alphazero.terminal.go import GoCommentary
 from alphazero.terminal.session import Session
 from tests.helpers.gtp_conversation import Conversation, no_network  # noqa: F401
@@ -131,7 +130,7 @@ def test_all_front_ends_say_the_same(name):
         assert {corners[vertex] for vertex in vertices} == {
             place for place in corners.values() if found.status(place) == status
         }
-    session = Session(position.game, start=position, info=SgfInfo())
+    session = Session(position.game, start=position)
     commentary = GoCommentary(session, engine)
     proposed = commentary.dead_stones()
     assert np.array_equal(proposed, found.dead)
