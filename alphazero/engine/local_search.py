@@ -294,7 +294,7 @@ def remember(table, name, phi, delta, reach):
 
 @kernel
 def look_up(table, frame, move, line, target):
-    """What is known of the position after a move: phi, delta, and the reach of the answer.
+    """Return what is known of the position after a move: phi, delta, and the answer's reach.
 
     `line` names the positions up to this one.
     """
@@ -461,7 +461,7 @@ class RegionSearch:
         return self._tables[target]
 
     def _reaches(self, target: int, depth: int) -> bool | None:
-        """Whether the first player gets `target` points from the position at this depth."""
+        """Return True if the first player gets `target` points from this depth on."""
         answer, self.nodes = prove(
             self._regions, self._line, depth, target, self._table(target), self.nodes
         )

@@ -20,7 +20,7 @@ from alphazero.game import Position
 UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a game may be over
 INVADABLE = 0.8  # ownership of the opponent's points from which they are not worth a move
 DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
-JUDGE_SECONDS = 0.03  # per point of the board, that the judge takes
+JUDGE_SECONDS = 0.003  # per point of the board, that the judge takes
 LARGEST_DAME = 2  # points in one place that are nobody's, in a game whose borders are closed
 SETTLED = 0.8  # ownership of the player's own points from which a move there looks wasted
 PASS_LIMITS = SearchLimits(64, fresh=True)
