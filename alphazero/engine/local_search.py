@@ -439,7 +439,7 @@ class RegionSearch:
         frame = self._line[0]
         frame["stones"], frame["to_play"] = self._stones, to_play
         frame["ko"], frame["passed"], frame["line"] = NO_KO, 0, 0
-        frame["name"] = name_of(*self._stones, to_play, NO_KO, 0)
+        frame["name"] = name_of(self._stones[0], self._stones[1], to_play, NO_KO, 0)
 
     def _best_score(self, to_play: int, guess: int) -> int | None:
         low, high = -self._count, self._count

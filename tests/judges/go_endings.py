@@ -90,7 +90,7 @@ def answers() -> list[Answer]:
 
 
 def faults(wanted: Answer, found: Judgement) -> list[str]:
-    """What is wrong with our verdict on a position, by point (row, column)."""
+    """List what is wrong with our verdict on a position, by point (row, column)."""
     wrong = []
     for row, line in enumerate(wanted.stones):
         for column, stone in enumerate(line):
