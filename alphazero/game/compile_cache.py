@@ -176,7 +176,9 @@ class Callee(CPUDispatcher):
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile for the types of the arguments, but not anew for every constant among them."""
-        return super().get_call_template([numba_types.unliteral(one) for one in args], kws)
+        args = [numba_types.unliteral(one) for one in args]
+        kws = {name: numba_types.unliteral(one) for name, one in dict(kws).items()}
+        return super().get_call_template(args, kws)
 
 
 class CalleeCompiler(Compiler):

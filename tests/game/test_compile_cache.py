@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from numba.core import config, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.registry import CPUDispatcher
 
 from alphazero.game import compile_cache
 from alphazero.game.compile_cache import (
@@ -176,6 +178,11 @@ def test_numba_has_what_is_replaced_in_it() -> None:
     name, arguments = record.mangling_args
     again = numba.from_dtype(np.dtype([("x", np.int8)], align=True))
     assert (name, arguments) == ("Record", again.mangling_args[1]), "the same in every process"
+
+    for name in ("_optimize_final_module", "_finalize_final_module", "serialize_using_bitcode"):
+        assert callable(getattr(JITCodeLibrary, name)), "replaced, or used, by CalleeLibrary"
+    for name in ("add_overload", "compile", "get_call_template", "_numba_type_"):
+        assert hasattr(CPUDispatcher, name), "replaced by Kernel or Callee"
 
     @kernel
     def fourth(x):
