@@ -176,6 +176,25 @@ def test_auxiliary_answers_are_targets_and_nothing_beyond_the_board() -> None:
     assert plain.auxiliary(Inputs(np.zeros((2, 3, 5, 5), np.uint8), None)) == {}
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_auxiliary_targets_come_with_an_evaluation_that_asks_for_them(threads: int) -> None:
+    """The same as alone, and nothing else of the answer changes."""
+    _, large = two_networks(CONFIGS["pooling"])
+    evaluator = NetworkEvaluator(large, "cpu", threads=threads, precision="float32")
+    evaluator._largest = 2  # cut in parts
+    planes = within(boards(5), (4, 4))
+    expected = evaluator.auxiliary(Inputs(planes, None))
+    plain = evaluator.evaluate(leaves(planes))
+    assert plain.extra is None and set(evaluator.predicts) == {"ownership", "score"}
+    for names in (("score",), ("score", "ownership")):
+        answer = evaluator.evaluate(leaves(planes)._replace(extra=names))
+        assert answer.extra is not None and set(answer.extra) == set(names)
+        for name in names:
+            close(answer.extra[name], expected[name])
+        np.testing.assert_array_equal(answer.logits, plain.logits)
+        np.testing.assert_array_equal(answer.wdl, plain.wdl)
+
+
 @pytest.mark.parametrize("rectify", [True, False])
 def test_batch_norm_learns_from_the_board_alone(rectify: bool) -> None:
     torch.manual_seed(0)
