@@ -51,7 +51,8 @@ CONNECT_SECONDS = 10.0  # longest wait for a cluster to answer
 START_SECONDS = 180.0  # a cluster that cannot place one worker in this time is too busy
 BATCHES_IN_TRANSIT = 2  # per item: an actor stops there until the driver takes one
 GROW_SECONDS = 15.0  # between two checks for machines that joined the cluster
-CHECK_SECONDS = 5.0  # between two looks whether the cluster is still there
+CHECK_SECONDS = 0.2  # between two looks whether Ray's process on this machine is there
+HEAD_SECONDS, HEAD_PATIENCE = 5.0, 20.0  # between two looks at the head; how long it may be away
 PATIENCE_SECONDS, IDLE_SECONDS = 30.0, 600.0  # without any worker: a warning, the end
 CONTROL = "control"  # concurrency group of the calls that an actor serves while it plays
 OBJECT_STORE_BYTES = 512 << 20  # batches and weights in transit; Ray's default is 30 % of memory
@@ -231,8 +232,11 @@ class RayExecutor:
         self.pending: dict[Any, Pending] = {}  # by the stream of its results
         self.arrived: deque[Any] = deque()  # streams with a batch ready
         self.looked_at = 0.0  # time of the last check of the cluster's size
-        self.needed: dict[str, str] = {}  # addresses of processes without which it is lost
-        self.checked_at = 0.0  # time of the last look whether they are there
+        self.head = self.raylet = ""  # addresses of processes without which the cluster is lost
+        self.head_checked_at = self.checked_at = (
+            0.0  # times of the last looks whether they are there
+        )
+        self.head_seen_at = 0.0
         self.idle_since = math.inf  # time when the last worker was lost
         self.version = -1
         self.weights: Any = None  # reference to the newest weights
@@ -251,7 +255,9 @@ class RayExecutor:
                 self._submit(next(self.work), slot)
 
     def publish(self, version: int, weights: Weights) -> None:
+        self.checked_at = 0.0  # Ray ends this process if it puts weights into a store that is gone
         with self._cluster_errors():
+            self._require_cluster()
             self._publish(version, weights)
 
     def collect(self, wait: bool) -> GameBatch | None:
@@ -330,17 +336,27 @@ class RayExecutor:
 
     def _require_cluster(self) -> None:
         """Raise UserError if the cluster's head or Ray on this machine does not answer, or no
-        worker has been up for long. Ray itself would end this process within a minute, without an
+        worker has been up for long. Ray itself would end this process, sooner or later, without an
         exception."""
         now = time.monotonic()
         if now - self.checked_at < CHECK_SECONDS:
             return
         self.checked_at = now
-        for what, address in self.needed.items():
-            try:
-                check_reachable(address)
-            except OSError as error:
-                raise UserError(lost_cluster(f"{what} does not answer ({error})")) from error
+        try:
+            check_reachable(self.raylet)
+        except OSError as error:
+            raise UserError(
+                lost_cluster(f"Ray on this machine does not answer ({error})")
+            ) from error
+        if now - self.head_checked_at < HEAD_SECONDS:
+            return
+        self.head_checked_at = now
+        try:
+            check_reachable(self.head, HEAD_SECONDS)
+            self.head_seen_at = now
+        except OSError as error:
+            if now - self.head_seen_at > HEAD_PATIENCE:
+                raise UserError(lost_cluster(f"its head does not answer ({error})")) from error
         if self.up:
             self.idle_since = math.inf
         elif self.idle_since == math.inf:
@@ -376,10 +392,8 @@ class RayExecutor:
         context = self.ray.get_runtime_context()
         here = context.get_node_id()
         node = next(node for node in self.ray.nodes() if node["NodeID"] == here)
-        self.needed = {
-            "its head": context.gcs_address,
-            "Ray on this machine": f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}",
-        }
+        self.raylet = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+        self.head, self.head_seen_at = context.gcs_address, time.monotonic()
         self._reserve()
         self.workers, self.gpu_share, self.cores = self._resources()
 
@@ -586,8 +600,8 @@ def lost_cluster(reason: str) -> str:
     )
 
 
-def check_reachable(address: str) -> None:
+def check_reachable(address: str, seconds: float = CONNECT_SECONDS) -> None:
     """Raise OSError when nothing listens at host:port: Ray would retry for many minutes."""
     host, colon, port = address.rpartition("//")[2].rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
