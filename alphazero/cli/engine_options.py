@@ -26,7 +26,9 @@ def add_engine_options(options: argparse.ArgumentParser, game: str = "go") -> No
 def add_parameters(options: argparse.ArgumentParser) -> None:
     """Add game parameters that are available as options, too."""
     group = options.add_argument_group("parameters of the game, where it has them, as Go has")
-    group.add_argument("--size", type=count, metavar="N", help="board size (Go: 19)")
+    group.add_argument(
+        "--size", type=board_size, metavar="N", help="board size (Go: 19, or as in 19x13)"
+    )
     group.add_argument(
         "--komi", type=number, metavar="X", help="points for White (7.5, by japanese rules 6.5)"
     )
@@ -38,10 +40,20 @@ def add_parameters(options: argparse.ArgumentParser) -> None:
     )
 
 
+def board_size(text: str) -> int | tuple[int, int]:
+    """A number of lines, or columns and rows as in `19x13`, for `type=`."""
+    columns, by, rows = text.lower().partition("x")
+    return (count(columns), count(rows)) if by else count(text)
+
+
 def parameters_of(options: argparse.Namespace) -> str:
     """The game parameters among the options, as in `size=9,komi=7`."""
+    is_rectangle = isinstance(options.size, tuple)
+    columns, rows = options.size if is_rectangle else (None, None)
     texts = {
-        "size": options.size,
+        "size": None if is_rectangle else options.size,
+        "width": columns,
+        "height": rows,
         "komi": None if options.komi is None else f"{options.komi:g}",
         "rules": options.rules,
     }

@@ -301,7 +301,8 @@ class EngineHost:
         return self.game(source + _written(game.parameters | parameters))
 
     def engine(self, game: "Game") -> "Engine":
-        """The engine for a game, compiled and ready to search. Raises UserError."""
+        """The engine for a game, compiled and ready to search. On a board that the network is not
+        for, another plays, and that is reported. Raises UserError."""
         from alphazero.engine.engine import make_engine
         from alphazero.engine.warm_up import ready
 
@@ -310,12 +311,35 @@ class EngineHost:
                 options, report = self.options, self._report
 
                 def make() -> "Engine":
-                    return make_engine(game, options, report, keep_tree=True)
+                    try:
+                        return make_engine(game, options, report, keep_tree=True)
+                    except UserError as error:
+                        if not self._is_for_another_board(game):
+                            raise
+                        problem = str(error)
+                    other = replace(options, network=None)
+                    engine = make_engine(game, other, report, keep_tree=True)
+                    report(f"{problem}: on this board {engine.source} plays instead")
+                    return engine
 
                 self._engines[game.spec] = ready(make, game, options, report)
                 choice = options.network, options.device
                 self._played = [other for other in self._played if other != choice] + [choice]
             return self._engines[game.spec]
+
+    def _is_for_another_board(self, game: "Game") -> bool:
+        """True if the network fits the game that the front end has begun with, but not this one."""
+        from alphazero.network.find import WITHOUT_NETWORK, weights_path
+        from alphazero.network.weights import misfit, read_header
+
+        network, first = self.options.network, self.game(self.options.game)
+        if network is None or network in WITHOUT_NETWORK or first.name != game.name:
+            return False
+        try:
+            header = read_header(weights_path(network))
+        except UserError:
+            return False
+        return misfit(header, first) is None and misfit(header, game) is not None
 
     def fall_back(self, game: "Game", problem: str) -> bool:
         """Replace an engine that has failed by the one that played before it, else by the package's

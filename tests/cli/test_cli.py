@@ -87,6 +87,8 @@ def test_boards_of_go_agree_on_dead_stones_unless_told_otherwise():
     assert with_parameters("go", said) == "go:size=9,komi=6.5,rules=tromp-taylor"
     options = cli.read_options(["gtp", "--rules", "aga", "--size", "13"])
     assert with_parameters(options.game, options) == "go:size=13,rules=aga"
+    options = cli.read_options(["gtp", "--rules", "japanese", "--size", "19x13"])
+    assert with_parameters(options.game, options) == "go:width=19,height=13,rules=japanese"
 
 
 # -- the line itself -------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from alphazero.engine.host import EngineHost, SearchHandle
 from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
-from alphazero.game import load
+from alphazero.game import Game, load
+from alphazero.network import weights
 from alphazero.network.evaluator import Evaluation, Leaves, UniformEvaluator
 
 PATIENCE = 120  # seconds without a result: it hangs
@@ -301,6 +302,35 @@ class Failing(UniformEvaluator):
         if self.fails:
             raise RuntimeError("the device is lost")
         return super().evaluate(leaves)
+
+
+def test_on_a_board_that_the_network_is_not_for_another_plays(monkeypatch) -> None:
+    """A network of five lines, whose layers depend on that, and a board of seven by five."""
+    reports: list[str] = []
+    five, wide = load("go:size=5"), load("go:width=7,height=5")
+
+    def make(game, options: EngineOptions, report: Callable, keep_tree: bool) -> Engine:
+        if options.network is not None and game is not five:
+            raise UserError("net holds a network for go with size=5")
+        source = options.network or "another network"
+        return Engine(game, UniformEvaluator(game), source, simulations=20, keep_tree=keep_tree)
+
+    def misfit(header: dict, game: Game) -> str | None:
+        return None if game is five else "is for another board"
+
+    monkeypatch.setattr(engines, "make_engine", make)
+    monkeypatch.setattr(weights, "read_header", lambda path: {})
+    monkeypatch.setattr(weights, "misfit", misfit)
+    host = EngineHost(EngineOptions("go:size=5", network="net"), reports.append)
+    assert host.engine(wide).source == "another network" and host.engine(five).source == "net"
+    said = [line for line in reports if "plays instead" in line]
+    assert said == [
+        "net holds a network for go with size=5: on this board another network plays instead"
+    ]
+    monkeypatch.setattr(weights, "misfit", lambda header, game: "is damaged")
+    with pytest.raises(UserError, match="holds a network"):
+        host.engine(load("go:size=6"))
+    host.close(PATIENCE)
 
 
 @pytest.mark.parametrize(
