@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from alphazero.errors import closest
 from alphazero.game import Game, Ruleset
 
 Rulesets = Mapping[str, Ruleset]  # `Stones.rules`
@@ -130,7 +131,8 @@ def named_rules(text: str, rulesets: Rulesets) -> Rules:
     """As `find_rules`, for a name that must be known."""
     rules = find_rules(text, rulesets)
     if rules is None:
-        raise ValueError(f"unknown rules {text.strip()}: choose {', '.join(rulesets)}")
+        hint = closest(text.strip(), rulesets)
+        raise ValueError(f"unknown rules {text.strip()}{hint}: choose {', '.join(rulesets)}")
     return rules
 
 
