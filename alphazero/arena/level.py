@@ -77,8 +77,8 @@ NETWORK_LEVELS = {
         Level(800, 1.5, 0.0),
     ),
 }
-# Other games, and those without a network. Measured as above with RAVE at Connect Four, 80 games each:
-# 35 | 58 64 56 72 81 66 74 61 68, +-10.
+# Other games, and those without a network. Measured as above with RAVE at Connect Four:
+#   35 | 58 64 56 72 81 66 74 61 68   80 games each: +-10
 LEVELS = (
     Level(1, 8.0, 1.0),
     Level(4, 4.0, 0.9),
