@@ -18,7 +18,6 @@ because neither side can fill the liberties that it shares with the opponent.
 
 import numpy as np
 
-from alphazero.errors import closest
 from alphazero.game import Count, Ruleset
 
 from .go_rules import (
@@ -76,9 +75,7 @@ def find_rules(rules: str, ko: str, suicide: bool | str) -> Ruleset:
     Raises ValueError for what is unknown.
     """
     if rules not in RULES:
-        raise ValueError(
-            f"unknown rules {rules!r}{closest(str(rules), RULES)}: choose {', '.join(RULES)}"
-        )
+        raise ValueError(f"unknown rules {rules!r}: choose {', '.join(RULES)}")
     terms = RULES[rules]
     if suicide != "":
         terms = terms._replace(suicide=suicide)  # type: ignore[arg-type]

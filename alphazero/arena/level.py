@@ -37,8 +37,8 @@ NUMBERS = range(1, 11)
 # level 1 against `beginner`, then of each level against the one below, in per cent.
 #
 #   tic-tac-toe   38 | 56 56 54 57 56 57 57 57 56   1000 games each, 400 the last: +-3
-#   connect4      38 | 69 72 75 76 61 77 64 58 --   80 games each, 40 the last: +-10, +-14
-#   go (9x9)      46 | 75 75 75 80 78 78 -- -- --   40 games each, 80 the first: +-13
+#   connect4      38 | 69 72 75 76 61 77 64 58 55   80 games each: +-10; the last 40 and 30: +-16
+#   go (9x9)      45 | 64 75 75 80 78 78 -- -- --   40 games each: +-13; 80 the first two
 NETWORK_LEVELS = {
     "tic-tac-toe": (
         Level(1, 230, 1.0),
