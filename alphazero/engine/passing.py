@@ -18,7 +18,8 @@ from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
 from alphazero.game import Position
 
 UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a game may be over
-INVADABLE = 0.8  # ownership of the opponent's points from which they are not worth a move
+# Ownership of the opponent's points from which they are not worth a move, which may cost a point.
+INVADABLE = {"area": 0.8, "territory": 0.3}
 DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
 JUDGE_SECONDS = 0.003  # per point of the board, that the judge takes
 LARGEST_DAME = 2  # points in one place that are nobody's, in a game whose borders are closed
@@ -144,7 +145,7 @@ def gainful_moves(position: Position, judgement: Judgement, expected: np.ndarray
             worthwhile |= region
     if not terms.removes_dead:
         worthwhile |= near(judgement.dead & (board == 2 - player), NEAR_DEAD)
-    worthwhile |= (owner < 0) & (expected > -INVADABLE)
+    worthwhile |= (owner < 0) & (expected > -INVADABLE[terms.scoring])
     free, others = [], []
     for action in position.legal_actions():
         if action == position.game.num_actions - 1:
