@@ -17,10 +17,12 @@ from alphazero.engine.limits import SearchLimits, SearchRequest
 from alphazero.engine.territory import LIKELY, Estimate, chain_at, estimate
 from alphazero.game import Position
 
-UNDECIDED = 0.25  # share of the points with an unlikely owner up to which a game may be over
+# Shares of the points up to which a game may be over: of those without a likely owner, and of those
+# without a sure one.
+UNDECIDED, UNSURE = 0.25, 0.5
+SURE = 0.7  # ownership
 # Ownership of the opponent's points from which they are not worth a move, which may cost a point.
 INVADABLE = {"area": 0.8, "territory": 0.3}
-DOUBTFUL = 0.7  # ownership of a stone below which it is in doubt, in a hurry
 JUDGE_SECONDS = 0.003  # per point of the board, that the judge takes
 LARGEST_DAME = 2  # points in one place that are nobody's, in a game whose borders are closed
 SETTLED = 0.8  # ownership of the player's own points from which a move there looks wasted
@@ -53,7 +55,7 @@ def answer_to_pass(engine: Engine, position: Position, seconds: float | None = N
     pass_action = position.game.num_actions - 1
     estimated = estimate(position, engine.auxiliary)
     expected = estimated.ownership
-    if (np.abs(expected) < LIKELY).mean() > UNDECIDED:
+    if is_open(expected):
         # The count that a pass leads to would be anybody's guess, unless the board as it stands is.
         moves = [action for action in position.legal_actions() if action != pass_action]
         return PassAnswer("", moves if removes_dead and moves else None)
@@ -69,13 +71,19 @@ def answer_to_pass(engine: Engine, position: Position, seconds: float | None = N
     return PassAnswer("", moves) if moves else PassAnswer("there is nothing left to gain")
 
 
+def is_open(expected: np.ndarray) -> bool:
+    """Return True for an ownership [H, W] of which too much is open for an end of the game."""
+    owned = np.abs(expected)
+    return (owned < LIKELY).mean() > UNDECIDED or (owned < SURE).mean() > UNSURE
+
+
 def hasty_judgement(position: Position, estimated: Estimate) -> Judgement:
     """Judge by an estimate, in which stones whose owner is not quite likely are in doubt."""
     stones = position.game.stones
     assert stones is not None, "a game of stones"
     dead, board = estimated.dead, stones.board(position.state)
     area = stones.area(position.state, dead)
-    doubtful = (board != 0) & (np.abs(estimated.ownership) < DOUBTFUL)
+    doubtful = (board != 0) & (np.abs(estimated.ownership) < SURE)
     owners = np.where(area == 2, -1, area).astype(np.float32)
     score = stones.count(position.state, dead).score
     return Judgement(owners, dead, np.zeros(board.shape, bool), doubtful, score)
@@ -97,9 +105,8 @@ def without_waste(
         return analysis
     sign = 1 if position.to_play == 0 else -1
     expected = sign * estimate(position, engine.auxiliary).ownership
-    is_open = (np.abs(expected) < LIKELY).mean() > UNDECIDED
     is_hurried = seconds is not None and seconds < JUDGE_SECONDS * expected.size
-    if expected.flat[analysis.action] < SETTLED or is_open or is_hurried:
+    if expected.flat[analysis.action] < SETTLED or is_open(expected) or is_hurried:
         return analysis
     if gainful_moves(position, engine.judge(position), expected):
         return analysis

@@ -93,9 +93,9 @@ def test_a_dead_stone_that_would_cost_the_game_is_captured() -> None:
 
 def test_without_the_time_for_the_judge_an_estimate_decides(monkeypatch) -> None:
     monkeypatch.setattr(Engine, "judge", None)
-    assert "win" in answer_to_pass(engine(), set_up(FULL, 1), 0.5).reason
+    assert "win" in answer_to_pass(engine(), set_up(FULL, 1), 0.1).reason
     black = set_up(OPEN, 0)
-    assert "D9" in names(black, answer_to_pass(engine(), black, 0.5).moves)
+    assert "D9" in names(black, answer_to_pass(engine(), black, 0.1).moves)
 
 
 def test_nobody_takes_the_last_liberties_of_a_seki() -> None:
