@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alphazero.arena.tactics import without_network
+from alphazero.cli.main import main
 from alphazero.engine import warm_up
 from alphazero.engine.engine import Engine
 from alphazero.engine.options import EngineOptions
@@ -113,3 +114,9 @@ def test_the_second_process_ends_with_the_first() -> None:
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(60) in (0, 1)
+
+
+def test_the_command_compiles_what_playing_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["warm-up", "tic-tac-toe", "connect4:rows=4,cols=4"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("tic-tac-toe: ready after ") and "rows=4,cols=4: ready" in second
