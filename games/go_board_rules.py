@@ -120,14 +120,15 @@ class Board:
 
     def count(self, state, dead: np.ndarray | None = None) -> Count:
         """Count the board by the state's rules."""
-        before, living = self.board(state), self.living(state, dead)
+        before, living, owners = self.board(state), self.living(state, dead), self.area(state, dead)
+        living[living != owners] = EMPTY  # in a tidy game: they are within pass-alive chains
         taken = self.captures(state)
         prisoners = (
             taken[0] + int((before == WHITE).sum() - (living == WHITE).sum()),
             taken[1] + int((before == BLACK).sum() - (living == BLACK).sum()),
         )
         points = float(compensation.py_func(state) + button_points.py_func(state))
-        return count(living, self.area(state, dead), prisoners, terms_of(state), points)
+        return count(living, owners, prisoners, terms_of(state), points)
 
     def seki(self, state, dead: np.ndarray | None = None) -> np.ndarray:
         """The stones in seki, bool [H, W]."""
