@@ -518,6 +518,10 @@ def compile_search() -> None:
     board = np.array([[0, 0, 1]], np.int8)
     search = RegionSearch(board, [(0, 0), (0, 1)], False, 100)
     search.best_end(0)
+    search._begin(0)  # what a region so small does not need
+    list_moves(search._regions, search._line, 0)
+    known_win(search._line, 0, 1, search._table(1))
+    step(search._line, 0, 0)
     search._settled(search._stones, 0, by=0)
     search._end(search._stones, 0)
 

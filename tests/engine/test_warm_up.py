@@ -10,6 +10,7 @@ from alphazero.arena.tactics import without_network
 from alphazero.cli.main import main
 from alphazero.engine import warm_up
 from alphazero.engine.engine import Engine
+from alphazero.engine.judge import compile_judge, kernels_of_judge
 from alphazero.engine.options import EngineOptions
 from alphazero.errors import UserError
 from alphazero.game import load
@@ -120,3 +121,12 @@ def test_the_command_compiles_what_playing_takes(capsys: pytest.CaptureFixture[s
     assert main(["warm-up", "tic-tac-toe", "connect4:rows=4,cols=4"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("tic-tac-toe: ready after ") and "rows=4,cols=4: ready" in second
+
+
+@compiled
+def test_all_that_the_second_process_compiles_is_known_to_be_compiled() -> None:
+    """Else it would be started every time."""
+    go = load("go:size=5")
+    compile_judge(go, uses_planes=True)
+    kernels = kernels_of_judge(go, uses_planes=True)
+    assert all(vars(kernel)["overloads"] for kernel in kernels)
