@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,9 @@ def analysis() -> list[str]:
     def ask(fields: dict) -> None:
         query = {"id": str(len(answers)), **basis, **fields}
         server.receive(json.dumps(query).encode() + b"\n")
-        server.host.run(lambda handle: None, priority=-1000).result()
+        server._preparing.submit(lambda: None).result()
+        while server.host.is_busy:
+            time.sleep(0.01)
 
     ask({"maxVisits": 20})
     watch, lines = KernelWatch(), []
