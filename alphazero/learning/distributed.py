@@ -35,7 +35,8 @@ from alphazero.config import Config
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game, load
-from alphazero.learning.learner import Diverged, Learner
+from alphazero.learning.divergence import Diverged
+from alphazero.learning.learner import Learner
 from alphazero.network.device import choose_device
 from alphazero.network.network import Network
 

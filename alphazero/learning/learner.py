@@ -13,7 +13,6 @@ Shapes: B samples, A actions.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from alphazero.data.replay import Batch
 from alphazero.errors import UserError
 from alphazero.game import Game
 from alphazero.learning.average import floats, make_average
+from alphazero.learning.divergence import LossLevel, diverged
 from alphazero.network.device import choose_device, choose_precision
 from alphazero.network.network import Network, NetworkOutput
 from alphazero.network.registry import build
@@ -35,8 +35,6 @@ from alphazero.network.weights import copy_weights
 
 ILLEGAL = -1e9  # logit of an illegal action; infinity times a target of 0 would be NaN
 CALIBRATION_BINS = 10
-EXPLODED = 10.0  # times its level: a loss that has diverged, on the average of some steps
-STEPS_OF_LEVEL = 16
 
 Total = Callable[[Tensor], Tensor]  # sum of a tensor over all processes of one learner
 
@@ -44,10 +42,6 @@ Total = Callable[[Tensor], Tensor]  # sum of a tensor over all processes of one 
 def alone(x: Tensor) -> Tensor:
     """Return the sum over a single process: the tensor itself."""
     return x
-
-
-class Diverged(UserError):
-    """Training has diverged: loss, gradient or weights are not finite, or the loss has exploded."""
 
 
 class Targets(NamedTuple):
@@ -86,8 +80,7 @@ class Learner:
         self._average = make_average(self.network, config)
         self._auxiliary_weights = auxiliary_weights(game, config)
         self._precision = choose_precision(precision, self._device, self.network)
-        self._recent: deque[float] = deque(maxlen=STEPS_OF_LEVEL)  # losses of the last steps
-        self._level = math.inf  # the lowest mean of so many losses
+        self._level = LossLevel(game, config)
         # Replaced in a learner that is distributed over several processes.
         self.objective: Callable[[Batch], dict[str, Tensor]] = self.measure
         self.total: Total = alone
@@ -124,31 +117,12 @@ class Learner:
             self.network.parameters(), self._config.gradient_clip or math.inf
         )
         measured = to_floats(metrics)
-        self._recent.append(measured["loss/total"])
-        loss = sum(self._recent) / len(self._recent)
-        self._require_sane(loss, measured["learner/gradient_norm"])
-        self._level = min(self._level, loss)
+        self._level.add(measured["loss/total"], measured["learner/gradient_norm"], self.steps)
         self._optimizer.step()
         self.steps += 1
         if self._average is not None:
             self._average.update_parameters(self.network)
         return {**measured, "learner/learning_rate": rate}
-
-    def _require_sane(self, loss: float, gradient: float = 0.0) -> None:
-        """Raise Diverged unless both are finite and the loss is near the level of earlier steps, or
-        that of a network which knows nothing."""
-        chance = self._config.policy_weight * math.log(self._game.num_actions)
-        chance += self._config.value_weight * math.log(3)
-        level = max(chance, self._level if math.isfinite(self._level) else loss)
-        if not math.isfinite(gradient):
-            problem = f"the gradient is {gradient}"
-        elif not math.isfinite(loss):
-            problem = f"the loss is {loss}"
-        elif loss > EXPLODED * level:
-            problem = f"the loss is {loss:.3g}, {loss / level:.3g} times its level"
-        else:
-            return
-        raise Diverged(f"training diverged after {self.steps} steps: {problem}")
 
     @torch.no_grad()
     def check(self, batch: Batch) -> None:
@@ -156,13 +130,13 @@ class Learner:
         its level; changes nothing. Before weights are saved or played with: a step looks at the
         loss of the weights before it."""
         if not all(torch.isfinite(tensor).all() for tensor in floats(self.network).values()):
-            raise Diverged(f"training diverged after {self.steps} steps: a weight is not finite")
+            raise diverged(self.steps, "a weight is not finite")
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         self.network.train()
         loss = float(self.measure(batch)["loss/total"])
         for name, buffer in self.network.named_buffers():
             buffer.copy_(buffers[name])
-        self._require_sane(loss)
+        self._level.check(loss, self.steps)
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
@@ -205,7 +179,7 @@ class Learner:
             "optimizer": self._optimizer.state_dict(),
             "average": {} if self._average is None else dict(self._average.state_dict()),
             "generators": generators,
-            "losses": {"level": self._level, "recent": list(self._recent)},
+            "losses": self._level.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -230,9 +204,7 @@ class Learner:
                 )
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
-        losses = state.get("losses", {"level": math.inf, "recent": []})  # missing in older ones
-        self._level = losses["level"]
-        self._recent = deque(losses["recent"], maxlen=STEPS_OF_LEVEL)
+        self._level.load_state_dict(state.get("losses", {}))
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["generators"]["cpu"])

@@ -20,7 +20,8 @@ from alphazero.arena.exhaustive import Proof
 from alphazero.config import Config, LearnerConfig
 from alphazero.errors import UserError
 from alphazero.game import Game, load
-from alphazero.learning.learner import Diverged, auxiliary_weights
+from alphazero.learning.divergence import Diverged
+from alphazero.learning.learner import auxiliary_weights
 from alphazero.run.evaluation import check_evaluation
 from alphazero.run.hooks import Hooks
 from alphazero.run.interrupt import Interrupt

@@ -12,8 +12,8 @@ import torch
 from alphazero.config import LearnerConfig, NetworkConfig
 from alphazero.data.replay import Batch
 from alphazero.errors import UserError
+from alphazero.learning.divergence import Diverged
 from alphazero.learning.learner import (
-    Diverged,
     Learner,
     auxiliary_loss,
     calibration_error,
