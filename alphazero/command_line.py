@@ -112,7 +112,8 @@ def report(text: str) -> None:
     if "utf" not in (sys.stderr.encoding or "").lower():
         text = text.replace("…", "...")
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")  # at once: threads report side by side
+        sys.stderr.flush()
 
 
 class ProgressReport:

@@ -145,7 +145,7 @@ def test_the_module_runs_as_a_program():
         ("train --resume a --run-dir b", "--resume names the run"),
         ("selfplay --game tic-tac-toe", "required: --out"),
         ("selfplay --game tic-tac-toe --out /dev/null/x", "cannot make the folder /dev/null/x"),
-        ("match random", "a match needs two players, not 1: random, mcts:1000"),
+        ("match random", "a match needs two players, not 1: random"),
         ("match random nobody", "unknown player 'nobody'"),
         ("match random random --games 3", "even number of games, at least 2, not 3"),
         (f"match random random --seed {2**63}", "is not a whole number from 0 to"),

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphazero.config import GumbelConfig, PuctConfig, SearchConfig
+from alphazero.errors import UserError
 from alphazero.game import Game, Position
 from alphazero.game import load as load_anew
 from alphazero.network.encoder import Encoder
@@ -940,7 +941,7 @@ def test_a_game_that_breaks_its_word_is_caught() -> None:
         searched(liar.position(), UniformEvaluator(liar), budgets("puct", 50))
     endless = replace(toy_games.RING, max_plies=2)
     position = toy_games.position_of(endless, length=12)
-    with pytest.raises(AssertionError, match="longer than its max_plies"):
+    with pytest.raises(UserError, match="longer than its max_plies"):
         searched(position, HashEvaluator(endless), budgets("puct", 200))
 
 
