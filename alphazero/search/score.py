@@ -153,7 +153,8 @@ class Predictions:
                 owners = self._ownership[tree, part[rows]] / np.float32(OWNERSHIP_SCALE)
                 points[0] += (weights[rows] * signs[rows]).astype(np.float32) @ owners
                 points[1] += weights[rows].astype(np.float32) @ owners**2
-        return Sum(weights.sum(), weights @ scores, weights @ scores**2, *points)
+        first, second = float(weights @ scores), float(weights @ scores**2)
+        return Sum(float(weights.sum()), first, second, *points)
 
 
 class Sum(NamedTuple):
