@@ -24,7 +24,7 @@ train: $(BIN)/.runtime  ## learn tic-tac-toe from zero (about a minute), prove i
 test: lint  ## everything CI runs: format, lint, types, every test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-check: $(BIN)/.development  ## the fast part of `make test`: lint, architecture and tests under five seconds
+check: $(BIN)/.development  ## the fast part of `make test`: lint, architecture and tests of about a second
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) -m "not slow" $(TESTS)

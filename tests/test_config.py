@@ -422,6 +422,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(CHANGES)
 def test_round_trip_is_exact(changes):
     config = Config()

@@ -113,6 +113,7 @@ def test_every_target_of_the_makefile_is_explained_in_its_help() -> None:
 # -- examples --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs/reference.md"], ids=name_of)
 def test_python_examples_in_the_documents_run(
     document: Path, monkeypatch: pytest.MonkeyPatch

@@ -117,6 +117,7 @@ def test_random_games_with_double_moves_and_split_points(table_bits):
     assert PURE_PYTHON or (values >= {-1, -0.5, 0, 0.5, 1} and doubles > 30)
 
 
+@pytest.mark.slow
 def test_the_table_changes_no_value():
     # Long games with many transpositions: a bound that is used in the wrong direction, or in a
     # window where it says nothing, is seen in about one of a hundred.
@@ -373,6 +374,7 @@ def test_a_position_is_worth_the_same_for_both_players():
     assert abs(quiet) < 0.1 < pawn < queen < 1
 
 
+@pytest.mark.slow
 @slow_in_python
 def test_noisy_moves_are_the_captures_and_promotions_that_do_not_lose_at_sight():
     kernels, actions = CHESS.tactics, np.zeros(CHESS.max_legal, np.int32)

@@ -184,6 +184,7 @@ def test_programs_that_cannot_be_used_are_one_line(text, message):
     assert message in str(failure.value) and "\n" not in str(failure.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [command("silent"), "cat"])
 def test_a_program_of_another_kind_is_not_waited_for_long(text):
     with pytest.raises(UserError, match=r"did not answer 'protocol_version' within 0.5 s; does it"):
@@ -208,6 +209,7 @@ def test_answers_that_cannot_be_used_are_one_line(engine, fault, message):
     assert message in text and repr(program.command) in text and "\n" not in text
 
 
+@pytest.mark.slow
 def test_silence_ends_the_program(engine):
     program = engine("hangs", timeout=1.0)
     with pytest.raises(UserError, match=r"did not answer 'genmove w' within 1 s$"):
@@ -215,6 +217,7 @@ def test_silence_ends_the_program(engine):
     assert program._process.poll() is not None
 
 
+@pytest.mark.slow
 def test_closed_output_is_an_end_too(engine, monkeypatch):
     monkeypatch.setattr(programs, "CLOSING_SECONDS", 0.2)
     with pytest.raises(UserError, match="has closed its output, asked for 'genmove w'"):
@@ -252,6 +255,7 @@ def test_programs_end_with_us(engine, tmp_path):
 # -- as a player -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_player_is_written_as_a_command_line():
     player = make_player(f"gtp:{command('none')}", GO9)
     assert player.choose([after("E5")], RNG) == [72]

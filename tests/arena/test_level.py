@@ -109,6 +109,7 @@ def test_players_have_levels(kind):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", [TICTACTOE, CONNECT4, GO9], ids=lambda game: game.name)
 def test_a_beginner_can_beat_the_first_level(game):
     """The tables were measured with more games: these only see that none is far off."""

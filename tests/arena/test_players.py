@@ -125,6 +125,7 @@ def test_every_kind_is_listed_with_an_example_that_parses():
         assert parse_spec(known.example).kind == kind
 
 
+@pytest.mark.slow
 def test_no_torch_before_a_network_is_needed():
     code = (
         "import sys; from alphazero.arena.players import make_player; "
@@ -166,6 +167,7 @@ def test_random_is_uniform_over_legal_moves():
     assert (np.abs(counts[legal] - 1000) < 120).all()  # more than 4 standard deviations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["mcts:300", "alphabeta:2"])
 @pytest.mark.parametrize(
     ("moves", "best"),

@@ -86,6 +86,7 @@ def test_swapping_the_players_mirrors_the_interval():
     assert list(back) == pytest.approx([-there.elo, -there.high, -there.low])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("games", "elo", "draws"),
     [(40, 0, 0.0), (40, 200, 0.0), (40, 400, 0.3), (30, 100, 0.6), (20, 0, 0.9), (40, -300, 0.0)],

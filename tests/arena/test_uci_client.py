@@ -135,6 +135,7 @@ def test_programs_that_cannot_be_used_are_one_line(text: str, message: str) -> N
     assert message in str(failure.value) and "\n" not in str(failure.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [command("silent"), "cat"])
 def test_a_program_of_another_kind_is_not_waited_for_long(text: str) -> None:
     with pytest.raises(UserError, match=r"did not answer 'uci' within 0.5 s; does it speak UCI\?"):
@@ -159,6 +160,7 @@ def test_answers_that_cannot_be_used_are_one_line(engine, fault: str, message: s
     assert message in text and repr(program.command) in text and "\n" not in text
 
 
+@pytest.mark.slow
 def test_silence_ends_the_program(engine) -> None:
     program = engine("hangs", timeout=1.0)
     with pytest.raises(UserError, match=r"did not answer 'go movetime 100' within 1 s$"):

@@ -46,6 +46,7 @@ def test_every_suite_fills_the_table_and_the_json_file(tmp_path: Path) -> None:
     assert all(fill is not None and 0 < fill <= 1 for fill in fills)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_self_play_is_measured_for_the_game_and_network_asked_for(threads: int) -> None:
     workload = Workload("tic-tac-toe", "b1c8", "cpu", games=8, simulations=12, threads=threads)
@@ -113,6 +114,7 @@ def test_the_cluster_suite_is_run_on_request_alone() -> None:
         assert any(part in name for name in values), part
 
 
+@pytest.mark.slow
 def test_a_drivers_work_for_games_is_told_by_what_it_is_spent_on() -> None:
     game = load("tic-tac-toe")
     templates = [cluster.random_game(game, seed, entries=4) for seed in range(4)]

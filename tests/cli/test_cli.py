@@ -113,6 +113,7 @@ def test_help_lists_every_command():
         assert f"\n    {name} " in text
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program():
     done = subprocess.run(
         [sys.executable, "-m", "alphazero", "show", "none.npz"],
@@ -213,6 +214,7 @@ def test_an_interrupted_program_leaves_quietly():
     assert match.returncode == 130 and out == "" and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet():
     command = f"{sys.executable} -m alphazero train game=tic-tac-toe --dry-run | head -1"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
@@ -527,6 +529,7 @@ def test_a_proof_says_how_the_player_was_tested(tmp_path):
     assert searched == f"{player} with 3 simulations a move:" and lines.endswith(" lost")
 
 
+@pytest.mark.slow
 def test_show_executes_no_path_that_the_user_did_not_give(tmp_path, capsys):
     """A file of records, or a saved game, may come from anybody."""
     trap, proof = tmp_path / "trap.py", tmp_path / "executed"

@@ -125,6 +125,7 @@ def test_the_wheel_holds_everything_and_no_name_of_a_user(wheel: Path) -> None:
     assert expected <= names, f"not in the wheel: {sorted(expected - names)}"
 
 
+@pytest.mark.slow
 def test_it_is_the_wheel_that_runs(environment: Path, folder: Path) -> None:
     program = "import alphazero, alphazero_games; print(alphazero.__file__, alphazero_games)"
     assert str(ROOT) not in run(environment, folder, "-c", program)
@@ -138,6 +139,7 @@ def test_lists(environment: Path, folder: Path) -> None:
     assert "search.simulations" in alphazero(environment, folder, "settings")
 
 
+@pytest.mark.slow
 def test_a_game_is_checked_and_its_helper_is_its_own(environment: Path, folder: Path) -> None:
     assert "FAILED" not in alphazero(environment, folder, "check", "tic-tac-toe", "--games", "3")
     program = (
@@ -147,6 +149,7 @@ def test_a_game_is_checked_and_its_helper_is_its_own(environment: Path, folder: 
     assert run(environment, folder, "-c", program) == "Game one, Game two\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["connect4", "configs/connect4.toml"])
 def test_a_shipped_configuration_is_found_by_its_name(
     environment: Path, folder: Path, name: str

@@ -120,6 +120,7 @@ def targets_by_position(game, records, mix: float = 0.0) -> dict[bytes, list]:
     return expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", [0.0, 0.25])
 @pytest.mark.parametrize("game", [TICTACTOE, CONNECT4, with_keys(CONNECT4)], ids=["t", "c", "k"])
 def test_samples_are_the_positions_with_their_targets(game, mix):
@@ -365,6 +366,7 @@ def test_old_games_fall_out_and_no_more_than_needed():
         assert same(drawn, newest.sample(300, np.random.default_rng(5), **options))
 
 
+@pytest.mark.slow
 def test_keys_and_final_states_fall_out_with_their_games():
     game = dataclasses.replace(with_keys(with_auxiliary()), parameters={"both": 1})
     records = random_records(game, 60, fast=0.2)

@@ -152,6 +152,7 @@ def test_train_py_finds_the_projects_settings_and_the_cluster(tmp_path, monkeypa
     assert cluster_arguments(["configs/smoke.toml"], tmp_path)[0] == "configs/smoke.toml"
 
 
+@pytest.mark.slow
 def test_train_py_is_the_command(tmp_path):
     command = [sys.executable, str(ROOT / "train.py"), "configs/smoke.toml", "--dry-run"]
     environment = os.environ | {"HOME": str(tmp_path)}

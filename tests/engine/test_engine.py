@@ -153,6 +153,7 @@ def test_a_solved_position_is_told_of_once_and_then_waited_in():
     assert found.proven == 1 and len(heard) <= 1
 
 
+@pytest.mark.slow
 def test_a_search_settles_once_the_best_move_cannot_change(monkeypatch):
     tick(monkeypatch, 0.01)
     nearly_won = position("d d d c e a")  # f and b both make an open three
@@ -434,6 +435,7 @@ def self_play(engine: Engine, moves: int, visits: int) -> list[Analysis]:
     return found
 
 
+@pytest.mark.slow
 def test_the_lead_is_steady_and_agrees_with_win_rate_and_ownership():
     """With the package's network; before, the lead changed by nine points from move to move."""
     engine = make_engine(load("go:size=9"), EngineOptions("go:size=9"), print)

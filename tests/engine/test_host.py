@@ -304,6 +304,7 @@ class Failing(UniformEvaluator):
         return super().evaluate(leaves)
 
 
+@pytest.mark.slow
 def test_on_a_board_that_the_network_is_not_for_another_plays(monkeypatch) -> None:
     """A network of five lines, whose layers depend on that, and a board of seven by five."""
     reports: list[str] = []

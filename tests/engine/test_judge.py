@@ -23,6 +23,7 @@ def judged(answer: Answer, to_play: int = 0, seed: int = 0) -> Judgement:
 # -- textbook positions ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POSITIONS)
 def test_textbook_positions(name):
     assert faults(POSITIONS[name], judged(POSITIONS[name])) == []
@@ -33,6 +34,7 @@ def test_there_are_positions_of_all_kinds():
     assert len(POSITIONS) >= 30 and letters == set("ADSL?bw.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POSITIONS)
 def test_nothing_depends_on_who_is_to_move_or_on_the_passes(name):
     answer = POSITIONS[name]
@@ -52,6 +54,7 @@ def test_the_same_seed_gives_the_same_answer():
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
 
 
+@pytest.mark.slow
 def test_turned_and_reflected_positions_are_judged_alike():
     for name in ("bent four in the corner", "seki with a false eye", "race that is over"):
         answer = POSITIONS[name]
@@ -63,6 +66,7 @@ def test_turned_and_reflected_positions_are_judged_alike():
             assert faults(turned, judged(turned)) == []
 
 
+@pytest.mark.slow
 def test_colours_exchanged_are_judged_alike():
     exchange = str.maketrans("XObw", "OXwb")
     for answer in SETTLED:
@@ -83,6 +87,7 @@ def test_handicap_counts_as_the_rules_say():
 # -- games -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "count"), [(9, 30), (13, 10), (19, 4)])
 def test_the_judge_sides_with_gnu_go(size, count):
     results = [compare(ending, judge(ending.position)) for ending in endings(size, count)]
@@ -106,6 +111,7 @@ def test_dead_stones_lie_in_the_opponents_area():
 # -- one opinion -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("name", [answer.name for answer in SETTLED])
 def test_all_front_ends_say_the_same(name):

@@ -260,6 +260,7 @@ def test_chess960_is_known_by_its_castling(rights):
     assert not game.error and not game.position.game.parameters["chess960"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 def test_files_of_any_encoding_and_line_ends(tmp_path, encoding, end):
@@ -318,6 +319,7 @@ def test_what_is_written_is_read_again():
         )
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_files_with_bytes_changed_are_read_or_refused(data):
     content = bytearray(write_pgn(random_game(data.draw(st.integers(0, 5)))).encode()[:2000])

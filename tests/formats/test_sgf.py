@@ -71,6 +71,7 @@ def describe(path: Path) -> str:
     return "\n".join([*lines, position.render()])
 
 
+@pytest.mark.slow
 def test_every_odd_file_gives_what_it_must(regen_golden):
     found = "".join(f"== {path.stem}\n{describe(path)}\n\n" for path in CORPUS)
     if regen_golden:
@@ -109,6 +110,7 @@ def test_rectangular_boards(size: str):
             read(f"(;SZ[{wrong}];B[aa])")
 
 
+@pytest.mark.slow
 def test_handicap_on_rectangular_boards():
     sgf = read("(;SZ[13:9]KM[0.5]HA[5];W[aa])")
     assert sgf.remarks == ["5 handicap stones set on the usual points"]
@@ -236,6 +238,7 @@ def test_numbers_beyond_all_measure_are_left_out():
         assert len(str(failure.value)) < 100
 
 
+@pytest.mark.slow
 def test_very_many_nodes_without_moves_are_read_in_linear_time():
     for node in (";C[x]", "(;C[x]", ";", ";AB[aa]PL[B]"):
         began = time.perf_counter()
@@ -368,6 +371,7 @@ def test_prisoners_are_kept_where_the_history_begins_anew():
     assert position.game.stones.captures(position.state) == (1, 0)
 
 
+@pytest.mark.slow
 def test_rules_that_no_ruleset_has_are_kept():
     for own, written in (
         ("ko=simple", "koSIMPLEscoreAREAtaxNONEsui1"),
@@ -542,6 +546,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(TREES, max_size=3))
 def test_trees_read_back_as_they_were_written(roots):
     text = format_sgf(roots)
@@ -550,6 +555,7 @@ def test_trees_read_back_as_they_were_written(roots):
     assert format_sgf(parse_sgf(text)) == text
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content):
     with pytest.raises(UserError):
@@ -572,6 +578,7 @@ def test_files_with_bytes_changed_are_read_or_refused(data):
         read_sgf(bytes(content))
 
 
+@pytest.mark.slow
 def test_very_deep_and_very_wide_trees_do_no_harm():
     depth = 20_000
     (root,) = parse_sgf("(;B[aa]" * depth)

@@ -390,6 +390,7 @@ BROKEN = {  # name -> (what is changed, part of the identity, part of the proble
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_game_is_caught_by_name(name: str) -> None:
     changes, identity, problem = BROKEN[name]

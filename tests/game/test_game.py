@@ -215,6 +215,7 @@ GAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAMES)
 @given(data=st.data())
 def test_a_batch_is_as_its_positions(name: str, data: st.DataObject) -> None:
@@ -317,6 +318,7 @@ def test_a_field_named_as_an_attribute_of_all_records_is_refused(field: str) -> 
         replace(game, state=np.dtype([*fields, (field, np.int8)]))
 
 
+@pytest.mark.slow
 def test_a_playout_longer_than_max_plies_is_caught() -> None:
     code = """
         from dataclasses import replace
@@ -477,6 +479,7 @@ def test_a_game_of_two_files(tmp_path: Path) -> None:
     assert load_anew(str(path)).title == "Tic-tac-toe"
 
 
+@pytest.mark.slow
 def test_a_file_that_was_moved_finds_its_compiled_rules(tmp_path: Path) -> None:
     """Compiled rules on disk refer to the module that they were made from."""
     program = (
@@ -528,6 +531,7 @@ def test_positions_are_copied_and_pickled_with_their_game() -> None:
     assert copy.deepcopy(ring) is ring, "also a game that `load` does not know"
 
 
+@pytest.mark.slow
 def test_a_game_that_nobody_uses_is_freed() -> None:
     game = load_anew("connect4:rows=5,cols=6")
     _ = game.start_batch

@@ -380,6 +380,7 @@ FLOOD = """
 """
 
 
+@pytest.mark.slow
 @compiled
 def test_a_helper_compiled_for_different_states_does_not_mix(tmp_path: Path) -> None:
     """Each by a process of its own; one that loads both must run each for its own states."""

@@ -109,6 +109,7 @@ print(json.dumps(found))
     assert "five is unlucky" in found["fragile"]["refused"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "words"), [("dice", "same moves"), ("three", "to_play is 2")])
 def test_a_run_is_refused_in_one_line_and_leaves_no_folder(tmp_path, name, words):
     (tmp_path / "settings.toml").write_text(SETTINGS)
@@ -133,6 +134,7 @@ def test_a_match_and_a_game_are_refused_in_one_line(tmp_path):
         assert "the same moves" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["endless", "endless-with-keys", "fragile"])
 def test_what_shows_only_in_self_play_is_one_line_too(tmp_path, name):
     """As if the trial had not found it: random players may be lucky."""

@@ -78,6 +78,7 @@ def test_the_example_is_in_the_projects_own_style(folder: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_step_5_the_check_passes(folder: Path) -> None:
     done = run(folder, "check")
     assert "FAILED" not in done.stdout + done.stderr
@@ -121,6 +122,7 @@ def square(column: int, row: int) -> str:
     return "abcde"[column] + str(row)
 
 
+@pytest.mark.slow
 def test_the_example_plays_breakthrough(folder: Path) -> None:
     game = load(str(folder / "mygame.py"))
     rng = np.random.default_rng(2)
@@ -150,6 +152,7 @@ def test_the_example_plays_breakthrough(folder: Path) -> None:
     assert captures > 0
 
 
+@pytest.mark.slow
 def test_the_example_breaks_the_contract_when_a_line_is_wrong(folder: Path, tmp_path: Path) -> None:
     """The guide promises that the check finds mistakes; here is one of a newcomer's."""
     code = (folder / "mygame.py").read_text()

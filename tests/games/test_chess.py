@@ -152,6 +152,7 @@ def test_a_pawn_move_makes_earlier_positions_impossible() -> None:
     assert position.is_over
 
 
+@pytest.mark.slow
 def test_a_game_may_have_a_longest_length() -> None:
     position = load("chess:max_plies=3").position()
     for move in ("e4", "e5", "Nf3"):
@@ -215,6 +216,7 @@ def test_x_fen_names_the_file_of_an_inner_rook() -> None:
     assert fen(position_of(rooks.format("HA"), chess960=True)) == rooks.format("KQ")
 
 
+@pytest.mark.slow
 def test_other_starts_are_those_of_chess960() -> None:
     game = chess_game(chess960=True)
     assert game.vary is not None and chess_game().vary is None
@@ -255,6 +257,7 @@ def test_every_action_on_the_board_is_one_piece_s_move() -> None:
     assert len(codes) == 1858
 
 
+@pytest.mark.slow
 def test_planes_are_seen_by_the_player_to_move() -> None:
     planes = after("e4").planes()
     assert planes.shape == (119, 8, 8)

@@ -21,6 +21,7 @@ load = functools.cache(load_anew)
 games = pytest.mark.parametrize("spec", SPECS)
 
 
+@pytest.mark.slow
 @games
 def test_the_contract_holds(spec: str) -> None:
     failures = check(load(spec), games=60)
@@ -175,6 +176,7 @@ def test_tic_tac_toe_has_5478_positions_of_which_958_are_ends_in_138_classes() -
     assert {value: len(found) for value, found in classes.items()} == {1: 91, -1: 44, 0: 3}
 
 
+@pytest.mark.slow
 def test_connect_four_has_the_published_number_of_positions_at_each_ply() -> None:
     game = load("connect4")  # Tromp's counts, OEIS A212693
     level, counts = game.empty_states(1), []
@@ -207,6 +209,7 @@ def four_in_a_row(board: str, width: int, mark: str) -> bool:
     return any(re.search(mark + f"(.{{{gap}}}{mark}){{3}}", text) for gap in gaps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spec", "games"), [("connect4", 1500), ("connect4:rows=4,cols=5", 500)])
 def test_connect_four_agrees_with_a_board_of_text(spec: str, games: int) -> None:
     game, rng = load(spec), np.random.default_rng(5)

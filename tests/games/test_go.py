@@ -220,6 +220,7 @@ def test_rules_can_be_set_in_a_game() -> None:
     assert position.is_legal(position.action("B5"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("komi", [-30.5, -1, 0, 0.5, 7, 7.3, 375, 1000])
 def test_komi_may_be_any_number(komi: float) -> None:
     position = load(f"go:size=5,komi={komi}").position()
@@ -402,6 +403,7 @@ def test_stars(size: int, stars: str) -> None:
 # -- rectangles ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rectangle_has_rows_and_columns() -> None:
     game = load("go:width=7,height=4")
     assert game.spec == "go:width=7,height=4,komi=7.5,rules=tromp-taylor"
@@ -620,6 +622,7 @@ def test_starts_are_varied() -> None:
     assert fixed["lines"] == 9
 
 
+@pytest.mark.slow
 def test_a_small_board_in_a_large_array_is_the_same_game() -> None:
     small, large = load("go:size=5,komi=2"), load("go:size=9,min_size=5")
     kinds = set()

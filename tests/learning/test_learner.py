@@ -41,6 +41,7 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart() -> None:
     learner, batch = make_learner(learning_rate=3e-3), random_batch(GAME, 32)
     first = learner.step(batch)
@@ -388,6 +389,7 @@ RESUMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", RESUMES.values(), ids=RESUMES)
 @pytest.mark.parametrize("game", [GAME, column_game()], ids=["points", "columns"])
 def test_a_resumed_learner_goes_on_to_the_bit(game: Any, settings: dict[str, Any]) -> None:

@@ -107,6 +107,7 @@ class Recorder(Evaluator):
         return Evaluation.of_value(answer[:, 1:], answer[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_search_hands_over_what_the_evaluators_encoder_makes(threads: int) -> None:
     evaluator = Recorder(foreign())

@@ -66,6 +66,7 @@ def test_another_size_is_an_error_that_names_sizes(size: str) -> None:
     assert f'"{size}"' in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_a_preset_has_its_blocks_and_channels(size: str) -> None:
     with torch.device("meta"):  # shapes without numbers: b20c256 is large

@@ -81,6 +81,7 @@ def assert_close(one: Evaluation, other: Evaluation, logits: float, value: float
     np.testing.assert_allclose(one.wdl, other.wdl, rtol=0, atol=value)
 
 
+@pytest.mark.slow
 @SEVERAL
 def test_answers_are_those_of_the_plain_network(game: Game, config: NetworkConfig) -> None:
     network, planes = trained(game, config), random_planes(game, 20)
@@ -132,6 +133,7 @@ def fast_layers() -> list[tuple[str, type[FastLayer]]]:
     return [("plain", PlainConvolution), ("dense", DenseConvolution), *packed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for _, kind in fast_layers()], ids=dict(fast_layers()))
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("rectify", [False, True])

@@ -140,6 +140,7 @@ def test_threads_end_with_their_evaluator() -> None:
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_two_threads_burn_no_more_than_one_beside_a_busy_program() -> None:
     """Threads that wait for one another spinning burned several times as much."""
     game = load("connect4")

@@ -347,6 +347,7 @@ def test_points_may_be_numbers() -> None:
         assert ask_one(moves=[["B", point]])["field"] == "moves"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("knowing")
 def test_only_illegal_moves_allowed_is_an_error() -> None:
     for moves in (["D4"], ["D4", "F6"], []):
@@ -474,6 +475,7 @@ def test_what_needs_no_search_is_answered_at_once() -> None:
     assert ended["terminateId"] == "nobody"
 
 
+@pytest.mark.slow
 def test_the_command_line_speaks_it() -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     questions = [{"id": "v", "action": "query_version"}, QUESTION | {"rules": "tromp-taylor"}]

@@ -63,6 +63,7 @@ def ends(process: subprocess.Popen[str]) -> bool:
                 pipe.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "how"),
     [("gtp", "stdin"), ("gtp", "stdout"), ("gtp", "both"), ("uci", "stdin"), ("analysis", "both")],
@@ -75,6 +76,7 @@ def test_while_it_compiles(protocol: str, how: str, tmp_path: Path) -> None:
     assert ends(process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "how"),
     [

@@ -24,6 +24,7 @@ GAMES = {"connect4": "connect4", "tictactoe": "tic-tac-toe"}
 VERTEX = re.compile(r"[A-HJ-T][1-9][0-9]?|pass")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.gtp")), ids=lambda path: path.stem)
 def test_a_conversation_goes_as_it_went(path: Path, regen_golden: bool) -> None:
     game = GAMES.get(path.stem, "go:size=9")

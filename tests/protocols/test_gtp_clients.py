@@ -28,6 +28,7 @@ def converse(commands: str, *command: str) -> subprocess.CompletedProcess[str]:
 # -- the process -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_commands_in_a_pipe_are_all_answered() -> None:
     done = converse("1 boardsize 9\n2 play b E5\n3 genmove w\n4 final_score\n", *ENGINE,
                     "--game", "go:size=9", "--simulations", "8")  # fmt: skip
@@ -50,6 +51,7 @@ def test_what_is_printed_meanwhile_is_no_answer(tmp_path: Path) -> None:
     assert "hello from Python" in done.stderr and "hello from C" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -188,6 +188,7 @@ def test_learning_begins_when_enough_was_played(config):
     assert summary.progress.games == 48 and summary.progress.steps == 0
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(config, tmp_path):
     runs = {}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -199,6 +200,7 @@ def test_the_seed_decides_everything(config, tmp_path):
     assert runs["a"][0] != runs["c"][0] and runs["a"][1] != runs["c"][1]
 
 
+@pytest.mark.slow
 def test_reports_and_checkpoints_change_nothing_that_is_learned(config, tmp_path):
     quietly(config, directory="often")
     rarely = changed(
@@ -252,6 +254,7 @@ def test_games_that_come_twice_count_once(config, tmp_path):
     assert state.next_game == 16
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_with_a_higher_limit(config, tmp_path):
     quietly(config, directory="here")
     more = changed(config, "run", games=64)
@@ -269,6 +272,7 @@ def test_a_limit_of_minutes_counts_all_starts(config, tmp_path):
     assert summary.progress.seconds > 1e-4 * 60
 
 
+@pytest.mark.slow
 def test_evaluations_are_not_training(config, monkeypatch):
     slow = Evaluation.evaluate
     monkeypatch.setattr(
@@ -303,6 +307,7 @@ def test_files_that_a_run_can_do_without_do_not_end_it(config, tmp_path, caplog)
     assert summary.finished and "cannot write" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(config, tmp_path, caplog):
     quietly(config, directory="whole")
     quietly(changed(config, "run", games=32), directory="damaged")
@@ -319,6 +324,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_run_ends_the_same(config, t
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_costs_its_own_games_only(config, tmp_path, caplog):
     """Twice, for the games after it must be found again under their old numbers."""
     quietly(changed(config, "run", games=24), directory="here")
@@ -458,6 +464,7 @@ def test_settings_without_effect_on_learning_may_change_silently(config, tmp_pat
     assert check_run(other, load(config.game), run.path)[1] == []
 
 
+@pytest.mark.slow
 def test_a_run_resumes_on_another_machine_and_says_so(config, tmp_path):
     quietly(changed(config, "run", games=16), directory="here")
     stream = io.StringIO()
@@ -483,6 +490,7 @@ def test_the_lock_is_released_and_its_text_removed_after_an_error(tmp_path):
 # -- divergence ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 100])  # it is found before a step is used, or by the next
 def test_a_run_that_diverges_saves_nothing_of_it_and_goes_on_at_a_lower_rate(
     config, tmp_path, every
@@ -518,6 +526,7 @@ def test_the_learning_rate_is_another_runs_where_no_folder_is_named(config, tmp_
 # -- evaluation ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_opponent_that_fails_is_a_warning_and_not_the_end_of_the_run(config, tmp_path):
     bad = "gtp:nosuchprogram"
     config = changed(config, "evaluation", opponents=(bad, "random"))
@@ -551,6 +560,7 @@ def test_an_opponent_that_fails_once_is_tried_again(config, monkeypatch, caplog)
     assert not evaluation.failures and attempts[0] is not attempts[1]
 
 
+@pytest.mark.slow
 def test_a_proof_that_fails_is_a_warning_too(config, tmp_path, monkeypatch):
     def too_large(player, game, seed, progress):
         raise UserError("the game is too large to prove")

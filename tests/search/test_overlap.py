@@ -77,6 +77,7 @@ def play(
     return worker.play(games, first_id=0, seed=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"leaves_per_tree": 3}, {"nn_cache_size": 64}], ids=str)
 def test_games_are_the_same_with_two_halves_as_with_one(settings: dict[str, int]) -> None:
     game = load("connect4")
@@ -84,6 +85,7 @@ def test_games_are_the_same_with_two_halves_as_with_one(settings: dict[str, int]
     assert play(game, FakeDevice(HashedPlanes(game)), **settings) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("games", [12, 3], ids=["more than trees", "half as many as trees"])
 def test_the_device_is_given_one_half_before_the_other_is_asked_for(games: int) -> None:
     """Batch n + 1 has been chosen and sent by the time that the answer to batch n is wanted: a

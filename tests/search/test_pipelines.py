@@ -266,6 +266,7 @@ def contents(search: Search) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in arrays.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
 @pytest.mark.parametrize("name", GAMES)
 def test_trees_are_the_same_for_any_number_of_threads(name: str, config: SearchConfig) -> None:
@@ -372,6 +373,7 @@ def test_threads_need_not_keep_any_order(name: str, config: SearchConfig) -> Non
 # -- self-play -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", THREADS)
 def test_games_are_the_same_for_any_number_of_threads(threads: int) -> None:
     game = load("connect4")
@@ -380,6 +382,7 @@ def test_games_are_the_same_for_any_number_of_threads(threads: int) -> None:
     assert play(game, FakeDevice(HashedPlanes(game)), threads=threads, nn_cache_size=64) == expected
 
 
+@pytest.mark.slow
 def test_games_of_a_network_are_the_same_for_any_number_of_threads() -> None:
     """Rows lie elsewhere in their batches."""
     game = load("connect4:rows=4,cols=5")

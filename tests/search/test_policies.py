@@ -189,6 +189,7 @@ def test_playouts_are_forced_under_noise_alone(noise: bool) -> None:
     assert (trees[0] == trees[1]) != noise
 
 
+@pytest.mark.slow
 def test_the_target_is_pruned_of_what_was_forced() -> None:
     """Worked out by hand from the formulas: three moves, visits 60, 30, 9 and Q 0.5, 0.2, -0.5."""
     trees = allocate(1, 10, 4, 4)

@@ -97,6 +97,7 @@ configs = st.builds(
 )
 
 
+@pytest.mark.slow
 @games
 @given(config=configs, seed=st.integers(0, 10**6), plies=st.integers(0, 8))
 @settings(max_examples=25)
@@ -175,6 +176,7 @@ forcing = st.builds(
 )
 
 
+@pytest.mark.slow
 @games
 @given(config=forcing, seed=st.integers(0, 10**6), plies=st.integers(0, 8))
 @settings(max_examples=25)
@@ -972,6 +974,7 @@ def test_memory_of_a_node_on_a_large_board() -> None:
 # -- stopping early --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(list(GAMES)),
     seed=st.integers(0, 10**6),
@@ -1098,6 +1101,7 @@ def test_an_evaluator_of_another_game_is_refused(kind: Callable[[Game], Evaluato
         Search(game, evaluator, budgets("puct", 5))
 
 
+@pytest.mark.slow
 def test_a_search_does_not_keep_its_game_alive() -> None:
     """Nor the kernels that were made for it."""
     game = replace(load("tic-tac-toe"))

@@ -212,6 +212,7 @@ def test_dead_stones_decide_the_game(tmp_path):
         assert ("RE[B+73.5]" if winner == 0 else "RE[W+7.5]") in text
 
 
+@pytest.mark.slow
 def test_territory_and_prisoners_are_named(tmp_path):
     japanese = load("go:size=9,rules=japanese")
     ours, theirs = "black 80 of territory + 0 prisoners", "white 0 of territory + 0 prisoners + 6.5"
@@ -659,6 +660,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, op
     assert line.startswith("play.py: error: ") and message in line
 
 
+@pytest.mark.slow
 def test_parameters_may_be_written_either_way(environment):
     out, _ = run(environment, "--game", "go:size=5,komi=3", "--komi", "-2.5", stdin="quit\n")
     assert "black is X, white is O.\n" in out

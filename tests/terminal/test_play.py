@@ -64,6 +64,7 @@ def test_help_imports_nothing_heavy(environment):
     assert done.stdout.endswith("HEAVY []\n"), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -141,6 +142,7 @@ def test_the_help_has_the_usual_number_of_simulations():
 # -- scripts and pipes -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_game_from_a_pipe_ends_with_it(environment):
     options = ["--game", "tic-tac-toe", "--vs-human", "--simulations", "50", "--seed", "1"]
     out, _ = play(environment, *options, stdin="b2\nnonsense\nb2\nhint\n")
@@ -155,6 +157,7 @@ def test_a_game_from_a_pipe_ends_with_it(environment):
     assert out.rstrip().endswith(".txt") and "game saved: " in out
 
 
+@pytest.mark.slow
 def test_moves_come_before_stdin_and_the_same_seed_repeats_the_game(environment):
     options = ["--game", "connect4", "--simulations", "40", "--seed", "5", "--quiet"]
     first, _ = play(environment, *options, "--moves", "d d", stdin="c\n")
@@ -166,6 +169,7 @@ def test_moves_come_before_stdin_and_the_same_seed_repeats_the_game(environment)
     assert games[0].headers["seed"] == "5"
 
 
+@pytest.mark.slow
 def test_without_a_network_it_says_so_in_one_line(environment, tmp_path):
     game = tmp_path / "plain.py"
     source = (ROOT / "games" / "tictactoe.py").read_text()
@@ -176,11 +180,13 @@ def test_without_a_network_it_says_so_in_one_line(environment, tmp_path):
     assert len([line for line in err.splitlines() if "compiling" not in line]) == 1
 
 
+@pytest.mark.slow
 def test_parameters_reach_the_game(environment):
     out, _ = play(environment, "--game", "connect4:rows=4,cols=5", stdin="legal\n")
     assert "a b c d e\n" in out and "4  .  .  .  .  .  4" in out
 
 
+@pytest.mark.slow
 def test_color_gives_the_engine_the_first_move(environment):
     out, _ = play(environment, "--color", "o", "--simulations", "5", stdin="quit\n")
     assert "you are O, " in out and "X plays" in out
@@ -195,6 +201,7 @@ def test_sides_have_several_names():
     assert drawn == [choose_side("random", ("X", "O"), seed) for seed in range(20)]
 
 
+@pytest.mark.slow
 def test_save_and_load_go_on_with_a_game(environment, tmp_path):
     path = tmp_path / "my game.txt"
     options = ["--simulations", "20", "--seed", "3", "--save", str(path)]
@@ -208,6 +215,7 @@ def test_save_and_load_go_on_with_a_game(environment, tmp_path):
     assert GameFile.read(path) == before
 
 
+@pytest.mark.slow
 def test_a_side_that_is_asked_for_wins_over_the_files(environment, tmp_path):
     path = tmp_path / "game.txt"
     path.write_text("alphazero game 1\ngame: tic-tac-toe\nO: human\n\n1. b2\n")
@@ -217,6 +225,7 @@ def test_a_side_that_is_asked_for_wins_over_the_files(environment, tmp_path):
     assert "you are X" in out and "O plays" in out
 
 
+@pytest.mark.slow
 def test_a_file_of_another_game_is_refused(environment, tmp_path):
     path = tmp_path / "game.txt"
     path.write_text("alphazero game 1\ngame: connect4\n\n1. d\n")
@@ -224,6 +233,7 @@ def test_a_file_of_another_game_is_refused(environment, tmp_path):
     assert "is a game of connect4, not of " in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_two_players_are_watched_to_the_end(environment):
     out, _ = play(environment, "--vs", "random", "--simulations", "50", "--seed", "2", stdin="")
     assert out.startswith("Tic-tac-toe: random is X, O is ")
@@ -233,6 +243,7 @@ def test_two_players_are_watched_to_the_end(environment):
     assert position.is_over and game.headers["X"] == "random"
 
 
+@pytest.mark.slow
 def test_unicode_can_be_wished_for_and_ascii_locales_are_safe(environment):
     wish = ["--style", "unicode", "--simulations", "5"]
     painted = environment | {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
@@ -292,6 +303,7 @@ def start_thinking(environment: dict[str, str]) -> subprocess.Popen:
     return game
 
 
+@pytest.mark.slow
 def test_the_first_interrupt_makes_the_engine_move(environment):
     game = start_thinking(environment)
     game.send_signal(signal.SIGINT)
@@ -344,6 +356,7 @@ def terminal(environment):
         child.close(force=True)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_board_is_painted_and_progress_shown(terminal):
     game = terminal("--game", "connect4", "--time", "600")
     game.expect_exact("48;5;236m")
@@ -362,6 +375,7 @@ def test_on_a_terminal_the_board_is_painted_and_progress_shown(terminal):
     assert game.exitstatus == 0
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_the_prompt_leaves(terminal):
     game = terminal("--simulations", "10")
     game.expect_exact("X(1): ")
@@ -374,6 +388,7 @@ def test_an_interrupt_at_the_prompt_leaves(terminal):
     assert game.exitstatus == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "variables"),
     [(["--style", "ascii"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
