@@ -207,7 +207,11 @@ def test_other_users_of_numba_keep_their_cache() -> None:
 
 
 @compiled
-def test_a_kernel_is_compiled_once_for_its_callers_and_once_for_python() -> None:
+def test_a_kernel_is_compiled_once_for_its_callers_and_once_for_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALPHAZERO_CACHE", str(tmp_path))  # nothing is there from an earlier run
+
     @kernel
     def inner(x, y):
         if x > 100:
